@@ -1,0 +1,322 @@
+//! Filesystems. In comes an [`Image`](crate::image::Image) of one volume, out come directory entries, metadata
+//! and bytes, behind two traits: [`FileSystem`], shared by all workers, and [`Session`], one worker's own reader.
+//! This room knows nothing of policy, and a foreign crate's types never leave their adapter.
+//!
+//! To add a filesystem: a folder here that implements both traits, and one arm in `probe`.
+
+use std::{ops::ControlFlow, sync::Arc};
+
+use crate::error::{Error, Fault, Result};
+
+/// What a node is called inside its filesystem.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum NodeId {
+    /// An inode number, or an MFT reference with its sequence number in the upper 16 bits.
+    Number(u64),
+    /// A path from the root of the volume, for filesystems without numbers (FAT, a directory of this host).
+    Path(Arc<[u8]>),
+}
+
+/// What an entity is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Dir,
+    /// A symbolic link.
+    Symlink,
+    /// A character device.
+    Char,
+    /// A block device.
+    Block,
+    /// A named pipe.
+    Fifo,
+    /// A socket.
+    Socket,
+    /// An NTFS reparse point that is neither a symbolic link nor a junction.
+    Reparse,
+}
+
+/// A point in time: seconds since 1970-01-01 UTC (negative before), and nanoseconds, 0 to 999,999,999.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timestamp {
+    /// Seconds since the epoch, rounded down.
+    pub seconds: i64,
+    /// Nanoseconds after `seconds`.
+    pub nanos: u32,
+}
+
+/// One name in a directory.
+#[derive(Debug, Clone)]
+pub struct DirEntry<'a> {
+    /// The name's exact bytes (NTFS and FAT: WTF-8). Not checked: it may be empty, or hold `/` or NUL.
+    pub name: &'a [u8],
+    /// What the name leads to.
+    pub node: NodeId,
+    /// The kind as the directory itself states it, where it does; [`Metadata::kind`] decides.
+    pub kind: Option<Kind>,
+    /// The times that belong to this link (NTFS `$FILE_NAME`).
+    pub link_times: Option<Times>,
+}
+
+/// What a directory listing hands out: entries, and faults in between (a directory block that does not parse).
+#[derive(Debug, Clone)]
+pub enum Listed<'a> {
+    /// A name. `.` and `..` are never handed out.
+    Entry(DirEntry<'a>),
+    /// A part of the directory that could not be read; the listing goes on behind it.
+    Fault(Fault),
+}
+
+/// The four times of a node; what a filesystem does not keep is `None`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Times {
+    /// Last change of the content.
+    pub mtime: Option<Timestamp>,
+    /// Last change of the inode (NTFS: of the MFT record).
+    pub ctime: Option<Timestamp>,
+    /// Creation.
+    pub crtime: Option<Timestamp>,
+    /// Last access.
+    pub atime: Option<Timestamp>,
+}
+
+/// What is known about a node besides its content.
+#[derive(Debug, Clone, Default)]
+pub struct Metadata {
+    /// What the node is.
+    pub kind: Option<Kind>,
+    /// Length of the content in bytes; of a directory, of its own blocks.
+    pub size: u64,
+    /// Permission bits with setuid, setgid and sticky (07777); no type bits.
+    pub mode: Option<u32>,
+    /// Owner.
+    pub uid: Option<u32>,
+    /// Group.
+    pub gid: Option<u32>,
+    /// Number of names.
+    pub nlink: Option<u64>,
+    /// Identity of the node that survives a rename: `inode:generation`, or `record:sequence` on NTFS.
+    pub id: Option<String>,
+    /// Its times.
+    pub times: Times,
+    /// Where a symbolic link leads, as exact bytes (NTFS: WTF-8, the print name where there is one).
+    pub target: Option<Vec<u8>>,
+    /// Device number (major, minor) of a device node.
+    pub rdev: Option<(u32, u32)>,
+    /// Extended attributes with full names (`user.x`, `security.selinux`, `system.posix_acl_access`), in the
+    /// form in which Linux `getxattr(2)` gives them.
+    pub xattrs: Vec<Xattr>,
+    /// Inode flags as `FS_IOC_GETFLAGS` gives them.
+    pub flags: Option<u32>,
+    /// What only NTFS knows.
+    pub windows: Option<Box<Windows>>,
+    /// What could not be read about this node; the rest of this structure still holds.
+    pub faults: Vec<Fault>,
+}
+
+/// An extended attribute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Xattr {
+    /// The full name.
+    pub name: Vec<u8>,
+    /// The value.
+    pub value: Vec<u8>,
+}
+
+/// What NTFS keeps besides.
+#[derive(Debug, Clone, Default)]
+pub struct Windows {
+    /// `FILE_ATTRIBUTE_*` bits of `$STANDARD_INFORMATION`.
+    pub attributes: u32,
+    /// The self-relative security descriptor, shared between nodes with the same one.
+    pub descriptor: Option<Arc<[u8]>>,
+    /// The reparse tag and the data after the tag, length and reserved fields.
+    pub reparse: Option<(u32, Vec<u8>)>,
+    /// Named data streams (the unnamed one is the content).
+    pub streams: Vec<NamedStream>,
+    /// The 8.3 name, where there is one besides the long name.
+    pub short_name: Option<String>,
+}
+
+/// A named data stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedStream {
+    /// The name in WTF-8, without colon or type.
+    pub name: Vec<u8>,
+    /// Length in bytes.
+    pub size: u64,
+}
+
+/// Which of a node's streams is meant.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Stream {
+    /// The content.
+    #[default]
+    Content,
+    /// A named data stream, by its name in WTF-8.
+    Named(Vec<u8>),
+}
+
+/// A piece of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// Offset in the stream, in bytes.
+    pub start: u64,
+    /// Length in bytes.
+    pub len: u64,
+    /// Where its bytes are.
+    pub place: Place,
+}
+
+/// Where the bytes of an [`Extent`] are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// On the volume at this byte offset, as they are.
+    Volume(u64),
+    /// On the volume at this byte offset, `len` bytes there, compressed or otherwise transformed.
+    Encoded {
+        /// Byte offset on the volume.
+        offset: u64,
+        /// Bytes taken on the volume.
+        len: u64,
+    },
+    /// Inside metadata (inline data, resident attributes), or served from a journal: read it afresh.
+    Metadata,
+    /// Nowhere: reads as zeros.
+    Hole,
+    /// Allocated and never written: reads as zeros.
+    Unwritten,
+}
+
+/// Takes a stream's bytes in order.
+pub trait Sink {
+    /// The next bytes, in pieces as large as the reader likes.
+    fn data(&mut self, bytes: &[u8]) -> ControlFlow<()>;
+    /// The next `len` bytes are zeros that are stored nowhere.
+    fn hole(&mut self, len: u64) -> ControlFlow<()>;
+}
+
+/// What a volume says about itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VolumeInfo {
+    /// The filesystem as users call it: `ext4`, `ext2`, `vfat`, `ntfs`, `xfs`.
+    pub fs: &'static str,
+    /// The filesystem's own id in the form in which `blkid` prints it as UUID.
+    pub id: Option<String>,
+    /// The label.
+    pub label: Option<String>,
+    /// Size of the filesystem in bytes.
+    pub size: u64,
+    /// What is worth knowing and sets nothing: a journal that was replayed, a dirty log.
+    pub notes: Vec<String>,
+    /// What could not be read of the volume as a whole, while the rest could.
+    pub gaps: Vec<String>,
+}
+
+/// A recognised filesystem: shared by all workers, holds only immutable state.
+pub trait FileSystem: Send + Sync {
+    /// What the volume says about itself.
+    fn info(&self) -> &VolumeInfo;
+
+    /// A reader for one worker.
+    ///
+    /// # Errors
+    /// When the volume cannot be read at all.
+    fn session(&self) -> Result<Box<dyn Session + '_>>;
+
+    /// Whether names match without case (NTFS, FAT).
+    fn folds_case(&self) -> bool {
+        false
+    }
+}
+
+/// One worker's own reader; it need not be `Send`, and hands out only owned values or short borrows.
+pub trait Session {
+    /// The root directory.
+    fn root(&self) -> NodeId;
+
+    /// Hands out the entries of a directory in on-disk order, without `.` and `..`.
+    ///
+    /// # Errors
+    /// When the directory as a whole cannot be read; damage inside it is handed out as [`Listed::Fault`].
+    fn list(&mut self, dir: &NodeId, each: &mut dyn FnMut(Listed<'_>) -> ControlFlow<()>) -> Result<()>;
+
+    /// What is known about a node. Damage to a part (an ACL, an attribute block) is in [`Metadata::faults`].
+    ///
+    /// # Errors
+    /// When nothing can be said about the node.
+    fn metadata(&mut self, node: &NodeId) -> Result<Metadata>;
+
+    /// The node behind a name of a directory: byte for byte, or without case where the filesystem folds it.
+    ///
+    /// # Errors
+    /// As [`Session::list`]. A name that is not there is `Ok(None)`.
+    fn lookup(&mut self, dir: &NodeId, name: &[u8]) -> Result<Option<NodeId>> {
+        let mut found = None;
+        self.list(dir, &mut |listed| match listed {
+            Listed::Entry(entry) if entry.name == name => {
+                found = Some(entry.node);
+                ControlFlow::Break(())
+            }
+            _ => ControlFlow::Continue(()),
+        })?;
+        Ok(found)
+    }
+
+    /// Where a stream's bytes lie on the volume, in file order, without gaps, up to the stream's length.
+    ///
+    /// # Errors
+    /// When the map cannot be read in full.
+    fn extents(&mut self, node: &NodeId, stream: &Stream) -> Result<Vec<Extent>>;
+
+    /// The stream's bytes, in order, in large pieces, exactly as many as its length says; holes are told apart
+    /// from data. Ends early without an error when the sink breaks.
+    ///
+    /// # Errors
+    /// When a part cannot be read; what was handed out before stands.
+    fn read(&mut self, node: &NodeId, stream: &Stream, sink: &mut dyn Sink) -> Result<()>;
+}
+
+/// Reads a whole small stream into memory.
+///
+/// # Errors
+/// As [`Session::read`], and [`Error::Budget`] when it is longer than `cap` bytes.
+pub fn read_small(session: &mut dyn Session, node: &NodeId, stream: &Stream, cap: usize) -> Result<Vec<u8>> {
+    struct Collect {
+        bytes: Vec<u8>,
+        cap: usize,
+        over: bool,
+    }
+    impl Collect {
+        fn room(&mut self, more: u64) -> bool {
+            let fits = usize::try_from(more).is_ok_and(|more| more <= self.cap.saturating_sub(self.bytes.len()));
+            self.over |= !fits;
+            fits
+        }
+    }
+    impl Sink for Collect {
+        fn data(&mut self, bytes: &[u8]) -> ControlFlow<()> {
+            if !self.room(bytes.len() as u64) {
+                return ControlFlow::Break(());
+            }
+            self.bytes.extend_from_slice(bytes);
+            ControlFlow::Continue(())
+        }
+        fn hole(&mut self, len: u64) -> ControlFlow<()> {
+            if !self.room(len) {
+                return ControlFlow::Break(());
+            }
+            let end = self.bytes.len().saturating_add(usize::try_from(len).unwrap_or(0));
+            self.bytes.resize(end, 0);
+            ControlFlow::Continue(())
+        }
+    }
+    let mut sink = Collect { bytes: Vec::new(), cap, over: false };
+    session.read(node, stream, &mut sink)?;
+    if sink.over {
+        return Err(Error::budget("fs", format!("a file that must be read whole is longer than {cap} bytes")));
+    }
+    Ok(sink.bytes)
+}

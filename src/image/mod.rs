@@ -1,0 +1,133 @@
+//! A disk's bytes. In comes what the user named (a file, a device, a container), out comes an [`Image`]:
+//! positional, read-only, shared by all threads. This room knows nothing of partitions or filesystems.
+//!
+//! To add a container: a file here that implements [`Image`], and one arm in `probe`.
+
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+
+/// What lies at an offset of an image, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    /// Bytes from the asked offset to the end of this run; at least 1 inside the image.
+    pub len: u64,
+    /// Whether the run is data, or a hole that reads as zeros.
+    pub kind: RunKind,
+}
+
+/// Data that must be read, or a hole that need not be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunKind {
+    /// Bytes are stored.
+    Data,
+    /// Nothing is stored: reads as zeros.
+    Hole,
+}
+
+/// A disk's bytes: positional, read-only, shared by all threads.
+pub trait Image: Send + Sync {
+    /// The size of the disk in bytes.
+    fn len(&self) -> u64;
+
+    /// Whether the disk has no bytes at all.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Fills all of `buf` from `offset`. A hole reads as zeros.
+    ///
+    /// # Errors
+    /// Past the end, or in a truncated container, an error and never zeros.
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()>;
+
+    /// The run of data or of hole that holds `offset`. Without better knowledge all is data.
+    ///
+    /// # Errors
+    /// When `offset` is past the end, or the container's own tables cannot be read.
+    fn run_at(&self, offset: u64) -> Result<Run> {
+        match self.len().checked_sub(offset) {
+            Some(len) if len > 0 => Ok(Run { len, kind: RunKind::Data }),
+            _ => Err(past_end("image", offset, 1, self.len())),
+        }
+    }
+}
+
+/// The error of a read that leaves the image.
+#[must_use]
+pub fn past_end(layer: &'static str, offset: u64, wanted: u64, len: u64) -> Error {
+    Error::corrupt(
+        layer,
+        format!("offset {offset:#x}"),
+        format!("{wanted} bytes wanted past the end: the image has {len:#x} bytes"),
+    )
+}
+
+/// A part of another image: a partition, a logical volume's segment.
+#[derive(Clone)]
+pub struct Slice {
+    inner: Arc<dyn Image>,
+    start: u64,
+    len: u64,
+}
+
+impl Slice {
+    /// The `len` bytes of `inner` from `start`.
+    ///
+    /// # Errors
+    /// When the part does not lie wholly inside `inner`.
+    pub fn new(inner: Arc<dyn Image>, start: u64, len: u64) -> Result<Self> {
+        match start.checked_add(len) {
+            Some(end) if end <= inner.len() => Ok(Self { inner, start, len }),
+            _ => Err(past_end("image", start, len, inner.len())),
+        }
+    }
+
+    /// Where this part begins in the image below, in bytes.
+    #[must_use]
+    pub fn start(&self) -> u64 {
+        self.start
+    }
+
+    fn translate(&self, offset: u64, wanted: u64) -> Result<u64> {
+        match offset.checked_add(wanted) {
+            Some(end) if end <= self.len => Ok(self.start.saturating_add(offset)),
+            _ => Err(past_end("image", offset, wanted, self.len)),
+        }
+    }
+}
+
+impl Image for Slice {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
+        let at = self.translate(offset, buf.len() as u64)?;
+        self.inner.read_at(at, buf)
+    }
+
+    fn run_at(&self, offset: u64) -> Result<Run> {
+        let at = self.translate(offset, 1)?;
+        let run = self.inner.run_at(at)?;
+        Ok(Run { len: run.len.min(self.len.saturating_sub(offset)), ..run })
+    }
+}
+
+/// An image in memory, for tests and for what a reader has assembled.
+pub struct Memory(pub Vec<u8>);
+
+impl Image for Memory {
+    fn len(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
+        let source = usize::try_from(offset)
+            .ok()
+            .and_then(|at| self.0.get(at..at.checked_add(buf.len())?))
+            .ok_or_else(|| past_end("image", offset, buf.len() as u64, self.len()))?;
+        buf.copy_from_slice(source);
+        Ok(())
+    }
+}
