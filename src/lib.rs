@@ -7,6 +7,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod diff;
 pub mod error;
 pub mod fs;
 pub mod image;
+pub mod manifest;
