@@ -4,6 +4,8 @@
 //!
 //! To add a filesystem: a folder here that implements both traits, and one arm in `probe`.
 
+pub mod memory;
+
 use std::{ops::ControlFlow, sync::Arc};
 
 use crate::error::{Error, Fault, Result};
@@ -242,6 +244,17 @@ pub trait Session {
     /// # Errors
     /// When the directory as a whole cannot be read; damage inside it is handed out as [`Listed::Fault`].
     fn list(&mut self, dir: &NodeId, each: &mut dyn FnMut(Listed<'_>) -> ControlFlow<()>) -> Result<()>;
+
+    /// The directory that a directory names as its parent; the root names itself. `None` where the filesystem
+    /// does not keep it. A name that leads to a directory of another parent is a hostile or damaged link: the
+    /// walk uses this to stay a tree, whatever order the directories are visited in.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    fn parent(&mut self, dir: &NodeId) -> Result<Option<NodeId>> {
+        let _ = dir;
+        Ok(None)
+    }
 
     /// What is known about a node. Damage to a part (an ACL, an attribute block) is in [`Metadata::faults`].
     ///
