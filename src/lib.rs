@@ -11,4 +11,5 @@ pub mod diff;
 pub mod error;
 pub mod fs;
 pub mod image;
+pub mod machine;
 pub mod manifest;
