@@ -5,8 +5,11 @@
 //! To add a filesystem: a folder here that implements both traits, and one arm in `probe`.
 
 pub mod memory;
+mod timestamp;
 
 use std::{ops::ControlFlow, sync::Arc};
+
+pub use timestamp::Timestamp;
 
 use crate::error::{Error, Fault, Result};
 
@@ -38,15 +41,6 @@ pub enum Kind {
     Socket,
     /// An NTFS reparse point that is neither a symbolic link nor a junction.
     Reparse,
-}
-
-/// A point in time: seconds since 1970-01-01 UTC (negative before), and nanoseconds, 0 to 999,999,999.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Timestamp {
-    /// Seconds since the epoch, rounded down.
-    pub seconds: i64,
-    /// Nanoseconds after `seconds`.
-    pub nanos: u32,
 }
 
 /// One name in a directory.
