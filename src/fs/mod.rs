@@ -4,7 +4,11 @@
 //!
 //! To add a filesystem: a folder here that implements both traits, and one arm in `probe`.
 
+mod probe;
+
 use std::{ops::ControlFlow, sync::Arc};
+
+pub use probe::{Probed, probe};
 
 use crate::error::{Error, Fault, Result};
 
