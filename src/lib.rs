@@ -13,3 +13,4 @@ pub mod fs;
 pub mod image;
 pub mod machine;
 pub mod manifest;
+pub mod volume;

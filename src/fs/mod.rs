@@ -10,6 +10,11 @@ mod timestamp;
 use std::{ops::ControlFlow, sync::Arc};
 
 pub use timestamp::Timestamp;
+mod probe;
+
+use std::{ops::ControlFlow, sync::Arc};
+
+pub use probe::{Probed, probe};
 
 use crate::error::{Error, Fault, Result};
 

@@ -3,7 +3,15 @@
 //!
 //! To add a container: a file here that implements [`Image`], and one arm in `probe`.
 
+pub(crate) mod field;
+pub mod probe;
+mod raw;
+mod split;
+
 use std::sync::Arc;
+
+pub use raw::Raw;
+pub use split::Split;
 
 use crate::error::{Error, Result};
 
