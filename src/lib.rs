@@ -14,3 +14,4 @@ pub mod image;
 pub mod machine;
 pub mod manifest;
 pub mod volume;
+pub mod security;
