@@ -13,5 +13,5 @@ pub mod fs;
 pub mod image;
 pub mod machine;
 pub mod manifest;
-pub mod volume;
 pub mod security;
+pub mod volume;

@@ -5,16 +5,13 @@
 //! To add a filesystem: a folder here that implements both traits, and one arm in `probe`.
 
 pub mod memory;
+mod probe;
 mod timestamp;
 
 use std::{ops::ControlFlow, sync::Arc};
 
-pub use timestamp::Timestamp;
-mod probe;
-
-use std::{ops::ControlFlow, sync::Arc};
-
 pub use probe::{Probed, probe};
+pub use timestamp::Timestamp;
 
 use crate::error::{Error, Fault, Result};
 
