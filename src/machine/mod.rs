@@ -45,6 +45,8 @@ pub struct Volume {
     pub disk_id: Option<String>,
     /// Whether it was read.
     pub state: State,
+    /// What of it is not covered although it was read: another signature, a journal that could not be replayed.
+    pub gaps: Vec<String>,
     /// The filesystem, where it is one that can be read.
     pub fs: Option<Arc<dyn FileSystem>>,
 }
@@ -155,10 +157,10 @@ impl Machine {
         Ok(machine)
     }
 
-    /// The separator of the paths beneath a mount.
+    /// The separator in the paths beneath a mount, by the form of any path there.
     #[must_use]
-    pub fn separator(mount: &[u8]) -> u8 {
-        if mount.ends_with(b"\\") { b'\\' } else { b'/' }
+    pub fn separator(path: &[u8]) -> u8 {
+        if matches!(path, [b'/' | b'@', ..]) { b'/' } else { b'\\' }
     }
 
     /// The mount at exactly this path.
@@ -280,6 +282,7 @@ mod test_double {
             size: 0,
             disk_id: None,
             state: State::Read,
+            gaps: Vec::new(),
             fs: Some(Arc::new(fs)),
         }
     }

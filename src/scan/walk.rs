@@ -319,7 +319,7 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
         let mut pending: Vec<Entry> = Vec::new();
         let mut failed: Option<Error> = None;
         let mut faults: Vec<(Vec<u8>, Part, Fault)> = Vec::new();
-        let separator = Machine::separator_of(&dir.path);
+        let separator = Machine::separator(&dir.path);
         let listed = lister.of(dir.volume)?.list(&dir.node, &mut |listed| {
             let step = self.listed(&dir, listed, separator, &mut names, &mut pending, &mut faults);
             match step {
@@ -397,7 +397,7 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
     fn batch(&mut self, mut batch: Batch) -> Result<()> {
         batch.entries.sort_by(|a, b| a.node.cmp(&b.node));
         let dir = batch.dir;
-        let separator = Machine::separator_of(&dir.path);
+        let separator = Machine::separator(&dir.path);
         let mut dirs = Vec::new();
         for entry in batch.entries {
             let path = join(&dir.path, &entry.name, separator);
