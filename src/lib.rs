@@ -15,3 +15,4 @@ pub mod machine;
 pub mod manifest;
 pub mod security;
 pub mod volume;
+pub mod policy;
