@@ -7,6 +7,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod changelog;
 pub mod diff;
 pub mod error;
 pub mod fs;

@@ -1,0 +1,224 @@
+//! A machine's part of the state, locked: what is known of it, and what a killed run has left.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+
+use jiff::Timestamp;
+
+use super::directory::Directory;
+use super::lock::Lock;
+use super::state::{CARRIED, CHANGES, EVENTS, LATEST, MACHINES, MANIFEST, RECORD, SCANS, TEMPORARY};
+use super::state::{partition, read_latest, read_record};
+use super::{MachineName, Outcome, Publish, ScanId, ScanRecord, ScanRef, State};
+use crate::error::{Error, Result};
+
+/// A machine whose lock is held until this is dropped.
+pub struct Machine<'s> {
+    state: &'s State,
+    name: MachineName,
+    directory: Directory,
+    latest: Option<ScanId>,
+    taken_back: Option<ScanId>,
+    /// A scan was begun to be put in place, and that is not done.
+    unfinished: bool,
+    _lock: Lock,
+}
+
+impl<'s> Machine<'s> {
+    pub(super) fn lock(state: &'s State, name: &MachineName, now: Timestamp) -> Result<Self> {
+        let directory = state.root().child_or_create(MACHINES)?.child_or_create(name.as_str())?;
+        let lock = Lock::take(&directory, name, now)?;
+        let latest = read_latest(&directory)?;
+        let mut machine =
+            Self { state, name: name.clone(), directory, latest, taken_back: None, unfinished: false, _lock: lock };
+        machine.taken_back = machine.take_back()?;
+        Ok(machine)
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &MachineName {
+        &self.name
+    }
+
+    /// Its newest complete scan.
+    #[must_use]
+    pub fn latest(&self) -> Option<ScanId> {
+        self.latest
+    }
+
+    /// The unfinished scan of a killed run that was taken back when the lock was taken; worth a note.
+    #[must_use]
+    pub fn taken_back(&self) -> Option<ScanId> {
+        self.taken_back
+    }
+
+    /// The record of its newest complete scan.
+    ///
+    /// # Errors
+    /// [`Error::State`] when there should be one, and it is missing or damaged.
+    pub fn latest_record(&self) -> Result<Option<ScanRecord>> {
+        let Some(scan_id) = self.latest else { return Ok(None) };
+        match self.state.record(&self.scan(scan_id))? {
+            Some(record) => Ok(Some(record)),
+            None => Err(self.missing(scan_id, "record")),
+        }
+    }
+
+    /// The manifest of its newest complete scan.
+    ///
+    /// # Errors
+    /// [`Error::State`] when there should be one, and it is missing.
+    pub fn latest_manifest(&self) -> Result<Option<File>> {
+        let Some(scan_id) = self.latest else { return Ok(None) };
+        match self.state.manifest(&self.scan(scan_id))? {
+            Some(file) => Ok(Some(file)),
+            None => Err(self.missing(scan_id, "manifest")),
+        }
+    }
+
+    /// The last good records that its newest complete scan carries, if any.
+    ///
+    /// # Errors
+    /// [`Error::State`] when they cannot be opened.
+    pub fn latest_carried(&self) -> Result<Option<File>> {
+        match self.latest {
+            Some(scan_id) => self.state.carried(&self.scan(scan_id)),
+            None => Ok(None),
+        }
+    }
+
+    /// Begins to write down a scan that started at `start`. Its id is that second, or the first one after it that
+    /// is greater than `latest` and has no scan yet.
+    ///
+    /// # Errors
+    /// [`Error::State`] when the state cannot be read.
+    pub fn begin(&mut self, start: Timestamp) -> Result<Publish<'_, 's>> {
+        if self.unfinished {
+            self.taken_back = self.take_back()?;
+            self.unfinished = false;
+        }
+        let mut scan_id = ScanId::at(start);
+        if let Some(latest) = self.latest {
+            scan_id = scan_id.max(latest.next());
+        }
+        while self.state.record(&self.scan(scan_id))?.is_some() {
+            scan_id = scan_id.next();
+        }
+        Ok(Publish::new(self, scan_id))
+    }
+
+    pub(super) fn state(&self) -> &'s State {
+        self.state
+    }
+
+    pub(super) fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    pub(super) fn scan(&self, scan_id: ScanId) -> ScanRef {
+        ScanRef { machine: self.name.clone(), scan_id }
+    }
+
+    /// Notes that from here on there may be files that are newer than `latest`.
+    pub(super) fn set_unfinished(&mut self) {
+        self.unfinished = true;
+    }
+
+    /// Names a scan as the newest complete one. From here on the scan has happened.
+    pub(super) fn set_latest(&mut self, scan_id: ScanId) -> Result<()> {
+        self.directory.put(LATEST, &format!(".{LATEST}{TEMPORARY}"), format!("{scan_id}\n").as_bytes())?;
+        self.latest = Some(scan_id);
+        self.unfinished = false;
+        Ok(())
+    }
+
+    fn missing(&self, scan_id: ScanId, what: &str) -> Error {
+        Error::State(format!(
+            "state: the {what} of {} {scan_id}, the newest complete scan, is missing; restore it from a copy",
+            self.name
+        ))
+    }
+
+    /// Removes what a killed run has left: temporary files, and whatever is newer than `latest`. A run can leave
+    /// no more than one scan behind, since each begins with this; two mean that `latest` itself is damaged or
+    /// from an old copy, and then nothing is removed.
+    fn take_back(&self) -> Result<Option<ScanId>> {
+        let is_newer = |scan_id: ScanId| self.latest.is_none_or(|latest| scan_id > latest);
+        let own =
+            |name: &str| [MANIFEST, CARRIED].iter().find_map(|ext| name.strip_suffix(ext)?.parse::<ScanId>().ok());
+        let names = self.directory.names()?;
+        let mut leavings = Leavings::default();
+        for name in names {
+            if name.starts_with('.') && name.ends_with(TEMPORARY) {
+                leavings.temporary.push((String::new(), name));
+            } else if let Some(scan_id) = own(&name).filter(|scan_id| is_newer(*scan_id)) {
+                leavings.scans.insert(scan_id);
+                leavings.files.push((String::new(), name));
+            }
+        }
+        for (folder, extension) in [(CHANGES, EVENTS), (SCANS, RECORD)] {
+            let from = self.latest.map(partition);
+            self.state.each_partition(folder, from.as_deref(), &mut |day| {
+                let place = day.path().strip_prefix(self.state.root().path()).unwrap_or(day.path());
+                let place = place.to_string_lossy().into_owned();
+                for name in day.names()? {
+                    if let Some(scan) = ScanRef::of_temporary_name(&name, extension) {
+                        if scan.machine == self.name {
+                            leavings.temporary.push((place.clone(), name));
+                        }
+                    } else if let Some(scan) = ScanRef::of_file_name(&name, extension)
+                        && scan.machine == self.name
+                        && is_newer(scan.scan_id)
+                        && !(folder == SCANS && is_failed(day, &scan)?)
+                    {
+                        leavings.scans.insert(scan.scan_id);
+                        leavings.files.push((place.clone(), name));
+                    }
+                }
+                Ok(())
+            })?;
+        }
+        if leavings.scans.len() > 1 {
+            let ids: Vec<_> = leavings.scans.iter().take(4).map(ToString::to_string).collect();
+            return Err(Error::State(format!(
+                "state: {} is newer than the scan that {} names, so that file is damaged or from an old copy; write \
+                 the id of the newest complete scan into it",
+                ids.join(", "),
+                self.directory.path().join(LATEST).display()
+            )));
+        }
+        // The record goes first: it is what says that the rest is there.
+        for (place, name) in leavings.temporary.iter().chain(leavings.files.iter().rev()) {
+            self.remove(place, name)?;
+        }
+        Ok(leavings.scans.first().copied())
+    }
+
+    fn remove(&self, place: &str, name: &str) -> Result<()> {
+        if place.is_empty() {
+            self.directory.remove(name)?;
+            return self.directory.sync();
+        }
+        let Some((folder, day)) = place.split_once('/') else { return Ok(()) };
+        if let Some(folder) = self.state.root().child(folder)?
+            && let Some(day) = folder.child(day)?
+        {
+            day.remove(name)?;
+            day.sync()?;
+        }
+        Ok(())
+    }
+}
+
+/// What a killed run has left: the place below the state (empty: the machine's own directory) and the name.
+#[derive(Default)]
+struct Leavings {
+    temporary: Vec<(String, String)>,
+    files: Vec<(String, String)>,
+    scans: BTreeSet<ScanId>,
+}
+
+fn is_failed(day: &Directory, scan: &ScanRef) -> Result<bool> {
+    Ok(read_record(day, scan)?.is_some_and(|record| record.outcome == Outcome::Failed))
+}

@@ -1,0 +1,176 @@
+//! How a scan enters the state: written under temporary names, then put in place one by one, `latest` last. A run
+//! that dies anywhere in between has changed nothing that the next run does not take back.
+
+use std::fs::File;
+
+use super::directory::Directory;
+use super::state::{CARRIED, CHANGES, EVENTS, MANIFEST, RECORD, SCANS, TEMPORARY};
+use super::{Event, EventFile, EventWriter, Machine, Outcome, ScanId, ScanRecord, ScanRef, Tally};
+use crate::error::{Error, Result};
+
+/// A scan that is being written down. Dropped without [`Publish::commit`], it leaves nothing behind.
+pub struct Publish<'m, 's> {
+    machine: &'m mut Machine<'s>,
+    scan_id: ScanId,
+    manifest: Option<File>,
+    carried: Option<File>,
+    events: Option<EventWriter>,
+    tally: Tally,
+}
+
+impl<'m, 's> Publish<'m, 's> {
+    pub(super) fn new(machine: &'m mut Machine<'s>, scan_id: ScanId) -> Self {
+        Self { machine, scan_id, manifest: None, carried: None, events: None, tally: Tally::default() }
+    }
+
+    /// The scan.
+    #[must_use]
+    pub fn scan_id(&self) -> ScanId {
+        self.scan_id
+    }
+
+    /// The machine, with what it was at its newest complete scan.
+    #[must_use]
+    pub fn machine(&self) -> &Machine<'s> {
+        self.machine
+    }
+
+    /// The file into which the manifest is to be written; it is readable too, so that the diff can read it.
+    ///
+    /// # Errors
+    /// [`Error::State`] when it cannot be made.
+    pub fn manifest(&mut self) -> Result<File> {
+        Self::temporary(&self.machine, self.scan_id, &mut self.manifest, MANIFEST)
+    }
+
+    /// The file into which the last good records of what is lost are to be written, if there are any.
+    ///
+    /// # Errors
+    /// [`Error::State`] when it cannot be made.
+    pub fn carried(&mut self) -> Result<File> {
+        Self::temporary(&self.machine, self.scan_id, &mut self.carried, CARRIED)
+    }
+
+    fn temporary(machine: &Machine<'s>, scan_id: ScanId, slot: &mut Option<File>, extension: &str) -> Result<File> {
+        let file = match slot {
+            Some(file) => file,
+            None => slot.insert(machine.directory().create(&temporary_name(scan_id, extension))?),
+        };
+        file.try_clone().map_err(|error| Error::State(format!("state: {}: {error}", machine.name())))
+    }
+
+    /// Writes an event.
+    ///
+    /// # Errors
+    /// [`Error::State`] when it cannot be written.
+    pub fn event(&mut self, event: &Event) -> Result<()> {
+        if self.events.is_none() {
+            let scan = self.scan();
+            let file = self.day(CHANGES)?.create(&scan.temporary_name(EVENTS))?;
+            self.events = Some(EventWriter::new(file, scan.file_name(EVENTS)));
+        }
+        match &mut self.events {
+            Some(events) => events.write(event),
+            None => Ok(()),
+        }
+    }
+
+    /// How many events were written.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        self.events.as_ref().map_or(&self.tally, EventWriter::tally)
+    }
+
+    /// Puts everything in place: the manifest, the carried records, the events, the record, and `latest`. The
+    /// record's outcome, previous scan and counts of events are set here. Returns the record as it was written,
+    /// and the events, if there are any.
+    ///
+    /// # Errors
+    /// [`Error::State`] when something cannot be written; then the next run takes back what was.
+    pub fn commit(mut self, mut record: ScanRecord) -> Result<(ScanRecord, Option<EventFile>)> {
+        let Some(manifest) = self.manifest.take() else {
+            return Err(Error::Bug("a scan is to be written down without a manifest".into()));
+        };
+        self.check(&record)?;
+        record.outcome = Outcome::Complete;
+        record.previous = self.machine.latest();
+        record.tally(self.tally());
+
+        self.machine.set_unfinished();
+        let settle = |file: &File, extension: &str| {
+            let (temporary, name) = (temporary_name(self.scan_id, extension), format!("{}{extension}", self.scan_id));
+            self.machine.directory().settle(file, &temporary, &name)
+        };
+        settle(&manifest, MANIFEST)?;
+        if let Some(carried) = &self.carried {
+            settle(carried, CARRIED)?;
+        }
+        if let Some(events) = self.events.take() {
+            let (file, _) = events.finish()?;
+            let scan = self.scan();
+            self.day(CHANGES)?.settle(file.file(), &scan.temporary_name(EVENTS), &scan.file_name(EVENTS))?;
+        }
+        self.put_record(&record)?;
+        self.machine.set_latest(self.scan_id)?;
+        let events = self.machine.state().events(&self.scan())?;
+        Ok((record, events))
+    }
+
+    /// Writes down that the scan failed, and nothing else.
+    ///
+    /// # Errors
+    /// [`Error::State`] when that cannot be written.
+    pub fn fail(self, mut record: ScanRecord) -> Result<ScanRecord> {
+        self.check(&record)?;
+        record.outcome = Outcome::Failed;
+        record.previous = self.machine.latest();
+        record.manifest = None;
+        record.tally(&Tally::default());
+        self.put_record(&record)?;
+        Ok(record)
+    }
+
+    fn check(&self, record: &ScanRecord) -> Result<()> {
+        if record.scan_id == self.scan_id && record.machine == *self.machine.name() {
+            return Ok(());
+        }
+        Err(Error::Bug(format!("a record of {} is to be written down for {}", record.scan_id, self.scan_id)))
+    }
+
+    fn put_record(&self, record: &ScanRecord) -> Result<()> {
+        let mut bytes = Vec::new();
+        super::write_json(&mut bytes, record).map_err(|error| Error::Bug(format!("a scan record: {error}")))?;
+        bytes.push(b'\n');
+        let scan = self.scan();
+        self.day(SCANS)?.put(&scan.file_name(RECORD), &scan.temporary_name(RECORD), &bytes)
+    }
+
+    fn scan(&self) -> ScanRef {
+        self.machine.scan(self.scan_id)
+    }
+
+    fn day(&self, folder: &str) -> Result<Directory> {
+        self.machine.state().root().child_or_create(folder)?.child_or_create(&self.scan().partition())
+    }
+}
+
+fn temporary_name(scan_id: ScanId, extension: &str) -> String {
+    format!(".{scan_id}{extension}{TEMPORARY}")
+}
+
+impl Drop for Publish<'_, '_> {
+    /// Temporary files of a scan that was given up are removed at once; what cannot be removed now is taken back
+    /// by the next run. After a commit there are none.
+    fn drop(&mut self) {
+        for (there, extension) in [(self.manifest.is_some(), MANIFEST), (self.carried.is_some(), CARRIED)] {
+            if there {
+                let _ = self.machine.directory().remove(&temporary_name(self.scan_id, extension));
+            }
+        }
+        if self.events.is_some()
+            && let Ok(day) = self.day(CHANGES)
+        {
+            let _ = day.remove(&self.scan().temporary_name(EVENTS));
+        }
+    }
+}
