@@ -7,6 +7,7 @@ use std::collections::HashMap;
 pub struct Accounts {
     users: HashMap<u32, String>,
     groups: HashMap<u32, String>,
+    sids: HashMap<String, String>,
 }
 
 /// More accounts than this are not named; numbers are recorded all the same.
@@ -16,7 +17,7 @@ impl Accounts {
     /// Reads both files; lines that do not parse name nobody.
     #[must_use]
     pub fn parse(passwd: &[u8], group: &[u8]) -> Self {
-        Self { users: names(passwd), groups: names(group) }
+        Self { users: names(passwd), groups: names(group), sids: HashMap::new() }
     }
 
     /// The name of a user.
@@ -29,6 +30,12 @@ impl Accounts {
     #[must_use]
     pub fn group(&self, gid: u32) -> Option<&str> {
         self.groups.get(&gid).map(String::as_str)
+    }
+
+    /// The name of a Windows account or group of this machine, by its SID.
+    #[must_use]
+    pub fn sid(&self, sid: &str) -> Option<&str> {
+        self.sids.get(sid).map(String::as_str)
     }
 }
 

@@ -5,7 +5,7 @@ use std::{collections::HashSet, hash::{BuildHasher, RandomState}};
 use crate::{
     error::Fault,
     fs::{NodeId, Times},
-    policy::DirState,
+    policy::State,
 };
 
 /// An entry that the policy is interested in.
@@ -13,7 +13,7 @@ pub(super) struct Entry {
     pub(super) name: Vec<u8>,
     pub(super) node: NodeId,
     pub(super) link_times: Option<Times>,
-    pub(super) state: DirState,
+    pub(super) state: State,
     /// Should it be a directory, it is looked at when the rest is done.
     pub(super) aside: bool,
 }

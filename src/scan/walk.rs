@@ -25,7 +25,7 @@ use crate::{
     fs::{self, Listed, Metadata, NodeId, Stream, Times},
     machine::{Machine, Sessions, join},
     manifest::{Attribute, Kind, Record, Value, attribute::Part},
-    policy::{DirState, Matcher, RuleSet},
+    policy::{EffectivePolicy, EntityPath, Matcher, State, Verdict},
 };
 
 /// Entries of one directory that are worked on together.
@@ -50,7 +50,7 @@ pub(super) struct Dir {
     /// The directory that it was found in; `None` for the root of a mount.
     pub(super) found_in: Option<NodeId>,
     pub(super) path: Vec<u8>,
-    pub(super) state: DirState,
+    pub(super) state: State,
     pub(super) depth: usize,
 }
 
@@ -70,6 +70,7 @@ enum Task {
 /// What all workers share.
 pub(super) struct Walk<'m> {
     machine: &'m Machine,
+    policy: &'m EffectivePolicy,
     matcher: &'m Matcher,
     budgets: Budgets,
     progress: &'m Progress,
@@ -87,6 +88,7 @@ pub(super) struct Walk<'m> {
 impl<'m> Walk<'m> {
     pub(super) fn new(
         machine: &'m Machine,
+        policy: &'m EffectivePolicy,
         matcher: &'m Matcher,
         budgets: Budgets,
         threads: usize,
@@ -94,6 +96,7 @@ impl<'m> Walk<'m> {
     ) -> Self {
         Self {
             machine,
+            policy,
             matcher,
             budgets,
             progress,
@@ -132,16 +135,16 @@ impl<'m> Walk<'m> {
     /// Puts the root of every mount on the stack, last first, with a record of its own where it is covered.
     fn roots<R: Records>(&self, sink: &mut R) -> Result<()> {
         for missing in &self.machine.missing {
-            let state = self.matcher.at(&missing.path, true);
-            if state.is_covered() || state.reaches_beneath() {
+            let state = self.state_at(&missing.path)?;
+            if interesting(&state) {
                 let fault = Fault::new("machine", "", missing.why.clone());
                 self.emit(sink, Record::fault(missing.path.as_slice(), b"", Part::Entity, fault))?;
             }
         }
         let mut worker = Worker::new(self, sink);
         for mount in self.machine.mounts.iter().rev() {
-            let state = self.matcher.at(&mount.path, true);
-            if !state.is_covered() && !state.reaches_beneath() {
+            let state = self.state_at(&mount.path)?;
+            if !interesting(&state) {
                 continue;
             }
             let node = worker.sessions.of(mount.volume)?.root();
@@ -151,6 +154,13 @@ impl<'m> Walk<'m> {
             self.queue.push([Task::Dir(dir)]);
         }
         Ok(())
+    }
+
+    /// What the policy says about a container at a path.
+    fn state_at(&self, path: &[u8]) -> Result<State> {
+        let path = EntityPath::parse(path)?;
+        let root = self.matcher.root(&path.root);
+        Ok(path.segments.iter().fold(root, |state, name| self.matcher.child(&state, name, true)))
     }
 
     /// Works until the stack is empty.
@@ -223,6 +233,11 @@ impl<'m> Walk<'m> {
     }
 }
 
+/// Whether the walk has to look at what is there.
+fn interesting(state: &State) -> bool {
+    state.verdict().is_taken() || state.may_cover_below()
+}
+
 /// How messages call a node.
 fn node_name(node: &NodeId) -> String {
     match node {
@@ -280,8 +295,7 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
 
     /// The record of a mount's root.
     fn root(&mut self, dir: &Dir) -> Result<()> {
-        let rules = dir.state.rules();
-        if rules.is_empty() {
+        if !dir.state.verdict().is_taken() {
             return Ok(());
         }
         match self.sessions.of(dir.volume)?.metadata(&dir.node) {
@@ -370,8 +384,8 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
                 return Ok(ControlFlow::Continue(()));
             }
         }
-        let state = self.walk.matcher.descend(&dir.state, entry.name);
-        if !state.is_covered() && !state.reaches_beneath() {
+        let state = self.walk.matcher.child(&dir.state, entry.name, true);
+        if !interesting(&state) {
             return Ok(ControlFlow::Continue(()));
         }
         // Only the first of two names for one directory is entered at once, and none that denies being one: so it
@@ -411,8 +425,13 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
                     continue;
                 }
             };
-            let is_dir = self.entity(dir.volume, &entry.node, &path, &metadata, entry.link_times.as_ref(), &entry.state)?;
-            if !is_dir || !entry.state.reaches_beneath() {
+            let state = match metadata.kind {
+                Some(fs::Kind::Dir | fs::Kind::Symlink) => entry.state,
+                // A pattern that ends with a separator takes containers only.
+                _ => self.walk.matcher.child(&dir.state, &entry.name, false),
+            };
+            let is_dir = self.entity(dir.volume, &entry.node, &path, &metadata, entry.link_times.as_ref(), &state)?;
+            if !is_dir || !state.may_cover_below() {
                 continue;
             }
             let child = Dir {
@@ -420,7 +439,7 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
                 node: entry.node,
                 found_in: Some(dir.node.clone()),
                 path,
-                state: entry.state,
+                state,
                 depth: dir.depth + 1,
             };
             if entry.aside {
@@ -442,12 +461,12 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
         path: &[u8],
         metadata: &Metadata,
         link_times: Option<&Times>,
-        state: &DirState,
+        state: &State,
     ) -> Result<bool> {
         let walk = self.walk;
         let is_dir = metadata.kind == Some(fs::Kind::Dir);
-        let rules = state.rules_for(is_dir);
-        if rules.is_empty() {
+        let verdict = state.verdict();
+        if !verdict.is_taken() {
             return Ok(is_dir);
         }
         let context = Context {
@@ -464,8 +483,8 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
         for fault in faults {
             self.fault(path, b"", Part::Attributes, fault, volume)?;
         }
-        self.label(&mut record, &rules, state);
-        self.streams(volume, node, path, metadata, &rules, state)?;
+        self.label(&mut record, &verdict);
+        self.streams(volume, node, path, metadata, &verdict)?;
         let has_content = kind == Kind::File || (kind == Kind::Reparse && metadata.size > 0);
         if !has_content {
             walk.emit(self.sink, record)?;
@@ -481,9 +500,14 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
     }
 
     /// Says which rules cover a record, and how they spell it.
-    fn label(&self, record: &mut Record, rules: &RuleSet, state: &DirState) {
-        record.set(Attribute::Rules, Value::List(self.walk.matcher.rule_names(rules)));
-        if let Some(spelled) = self.walk.matcher.spelled(state) {
+    fn label(&self, record: &mut Record, verdict: &Verdict) {
+        let names = self.walk.policy.names(verdict.all());
+        record.set(Attribute::Rules, Value::List(names.into_iter().map(str::to_owned).collect()));
+        let spelled = verdict.route.and_then(|_| {
+            let path = EntityPath::parse(&record.path).ok()?;
+            self.walk.matcher.spelled(verdict, &path)
+        });
+        if let Some(spelled) = spelled {
             record.set(Attribute::As, Value::Bytes(spelled));
         }
     }
@@ -495,15 +519,14 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
         node: &NodeId,
         path: &[u8],
         metadata: &Metadata,
-        rules: &RuleSet,
-        state: &DirState,
+        verdict: &Verdict,
     ) -> Result<()> {
         let Some(windows) = &metadata.windows else { return Ok(()) };
         for stream in &windows.streams {
             let mut record = Record { name: stream.name.clone(), ..Record::new(path, Kind::Stream) };
             record.set(Attribute::Size, Value::Number(stream.size));
             record.set(Attribute::Volume, Value::Text(self.walk.volume_id(volume).to_owned()));
-            self.label(&mut record, rules, state);
+            self.label(&mut record, verdict);
             let which = Stream::Named(stream.name.clone());
             self.content(volume, node, &which, &mut record)?;
             self.walk.emit(self.sink, record)?;
