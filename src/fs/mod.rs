@@ -4,10 +4,12 @@
 //!
 //! To add a filesystem: a folder here that implements both traits, and one arm in `probe`.
 
+mod fat;
 mod probe;
 
 use std::{ops::ControlFlow, sync::Arc};
 
+pub use fat::Fat;
 pub use probe::{Probed, probe};
 
 use crate::error::{Error, Fault, Result};
