@@ -5,11 +5,13 @@
 //! To add a filesystem: a folder here that implements both traits, and one arm in `probe`.
 
 pub mod memory;
+mod fat;
 mod probe;
 mod timestamp;
 
 use std::{ops::ControlFlow, sync::Arc};
 
+pub use fat::Fat;
 pub use probe::{Probed, probe};
 pub use timestamp::Timestamp;
 

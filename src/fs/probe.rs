@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::FileSystem;
+use super::{FileSystem, fat::Fat};
 use crate::{error::Result, image::Image};
 
 /// A filesystem that can be read.
@@ -17,7 +17,8 @@ struct Reader {
 }
 
 /// Every filesystem that can be read, one a row.
-const READERS: &[Reader] = &[];
+const READERS: &[Reader] =
+    &[Reader { name: "vfat", claims: Fat::claims, open: |image| Ok(Arc::new(Fat::open(image)?)) }];
 
 /// What was found on a volume.
 #[derive(Default)]
