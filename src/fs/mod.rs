@@ -8,6 +8,7 @@ pub mod memory;
 mod fat;
 mod probe;
 mod timestamp;
+pub mod ntfs;
 
 use std::{ops::ControlFlow, sync::Arc};
 
