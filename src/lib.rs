@@ -10,4 +10,5 @@
 pub mod error;
 pub mod fs;
 pub mod image;
+pub mod registry;
 pub mod security;
