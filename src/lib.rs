@@ -16,6 +16,7 @@ pub mod machine;
 pub mod manifest;
 pub mod policy;
 pub mod scan;
+pub mod registry;
 pub mod security;
 pub mod target;
 pub mod volume;
