@@ -12,7 +12,6 @@ use std::{
 
 use crate::{
     error::{Error, Result},
-    fs::host::HostDir,
     image::{self, Image},
     machine::{Machine, State, Volume},
     volume,
@@ -120,7 +119,6 @@ fn directory(name: &DiskName, options: &Options) -> Result<(Disk, Volume)> {
     if name.snapshot.is_some() {
         return Err(Error::Usage(format!("{}: a directory has no snapshots inside", name.path.display())));
     }
-    let host = HostDir::open(&name.path, options.cross_devices)?;
-    let disk = Disk { container: "directory", files: vec![(name.path.clone(), 0)], size: 0, table: None, image: None };
-    Ok((disk, volumes::of_directory(Arc::new(host))))
+    let _ = options;
+    Err(Error::unsupported("host", "directories"))
 }
