@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod changelog;
+pub mod cli;
 pub mod diff;
 pub mod error;
 pub mod fs;
@@ -15,6 +16,7 @@ pub mod image;
 pub mod machine;
 pub mod manifest;
 pub mod policy;
+pub mod report;
 pub mod scan;
 pub mod registry;
 pub mod security;
