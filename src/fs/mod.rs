@@ -4,6 +4,8 @@
 //!
 //! To add a filesystem: a folder here that implements both traits, and one arm in `probe`.
 
+pub mod ext;
+
 use std::{ops::ControlFlow, sync::Arc};
 
 use crate::error::{Error, Fault, Result};
