@@ -9,6 +9,7 @@ mod fat;
 mod probe;
 mod timestamp;
 pub mod ntfs;
+pub mod ext;
 
 use std::{ops::ControlFlow, sync::Arc};
 
