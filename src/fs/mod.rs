@@ -5,11 +5,13 @@
 //! To add a filesystem: a folder here that implements both traits, and one arm in `probe`.
 
 mod fat;
+mod host;
 mod probe;
 
 use std::{ops::ControlFlow, sync::Arc};
 
 pub use fat::Fat;
+pub use host::HostDir;
 pub use probe::{Probed, probe};
 
 use crate::error::{Error, Fault, Result};
@@ -235,6 +237,11 @@ pub trait FileSystem: Send + Sync {
     /// Whether names match without case (NTFS, FAT).
     fn folds_case(&self) -> bool {
         false
+    }
+
+    /// What only the walk brings to light and sets nothing: places that were not entered. Asked after it.
+    fn late_notes(&self) -> Vec<String> {
+        Vec::new()
     }
 }
 
