@@ -6,6 +6,7 @@
 
 pub mod memory;
 mod fat;
+mod host;
 mod probe;
 mod timestamp;
 pub mod ntfs;
@@ -14,6 +15,7 @@ pub mod ext;
 use std::{ops::ControlFlow, sync::Arc};
 
 pub use fat::Fat;
+pub use host::HostDir;
 pub use probe::{Probed, probe};
 pub use timestamp::Timestamp;
 
@@ -231,6 +233,11 @@ pub trait FileSystem: Send + Sync {
     /// Whether names match without case (NTFS, FAT).
     fn folds_case(&self) -> bool {
         false
+    }
+
+    /// What only the walk brings to light and sets nothing: places that were not entered. Asked after it.
+    fn late_notes(&self) -> Vec<String> {
+        Vec::new()
     }
 }
 
