@@ -13,3 +13,4 @@ pub mod error;
 pub mod fs;
 pub mod image;
 pub mod manifest;
+pub mod report;
