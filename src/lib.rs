@@ -22,3 +22,4 @@ pub mod registry;
 pub mod security;
 pub mod target;
 pub mod volume;
+pub mod report;

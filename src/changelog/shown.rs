@@ -3,7 +3,6 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::entity_path::{hex_unless_unicode, readable};
-use crate::manifest::attribute::TABLE;
 use crate::manifest::{Attribute, Record, Value};
 
 /// Shown of a created entity, and as the last known of a deleted or unreadable one, besides all that a diff
@@ -107,12 +106,4 @@ fn insert(map: &mut Map<String, Json>, attribute: Attribute, value: &Value) {
         ),
     };
     map.insert(name.to_owned(), json);
-}
-
-/// Where an attribute stands in the table, by its name; `kind` stands first, what is unknown last.
-pub(super) fn rank(name: &str) -> usize {
-    match name {
-        "kind" => 0,
-        _ => TABLE.iter().position(|row| row.name == name).map_or(usize::MAX, |at| at.saturating_add(1)),
-    }
 }

@@ -1,0 +1,65 @@
+//! A state must not lie inside what it is about: it would see itself change, and would end with the machine.
+
+use std::fs;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// Refuses a state directory that lies in a target: in a directory, or on a filesystem of a block device.
+///
+/// # Errors
+/// [`Error::Usage`] when it does.
+pub fn refuse_inside(state: &Path, target: &Path) -> Result<()> {
+    let Ok(metadata) = fs::metadata(target) else { return Ok(()) };
+    let Some(state) = existing(state) else { return Ok(()) };
+    let inside = if metadata.is_dir() {
+        fs::canonicalize(target).is_ok_and(|target| state.starts_with(target))
+    } else if metadata.file_type().is_block_device() {
+        fs::metadata(&state).is_ok_and(|state| is_on(state.dev(), metadata.rdev()))
+    } else {
+        false
+    };
+    if inside {
+        return Err(Error::Usage(format!(
+            "the state directory lies inside the target {}; keep it elsewhere",
+            target.display()
+        )));
+    }
+    Ok(())
+}
+
+/// The canonical path of a directory, or of the nearest one above it that is there, with the rest after it.
+fn existing(path: &Path) -> Option<PathBuf> {
+    let absolute = std::path::absolute(path).ok()?;
+    absolute.ancestors().find_map(|ancestor| fs::canonicalize(ancestor).ok())
+}
+
+/// Whether a filesystem's device is a disk or a partition of it, by the kernel's tree of devices.
+fn is_on(filesystem: u64, disk: u64) -> bool {
+    let node = |device: u64| {
+        let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+        fs::canonicalize(format!("/sys/dev/block/{major}:{minor}"))
+    };
+    filesystem == disk || matches!((node(filesystem), node(disk)), (Ok(part), Ok(whole)) if part.starts_with(&whole))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_inside_a_directory_target_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let (target, state) = (dir.path().join("root"), dir.path().join("root/var/state"));
+        fs::create_dir(&target).unwrap();
+        assert_eq!(refuse_inside(&state, &target).unwrap_err().exit_code(), 2);
+        assert!(refuse_inside(&target, &target).is_err());
+        assert!(refuse_inside(&dir.path().join("root2"), &target).is_ok());
+        assert!(refuse_inside(dir.path(), &target).is_ok());
+        std::os::unix::fs::symlink(&target, dir.path().join("link")).unwrap();
+        assert!(refuse_inside(&dir.path().join("link/state"), &target).is_err());
+        fs::write(dir.path().join("disk.raw"), b"x").unwrap();
+        assert!(refuse_inside(dir.path(), &dir.path().join("disk.raw")).is_ok());
+    }
+}

@@ -1,0 +1,155 @@
+//! Which events are about a path that a person names.
+
+use std::borrow::Cow;
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+
+use super::entity_path::short_hive;
+use super::{EntityType, Event};
+use crate::error::{Error, Result};
+
+/// Paths and keys, by a pattern or by one exact path.
+#[derive(Debug, Clone)]
+pub enum PathFilter {
+    /// What a pattern covers.
+    Glob(PathGlob),
+    /// One file or key, with its streams or values, wherever it was renamed from or to, also along with what it
+    /// lies beneath.
+    Exact(String),
+}
+
+/// A pattern: `*`, `?` and `[a-z]` stay inside one segment, `**` crosses segments; what it matches is covered
+/// with all beneath. Windows and registry paths match without case. A pattern without a separator matches in any
+/// directory.
+#[derive(Debug, Clone)]
+pub struct PathGlob {
+    /// For paths with `/`.
+    slash: Option<GlobSet>,
+    /// For paths with `\`, which are matched with `/` in its place.
+    backslash: Option<GlobSet>,
+}
+
+impl PathFilter {
+    /// What `pattern` covers.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when it is not a pattern.
+    pub fn glob(pattern: &str) -> Result<Self> {
+        let backslash = looks_windows(pattern);
+        let slash = pattern.starts_with(['/', '@']);
+        let windows = if backslash { with_short_hive(pattern).replace('\\', "/") } else { pattern.to_owned() };
+        let set = |pattern: &str, fold| glob_set(pattern, fold).map(Some);
+        Ok(Self::Glob(PathGlob {
+            slash: if backslash { None } else { set(pattern, false)? },
+            backslash: if slash { None } else { set(&windows, true)? },
+        }))
+    }
+
+    /// The history of one path or key.
+    #[must_use]
+    pub fn exact(path: &str) -> Self {
+        let path = if looks_windows(path) { with_short_hive(path) } else { Cow::Borrowed(path) };
+        let trimmed = path.trim_end_matches(if looks_windows(&path) { '\\' } else { '/' });
+        let is_root = trimmed.is_empty() || trimmed.ends_with(':');
+        Self::Exact(if is_root { path.into_owned() } else { trimmed.to_owned() })
+    }
+
+    /// Whether an event is about such a path.
+    #[must_use]
+    pub fn matches(&self, event: &Event) -> bool {
+        if event.monitored_entity_type == EntityType::Scan {
+            return false;
+        }
+        let path = event.path();
+        let original = event.original_path();
+        let own = match &event.file_type {
+            // A stream belongs to its file.
+            Some(kind) if kind == "stream" => path.rsplit_once(':').map(|(file, _)| file),
+            _ => None,
+        };
+        let spelled = event.ext.spelled.as_deref();
+        let mut names = [Some(path.as_str()), own, original.as_deref(), spelled].into_iter().flatten();
+        match self {
+            Self::Glob(glob) => {
+                let value = event.value_name().map(|value| format!("{path}\\{value}"));
+                names.chain(value.as_deref()).any(|name| glob.matches(name))
+            }
+            Self::Exact(wanted) => {
+                let moved_along = event.ext.count.is_some();
+                names.any(|name| same(name, wanted) || moved_along && is_beneath(wanted, name))
+            }
+        }
+    }
+}
+
+impl PathGlob {
+    fn matches(&self, path: &str) -> bool {
+        let set = |set: &Option<GlobSet>, path: &str| set.as_ref().is_some_and(|set| set.is_match(path));
+        if path.starts_with(['/', '@']) {
+            set(&self.slash, path)
+        } else {
+            set(&self.backslash, &path.replace('\\', "/"))
+        }
+    }
+}
+
+fn same(one: &str, other: &str) -> bool {
+    if looks_windows(one) { one.to_lowercase() == other.to_lowercase() } else { one == other }
+}
+
+fn is_beneath(path: &str, directory: &str) -> bool {
+    let separator = if looks_windows(directory) { '\\' } else { '/' };
+    let (path, directory) = match separator {
+        '\\' => (path.to_lowercase(), directory.to_lowercase()),
+        _ => (path.to_owned(), directory.to_owned()),
+    };
+    path.strip_prefix(&directory).is_some_and(|rest| rest.starts_with(separator))
+}
+
+fn looks_windows(path: &str) -> bool {
+    let drive = path.as_bytes().first().is_some_and(u8::is_ascii_alphabetic) && path.as_bytes().get(1) == Some(&b':');
+    let first = path.split('\\').next().unwrap_or_default().to_ascii_uppercase();
+    let hive = ["HKLM", "HKU", "HKEY_LOCAL_MACHINE", "HKEY_USERS"].contains(&first.as_str());
+    drive || hive || path.contains('\\') && !path.starts_with(['/', '@'])
+}
+
+fn with_short_hive(path: &str) -> Cow<'_, str> {
+    let (hive, rest) = path.split_at(path.find('\\').unwrap_or(path.len()));
+    let long = hive.to_ascii_uppercase();
+    match short_hive(&long) {
+        short if short == long => Cow::Borrowed(path),
+        short => Cow::Owned(format!("{short}{rest}")),
+    }
+}
+
+fn glob_set(pattern: &str, fold: bool) -> Result<GlobSet> {
+    let wrong = |error: globset::Error| Error::Usage(format!("not a pattern: {pattern:?}: {}", error.kind()));
+    let trimmed = pattern.trim_end_matches('/');
+    let trimmed = if trimmed.is_empty() { "/" } else { trimmed };
+    let rooted = if trimmed.contains('/') { trimmed.to_owned() } else { format!("**/{trimmed}") };
+    let rooted = if fold && rooted.starts_with('/') { format!("?:{rooted}") } else { rooted };
+    let plain = without_alternatives(&rooted);
+    let beneath = if plain == "/" { "/**".to_owned() } else { format!("{plain}/**") };
+    let mut set = GlobSetBuilder::new();
+    for text in [plain, beneath] {
+        let mut glob = GlobBuilder::new(&text);
+        set.add(glob.literal_separator(true).backslash_escape(false).case_insensitive(fold).build().map_err(wrong)?);
+    }
+    set.build().map_err(wrong)
+}
+
+/// Braces are characters like any other here: keys are named by GUIDs.
+fn without_alternatives(pattern: &str) -> String {
+    let mut plain = String::with_capacity(pattern.len());
+    let mut in_class = false;
+    for c in pattern.chars() {
+        match c {
+            '{' | '}' if !in_class => plain.extend(['[', c, ']']),
+            c => {
+                in_class = if in_class { c != ']' } else { c == '[' };
+                plain.push(c);
+            }
+        }
+    }
+    plain
+}
