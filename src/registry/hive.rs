@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use super::{
     Key, KeyId, LAYER, MAX_HIVE, NIL, Replay, SecurityId, Value, base_block,
     base_block::BaseBlock,
-    cell,
+    cell, hive_bin,
     key_node::{HIVE_ENTRY, KeyNode},
     key_security, key_value, name, replay, subkeys_list,
 };
@@ -88,6 +88,7 @@ impl Hive {
         }
         let bins_len = if base.intact && !cut { stated } else { bins.len() };
         let bins = bins.get(..bins_len).unwrap_or_default();
+        hive_bin::note_damage(bins, &mut replay);
         let root = find_root(bins, &base, &mut replay)?;
         // A damaged base block may say anything; today's form is the likely one.
         let minor = if base.intact || base.check_version().is_ok() { base.minor } else { 5 };

@@ -3,7 +3,7 @@
 //! `hbin`; then at offset 4 the bin's own offset and at 8 its size, a multiple of 4096 (32 bits each), 20 a
 //! FILETIME (of the first bin: when the hive was last written).
 
-use super::base_block::put;
+use super::{Replay, base_block::put};
 use crate::security::le;
 
 /// Bins are whole numbers of these.
@@ -21,6 +21,22 @@ pub(super) fn size_at(bins: &[u8], at: usize) -> Option<usize> {
 /// When the hive was last written, as its first bin says.
 pub(super) fn timestamp(bins: &[u8]) -> Option<u64> {
     size_at(bins, 0).and_then(|_| le::u64(bins, 20))
+}
+
+/// Notes where bins are expected and none stand; cells there are read all the same.
+pub(super) fn note_damage(bins: &[u8], replay: &mut Replay) {
+    let (mut at, mut first, mut count) = (0_usize, None, 0_usize);
+    while at < bins.len() {
+        let size = size_at(bins, at);
+        if size.is_none() {
+            first.get_or_insert(at);
+            count = count.saturating_add(1);
+        }
+        at = at.saturating_add(size.unwrap_or(PAGE));
+    }
+    if let Some(first) = first {
+        replay.notes.push(format!("{count} pages do not belong to a hive bin, the first at {first:#x}"));
+    }
 }
 
 /// Makes the page at `at` a bin with one free cell, as Windows does with a logged bin that is not one: \[regf\]
