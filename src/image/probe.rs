@@ -1,6 +1,6 @@
 //! Which container a file is, by magic, and how it is opened. A raw image is what nothing else claims.
 //!
-//! To add a container: a row in [`CONTAINERS`], or another [`Opener`] in the row that is there.
+//! To add a container: a row in [`CONTAINERS`]; its reader stands in `layer`.
 #![warn(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::indexing_slicing)]
 
 use std::{
@@ -11,6 +11,9 @@ use std::{
 use super::{
     Image, Raw,
     field::{byte, has, le32},
+    layer::{self, Findings, Format},
+    mapped::Layered,
+    qcow2::Snapshot,
     split::Split,
 };
 use crate::error::{Error, Result};
@@ -45,6 +48,8 @@ pub struct FileUsed {
 pub struct Opened {
     /// The disk's bytes.
     pub image: Arc<dyn Image>,
+    /// The same disk, where it can say where its bytes come from: for `changed::changed_since`.
+    pub layered: Option<Arc<dyn Layered>>,
     /// What it was in: `raw`, `split raw`, `block device`, `qcow2`, …
     pub container: &'static str,
     /// All files that hold the disk's bytes, the one that was named first.
@@ -53,13 +58,14 @@ pub struct Opened {
     pub notes: Vec<String>,
     /// What the container cannot deliver, while the rest can be read.
     pub gaps: Vec<String>,
+    /// The snapshots inside the container, which `IMAGE@SNAPSHOT` names.
+    pub snapshots: Vec<Snapshot>,
 }
 
 /// What is done with a file of a known container.
 enum Opener {
-    /// It is read by this function.
-    #[expect(dead_code, reason = "the container readers plug in here")]
-    Read(fn(Raw, &OpenOptions) -> Result<Opened>),
+    /// It is read as this format.
+    Read(Format),
     /// It is not read; says what to do instead.
     Refuse(&'static str),
 }
@@ -87,29 +93,30 @@ static CONTAINERS: &[Container] = &[
     Container {
         name: "qcow2",
         magic: &[Magic::Head(0, b"QFI\xfb\0\0\0\x02"), Magic::Head(0, b"QFI\xfb\0\0\0\x03")],
-        opener: Opener::Refuse(QEMU_IMG),
+        opener: Opener::Read(Format::Qcow2),
     },
     Container { name: "qcow", magic: &[Magic::Head(0, b"QFI\xfb")], opener: Opener::Refuse(QEMU_IMG) },
     // [MS-VHDX] 2.2.1 "File Type Identifier".
-    Container { name: "vhdx", magic: &[Magic::Head(0, b"vhdxfile")], opener: Opener::Refuse(QEMU_IMG) },
+    Container { name: "vhdx", magic: &[Magic::Head(0, b"vhdxfile")], opener: Opener::Read(Format::Vhdx) },
     // Virtual Hard Disk Image Format Specification 1.0, "Hard Disk Footer Format"; dynamic disks carry a copy first.
     Container {
         name: "vhd",
         magic: &[Magic::Head(0, b"conectix"), Magic::Tail(512, b"conectix"), Magic::Tail(511, b"conectix")],
-        opener: Opener::Refuse(QEMU_IMG),
+        opener: Opener::Read(Format::Vhd),
     },
     // Virtual Disk Format 5.0, "Hosted Sparse Extent Header", "The Descriptor File", "ESXi Host Sparse Extents".
     Container {
         name: "vmdk",
-        magic: &[Magic::Head(0, b"KDMV"), Magic::Head(0, b"# Disk DescriptorFile"), Magic::Head(0, b"COWD")],
-        opener: Opener::Refuse(QEMU_IMG),
+        magic: &[
+            Magic::Head(0, b"KDMV"),
+            Magic::Head(0, b"# Disk DescriptorFile"),
+            Magic::Head(0, b"COWD"),
+            Magic::Head(0, b"\xbe\xba\xfe\xca\0\0\0\0"),
+        ],
+        opener: Opener::Read(Format::Vmdk),
     },
     // libewf, "Expert Witness Compression Format", 3 "Segment file"; EWF 2 is `EVF2`, logical evidence is `LVF`.
-    Container {
-        name: "ewf",
-        magic: &[Magic::Head(0, b"EVF\x09\x0d\x0a\xff\0")],
-        opener: Opener::Refuse("export it: ewfexport -f raw IMAGE"),
-    },
+    Container { name: "ewf", magic: &[Magic::Head(0, b"EVF\x09\x0d\x0a\xff\0")], opener: Opener::Read(Format::Ewf) },
     Container {
         name: "ewf 2",
         magic: &[Magic::Head(0, b"EVF2\x0d\x0a\x81\0")],
@@ -155,11 +162,7 @@ static CONTAINERS: &[Container] = &[
     Container { name: "7z", magic: &[Magic::Head(0, b"7z\xbc\xaf\x27\x1c")], opener: Opener::Refuse(UNPACK) },
     Container { name: "zip", magic: &[Magic::Head(0, b"PK\x03\x04")], opener: Opener::Refuse(UNPACK) },
     // POSIX.1-1988 ustar; an OVA is a tar file.
-    Container {
-        name: "tar or ova",
-        magic: &[Magic::Head(257, b"ustar")],
-        opener: Opener::Refuse("unpack it first and name the disk inside"),
-    },
+    Container { name: "ova", magic: &[Magic::Head(257, b"ustar")], opener: Opener::Read(Format::Ova) },
     // ECMA-119, 8.1 "Format of a Volume Descriptor": the first one is in sector 16 of 2048 bytes.
     Container {
         name: "iso9660",
@@ -191,11 +194,27 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Opened> {
         return Ok(plain(Arc::new(split), "split raw", files));
     }
     let raw = Raw::open(path)?;
-    let head = head(&raw)?;
-    let Some(container) = claimed(&head, &tail(&raw)?) else { return open_raw(raw, options) };
-    match container.opener {
-        // A footer behind a partition table is what a fixed VHD looks like; a header in front of one is not.
-        _ if container.at_head(&head) && holds_partition_table(&head) => Err(Error::unsupported(
+    match format_of(&raw, path)? {
+        Format::Raw => open_raw(raw, options),
+        format => {
+            let layer = layer::open_top(raw, format, options.image_root.as_deref(), options.snapshot.as_deref())?;
+            let Findings { files, notes, gaps, snapshots } = layer.findings;
+            let layered = Some(Arc::clone(&layer.image));
+            Ok(Opened { image: layer.image, layered, container: layer.container, files, notes, gaps, snapshots })
+        }
+    }
+}
+
+/// What a file is by magic: raw where nothing claims it.
+///
+/// # Errors
+/// When it is of a container that is not read (says what to do instead), or could be taken for two things at once.
+pub(crate) fn format_of(image: &dyn Image, path: &Path) -> Result<Format> {
+    let head = head(image)?;
+    let Some(container) = claimed(&head, &tail(image)?) else { return Ok(Format::Raw) };
+    // A footer behind a partition table is what a fixed VHD looks like; a header in front of one is not.
+    if container.at_head(&head) && holds_partition_table(&head) {
+        return Err(Error::unsupported(
             LAYER,
             format!(
                 "{}: begins like {} and like a partitioned disk: the machine may have written that into a raw disk; \
@@ -203,8 +222,10 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Opened> {
                 path.display(),
                 container.name
             ),
-        )),
-        Opener::Read(open) => open(raw, options),
+        ));
+    }
+    match container.opener {
+        Opener::Read(format) => Ok(format),
         Opener::Refuse(instead) => {
             Err(Error::unsupported(LAYER, format!("{}: {} is not read; {instead}", path.display(), container.name)))
         }
@@ -219,7 +240,7 @@ fn open_raw(raw: Raw, options: &OpenOptions) -> Result<Opened> {
 }
 
 fn plain(image: Arc<dyn Image>, container: &'static str, files: Vec<FileUsed>) -> Opened {
-    Opened { image, container, files, notes: Vec::new(), gaps: Vec::new() }
+    Opened { image, layered: None, container, files, notes: Vec::new(), gaps: Vec::new(), snapshots: Vec::new() }
 }
 
 /// Refuses `IMAGE@SNAPSHOT` for containers that have no snapshots inside.

@@ -81,6 +81,11 @@ impl Raw {
         &self.path
     }
 
+    /// The opened file.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
     /// Whether this is a block device.
     #[must_use]
     pub fn is_device(&self) -> bool {
