@@ -103,11 +103,11 @@ impl Asked<'_> {
             path.segments.push(name.to_vec());
             (line.pattern.reach(&path, false), fold(name).into_owned())
         });
-        let Role::Take(rule) = line.role else {
+        if !matches!(line.role, Role::Take(_)) {
             let reach = entry.map_or(key, |(reach, _)| reach)?;
             return Some((Effect::Drops, reach));
-        };
-        let wanted = compiled.values.get(rule).filter(|values| !values.is_empty());
+        }
+        let wanted = compiled.limits(line);
         match (wanted, entry) {
             (None, None) => Some((Effect::Takes, key?)),
             (None, Some((reach, _))) => Some((Effect::Takes, reach?)),

@@ -136,10 +136,10 @@ impl Matcher {
 
     fn add_line(&mut self, at: usize) {
         let Some(line) = self.compiled.lines.get(at) else { return };
-        let limited = |rule: usize| self.compiled.values.get(rule).is_some_and(|values| !values.is_empty());
+        let limited = self.compiled.limits(line).is_some();
         let end = match (line.role, line.route) {
-            (Role::Take(rule), Some(route)) => End::TakeRoute { route, rule, values: limited(rule) },
-            (Role::Take(rule), None) if limited(rule) => End::TakeValues(rule),
+            (Role::Take(rule), Some(route)) => End::TakeRoute { route, rule, values: limited },
+            (Role::Take(rule), None) if limited => End::TakeValues(rule),
             (Role::Take(rule), None) => End::Take(rule),
             (Role::Drop(rule), _) => End::Drop([rule].into_iter().collect()),
             (Role::DropAll, _) => End::Drop(RuleSet::ALL),

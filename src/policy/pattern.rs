@@ -232,7 +232,7 @@ impl Pattern {
             alive = next;
             above |= alive.last() == Some(&true) && depth + 1 < path.segments.len();
         }
-        if alive.last() == Some(&true) && (container || !self.container) {
+        if alive.last() == Some(&true) && (container || path.segments.is_empty() || !self.container) {
             Some(Reach::Names)
         } else {
             above.then_some(Reach::Beneath)
@@ -280,10 +280,11 @@ impl Pattern {
 /// `**` also stands for no segment at all.
 fn spread(alive: &mut [bool], segments: &[Segment]) {
     for (at, segment) in segments.iter().enumerate() {
-        if *segment == Segment::Globstar && alive.get(at) == Some(&true) {
-            if let Some(cell) = alive.get_mut(at + 1) {
-                *cell = true;
-            }
+        if *segment == Segment::Globstar
+            && alive.get(at) == Some(&true)
+            && let Some(cell) = alive.get_mut(at + 1)
+        {
+            *cell = true;
         }
     }
 }
