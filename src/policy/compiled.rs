@@ -106,7 +106,9 @@ impl Compiled {
         let own = self.lines.get(first..).unwrap_or_default().to_vec();
         let mut routes = control_set.iter().map(|&route| Route { rule: at, ..route.clone() }).collect::<Vec<_>>();
         for link in &rule.resolved {
-            let (spelled, canonical) = (EntityPath::parse(&link.spelled.0)?, EntityPath::parse(&link.canonical.0)?);
+            let parse =
+                |path: &[u8]| EntityPath::parse(path).map_err(|error| Error::Policy(one_line(&error.to_string())));
+            let (spelled, canonical) = (parse(&link.spelled.0)?, parse(&link.canonical.0)?);
             routes.push(Route { rule: at, spelled, canonical });
         }
         for route in routes {

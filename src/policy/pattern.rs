@@ -1,6 +1,6 @@
 //! One pattern of a policy, taken apart, and what it says about one path.
 //!
-//! The language is that of `docs/policy.md`; what a pattern applies to is seen by how it begins:
+//! What a pattern applies to is seen by how it begins:
 //!
 //! | it begins with | it applies to |
 //! |---|---|
@@ -116,6 +116,14 @@ impl Pattern {
             if name != "**" || spelled.last().is_none_or(|last| last != "**") {
                 spelled.push(name.to_owned());
             }
+        }
+        if let [first, second, ..] = spelled.as_mut_slice()
+            && roots == Roots::Hive(Hive::Users)
+            && first.starts_with('@')
+        {
+            // As in an `EntityPath`: a user whom no SID names is one segment.
+            *first = format!("{first}\\{second}");
+            spelled.remove(1);
         }
         if spelled.last().is_some_and(|last| last == "**") {
             spelled.push("*".into());
