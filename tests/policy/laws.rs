@@ -66,7 +66,7 @@ fn walk(matcher: &Matcher, at: &EntityPath, container: bool) -> Vec<State> {
 }
 
 proptest! {
-    #![proptest_config(config(4000))]
+    #![proptest_config(config(6000))]
 
     /// One name at a time, a whole path, one pattern at a time, and after a turn through JSON: always the same.
     #[test]
@@ -76,6 +76,7 @@ proptest! {
         links in prop::collection::vec((0..3usize, place(), place()), 0..4),
         at in place(),
         container in any::<bool>(),
+        beneath in any::<bool>(),
     ) {
         let mut policy = EffectivePolicy { exclude: global.into_iter().map(Into::into).collect(), ..Default::default() };
         for (paths, exclude) in rules {
@@ -89,6 +90,11 @@ proptest! {
         for (rule, spelled, canonical) in &links {
             policy.add_link(*rule, Link::new(spelled, canonical));
         }
+        // Most places would be beneath no link at all.
+        let at = match links.first().filter(|_| beneath) {
+            Some((.., link)) => EntityPath { root: link.root.clone(), segments: [link.segments.clone(), at.segments].concat() },
+            None => at,
+        };
         let matcher = Matcher::new(&policy).unwrap();
         let states = walk(&matcher, &at, container);
         let verdict: Verdict = states.last().unwrap().verdict();
