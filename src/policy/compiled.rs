@@ -5,7 +5,8 @@ use super::{
     entity_path::{EntityPath, Hive, Root},
     fold::fold,
     glob::Segment,
-    pattern::{Pattern, Place},
+    issues::one_line,
+    pattern::{Pattern, Place, Roots},
     rule_set::MAX_RULES,
     source::{Entry, Source},
 };
@@ -86,6 +87,13 @@ impl Compiled {
         Ok(compiled)
     }
 
+    /// The names of values that a pattern is limited to. Files have no values: the paths of such a rule are whole.
+    pub(super) fn limits(&self, line: &Line) -> Option<&[Segment]> {
+        let Role::Take(rule) = line.role else { return None };
+        let values = self.values.get(rule).filter(|values| !values.is_empty())?;
+        matches!(line.pattern.roots, Roots::Hive(_)).then_some(values)
+    }
+
     fn rule(&mut self, at: usize, rule: &Rule, control_set: Option<&Route>) -> Result<()> {
         self.names.push(rule.name.clone());
         let value =
@@ -98,7 +106,9 @@ impl Compiled {
         let own = self.lines.get(first..).unwrap_or_default().to_vec();
         let mut routes = control_set.iter().map(|&route| Route { rule: at, ..route.clone() }).collect::<Vec<_>>();
         for link in &rule.resolved {
-            let (spelled, canonical) = (EntityPath::parse(&link.spelled.0)?, EntityPath::parse(&link.canonical.0)?);
+            let parse =
+                |path: &[u8]| EntityPath::parse(path).map_err(|error| Error::Policy(one_line(&error.to_string())));
+            let (spelled, canonical) = (parse(&link.spelled.0)?, parse(&link.canonical.0)?);
             routes.push(Route { rule: at, spelled, canonical });
         }
         for route in routes {
@@ -139,7 +149,7 @@ impl Compiled {
 }
 
 fn wrong(source: &Source, field: &str, what: &str) -> Error {
-    Error::Policy(format!("{source}: {field}: {what}"))
+    Error::Policy(one_line(&format!("{source}: {field}: {what}")))
 }
 
 /// `HKLM\SYSTEM\CurrentControlSet` is a link that the kernel makes at boot; it is not on disk.

@@ -247,7 +247,10 @@ impl Reader<'_> {
         let mut entries = self.strings(field, value);
         entries.retain(|entry| match check(&entry.text) {
             Ok(()) => true,
-            Err(what) => {
+            Err(mut what) => {
+                if !what.contains(&entry.text) {
+                    what.push_str(&format!("; the whole is \"{}\"", entry.text));
+                }
                 self.issues.add(&entry.source, field, &what);
                 false
             }

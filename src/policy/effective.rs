@@ -62,10 +62,10 @@ impl EffectivePolicy {
 
     /// Records that a path which a rule spells leads elsewhere, once each; a rule that is not there has no links.
     pub fn add_link(&mut self, rule: usize, link: Link) {
-        if let Some(rule) = self.rules.get_mut(rule) {
-            if let Err(at) = rule.resolved.binary_search(&link) {
-                rule.resolved.insert(at, link);
-            }
+        if let Some(rule) = self.rules.get_mut(rule)
+            && let Err(at) = rule.resolved.binary_search(&link)
+        {
+            rule.resolved.insert(at, link);
         }
     }
 

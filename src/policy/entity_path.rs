@@ -54,7 +54,8 @@ impl Hive {
 pub struct EntityPath {
     /// What it begins at.
     pub root: Root,
-    /// The names from there, exact bytes.
+    /// The names from there, exact bytes. A user whom no SID names (`HKU\@Users\alice`) is one name, so that rules
+    /// for `HKU\*` hold for every user.
     pub segments: Vec<Vec<u8>>,
 }
 
@@ -88,7 +89,16 @@ impl EntityPath {
             },
         };
         let names = path.get(skip..).unwrap_or_default().split(is_end);
-        Ok(Self { root, segments: names.filter(|name| !name.is_empty()).map(<[u8]>::to_vec).collect() })
+        let mut segments = names.filter(|name| !name.is_empty()).map(<[u8]>::to_vec).collect::<Vec<_>>();
+        if let [first, second, ..] = segments.as_mut_slice()
+            && root == Root::Hive(Hive::Users)
+            && first.starts_with(b"@")
+        {
+            first.push(b'\\');
+            first.append(second);
+            segments.remove(1);
+        }
+        Ok(Self { root, segments })
     }
 
     /// The path as a record spells it.

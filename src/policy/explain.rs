@@ -56,7 +56,8 @@ impl Matcher {
         // By its own spelling of the same path, a rule's route is subject to its excludes too.
         for route in compiled.routes.iter().filter(|route| route.leads_to(path)) {
             let spelled = route.spell(path);
-            let asked = Asked { path: &spelled, ..asked };
+            // A root is a container, whatever leads to it.
+            let asked = Asked { path: &spelled, container: container || path.segments.is_empty(), value };
             let drops = |line: &&Line| line.role == Role::DropAll || line.role == Role::Drop(route.rule);
             for line in compiled.lines.iter().filter(drops) {
                 let Some((effect, reach)) = asked.effect(compiled, line) else { continue };
@@ -103,11 +104,11 @@ impl Asked<'_> {
             path.segments.push(name.to_vec());
             (line.pattern.reach(&path, false), fold(name).into_owned())
         });
-        let Role::Take(rule) = line.role else {
+        if !matches!(line.role, Role::Take(_)) {
             let reach = entry.map_or(key, |(reach, _)| reach)?;
             return Some((Effect::Drops, reach));
-        };
-        let wanted = compiled.values.get(rule).filter(|values| !values.is_empty());
+        }
+        let wanted = compiled.limits(line);
         match (wanted, entry) {
             (None, None) => Some((Effect::Takes, key?)),
             (None, Some((reach, _))) => Some((Effect::Takes, reach?)),

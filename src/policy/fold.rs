@@ -39,11 +39,16 @@ fn single(mut many: impl Iterator<Item = char>) -> Option<char> {
     many.next().is_none().then_some(one)
 }
 
-/// The simple upper case of one unit. Characters outside the basic plane are two UTF-16 units, which have no
+/// The simple upper case of one unit: of all that NTFS folds by its table `$UpCase`, and of letters that came into
+/// Unicode later; for a monitor, taking two names for one is the safer mistake. Characters outside the basic plane are two UTF-16 units, which have no
 /// case; no character outside ASCII is the lower case of one inside (the dotless i and the long s keep theirs).
 pub(super) fn upper(unit: u32) -> u32 {
     match char::from_u32(unit) {
         Some(c) if c.is_ascii() => u32::from(c.to_ascii_uppercase()),
+        // Greek with iota below: the standard library knows only the full upper case, of two characters
+        // (UnicodeData.txt, field 12, has the simple one).
+        _ if matches!(unit, 0x1F80..=0x1F87 | 0x1F90..=0x1F97 | 0x1FA0..=0x1FA7) => unit + 8,
+        _ if matches!(unit, 0x1FB3 | 0x1FC3 | 0x1FF3) => unit + 9,
         Some(c) if unit < 0x1_0000 => match single(c.to_uppercase()) {
             Some(up) if !up.is_ascii() && u32::from(up) < 0x1_0000 => u32::from(up),
             _ => unit,
@@ -84,6 +89,8 @@ pub(super) fn fold(name: &[u8]) -> Cow<'_, [u8]> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
 
     #[test]
@@ -98,6 +105,26 @@ mod tests {
         ] {
             assert_eq!(fold(name.as_bytes()), want.as_bytes(), "{name}");
         }
+    }
+
+    #[test]
+    fn folds_all_that_ntfs_folds() {
+        let table = include_str!("../../fixtures/policy/upcase.txt");
+        let pairs = table.lines().map(|line| line.split_once(' ').unwrap());
+        let ntfs = pairs.map(|(unit, up)| (unit.parse().unwrap(), up.parse().unwrap())).collect::<HashMap<u32, u32>>();
+        assert_eq!(ntfs.len(), 973);
+        let mut beyond = 0;
+        for unit in 0..0x1_0000 {
+            match ntfs.get(&unit) {
+                Some(up) => assert_eq!(upper(unit), *up, "{unit:#x}"),
+                None if upper(unit) == unit => {}
+                None => {
+                    assert!(unit > 0x7F && upper(unit) > 0x7F, "{unit:#x}");
+                    beyond += 1;
+                }
+            }
+        }
+        assert!(beyond < 250, "{beyond}");
     }
 
     #[test]

@@ -8,6 +8,12 @@ use crate::error::Error;
 /// The most that are shown.
 const SHOWN: usize = 50;
 
+/// A message with its control characters escaped: what a policy holds must not break the line.
+pub(super) fn one_line(message: &str) -> String {
+    let escaped = |c: char| if c.is_control() { c.escape_default().collect() } else { c.to_string() };
+    message.chars().map(escaped).collect()
+}
+
 /// What is wrong with one policy, collected so that all of it can be put right at once.
 pub(super) struct Issues {
     name: Arc<str>,
@@ -29,7 +35,7 @@ impl Issues {
 
     /// Adds one, as `field: expected …, found …`.
     pub(super) fn add(&mut self, source: &Source, field: &str, what: &str) {
-        self.found.push((source.line, format!("{source}: {field}: {what}")));
+        self.found.push((source.line, one_line(&format!("{source}: {field}: {what}"))));
     }
 
     /// All of them as one error, in the order of their lines.

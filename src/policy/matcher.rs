@@ -97,6 +97,8 @@ struct Departure {
     folds: bool,
     nodes: Vec<NodeId>,
     excluded: bool,
+    /// The same, if a container is there.
+    container_excluded: bool,
 }
 
 /// An effective policy, ready to match.
@@ -136,10 +138,10 @@ impl Matcher {
 
     fn add_line(&mut self, at: usize) {
         let Some(line) = self.compiled.lines.get(at) else { return };
-        let limited = |rule: usize| self.compiled.values.get(rule).is_some_and(|values| !values.is_empty());
+        let limited = self.compiled.limits(line).is_some();
         let end = match (line.role, line.route) {
-            (Role::Take(rule), Some(route)) => End::TakeRoute { route, rule, values: limited(rule) },
-            (Role::Take(rule), None) if limited(rule) => End::TakeValues(rule),
+            (Role::Take(rule), Some(route)) => End::TakeRoute { route, rule, values: limited },
+            (Role::Take(rule), None) if limited => End::TakeValues(rule),
             (Role::Take(rule), None) => End::Take(rule),
             (Role::Drop(rule), _) => End::Drop([rule].into_iter().collect()),
             (Role::DropAll, _) => End::Drop(RuleSet::ALL),
@@ -164,13 +166,19 @@ impl Matcher {
     }
 
     fn departure(&self, rule: usize, spelled: &EntityPath) -> Departure {
-        let (folds, mut step) = self.start(&spelled.root);
-        let mut excluded = step.ends.drop.contains(rule);
-        for name in &spelled.segments {
-            step = self.step(folds, &step.nodes, name, true);
-            excluded |= step.ends.drop.contains(rule);
-        }
-        Departure { rule, folds, nodes: step.nodes, excluded }
+        let walk = |container: bool| {
+            let (folds, mut step) = self.start(&spelled.root);
+            let mut excluded = step.ends.drop.contains(rule);
+            let mut names = spelled.segments.iter().peekable();
+            while let Some(name) = names.next() {
+                step = self.step(folds, &step.nodes, name, container || names.peek().is_some());
+                excluded |= step.ends.drop.contains(rule);
+            }
+            (step.nodes, excluded)
+        };
+        let (nodes, container_excluded) = walk(true);
+        let (_, excluded) = walk(false);
+        Departure { rule, folds: spelled.root.folds(), nodes, excluded, container_excluded }
     }
 
     fn trie(&self, folds: bool) -> &Trie {
@@ -237,16 +245,10 @@ impl Matcher {
         ends.enters.sort_unstable();
         ends.enters.dedup();
         for route in ends.enters {
-            let Some(Departure { rule, nodes, excluded, .. }) = self.departures.get(route) else { continue };
-            let state = RouteState {
-                route,
-                rule: *rule,
-                nodes: nodes.clone(),
-                excluded: *excluded,
-                covered: false,
-                values: false,
-            };
-            routes.push(state);
+            let Some(from) = self.departures.get(route) else { continue };
+            let excluded = if container { from.container_excluded } else { from.excluded };
+            let (rule, nodes) = (from.rule, from.nodes.clone());
+            routes.push(RouteState { route, rule, nodes, excluded, covered: false, values: false });
         }
         for (route, values) in ends.routed {
             for on in routes.iter_mut().filter(|on| on.route == route) {

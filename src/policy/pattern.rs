@@ -1,6 +1,6 @@
 //! One pattern of a policy, taken apart, and what it says about one path.
 //!
-//! The language is that of `docs/policy.md`; what a pattern applies to is seen by how it begins:
+//! What a pattern applies to is seen by how it begins:
 //!
 //! | it begins with | it applies to |
 //! |---|---|
@@ -117,6 +117,14 @@ impl Pattern {
                 spelled.push(name.to_owned());
             }
         }
+        if let [first, second, ..] = spelled.as_mut_slice()
+            && roots == Roots::Hive(Hive::Users)
+            && first.starts_with('@')
+        {
+            // As in an `EntityPath`: a user whom no SID names is one segment.
+            *first = format!("{first}\\{second}");
+            spelled.remove(1);
+        }
         if spelled.last().is_some_and(|last| last == "**") {
             spelled.push("*".into());
         }
@@ -232,7 +240,7 @@ impl Pattern {
             alive = next;
             above |= alive.last() == Some(&true) && depth + 1 < path.segments.len();
         }
-        if alive.last() == Some(&true) && (container || !self.container) {
+        if alive.last() == Some(&true) && (container || path.segments.is_empty() || !self.container) {
             Some(Reach::Names)
         } else {
             above.then_some(Reach::Beneath)
@@ -280,10 +288,11 @@ impl Pattern {
 /// `**` also stands for no segment at all.
 fn spread(alive: &mut [bool], segments: &[Segment]) {
     for (at, segment) in segments.iter().enumerate() {
-        if *segment == Segment::Globstar && alive.get(at) == Some(&true) {
-            if let Some(cell) = alive.get_mut(at + 1) {
-                *cell = true;
-            }
+        if *segment == Segment::Globstar
+            && alive.get(at) == Some(&true)
+            && let Some(cell) = alive.get_mut(at + 1)
+        {
+            *cell = true;
         }
     }
 }

@@ -58,6 +58,7 @@ impl Policy {
     /// Joins what the user wrote with the profiles that it names.
     fn assemble(own: Document, mut issues: Issues) -> Result<Self> {
         let mut policy = Self { own, profiles: Vec::new(), built_in: Vec::new() };
+        let mut known = true;
         for entry in policy.own.profiles.clone() {
             if !policy.include(&entry.text)? {
                 let what = format!(
@@ -67,9 +68,12 @@ impl Policy {
                     or_nearest(&entry.text, profile::NAMES.into_iter())
                 );
                 issues.add(&entry.source, "profiles", &what);
+                known = false;
             }
         }
-        policy.disable(&mut issues);
+        if known {
+            policy.disable(&mut issues);
+        }
         issues.into_result()?;
         if policy.built_in.is_empty() && policy.own.monitors.is_empty() {
             return Err(Error::Policy("policy: expected profiles or a [[monitor]], found nothing to monitor".into()));
