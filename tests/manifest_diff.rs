@@ -1,4 +1,5 @@
 //! Diffs of manifests: first by example, then the laws on generated trees.
+#![allow(clippy::unwrap_used, clippy::cloned_ref_to_slice_refs)]
 
 use std::collections::BTreeSet;
 

@@ -47,12 +47,12 @@ impl Group {
     }
 }
 
+/// The places of a line and of the one on the other side that belongs to it, where there is one.
+pub(super) type Pair = (Option<usize>, Option<usize>);
+
 /// Which line of one side belongs to which of the other: where each side has one, they do, whatever their ids;
 /// else those of equal id, in order, then the others, in order.
-pub(super) fn pair(
-    old: &[impl AsRef<[u8]>],
-    new: &[impl AsRef<[u8]>],
-) -> Result<Vec<(Option<usize>, Option<usize>)>, Malformed> {
+pub(super) fn pair(old: &[impl AsRef<[u8]>], new: &[impl AsRef<[u8]>]) -> Result<Vec<Pair>, Malformed> {
     if old.len() <= 1 && new.len() <= 1 {
         return Ok(vec![(old.first().map(|_| 0), new.first().map(|_| 0))]);
     }
