@@ -18,6 +18,8 @@
 
 pub mod cadence;
 pub mod column;
+#[cfg(test)]
+mod crash;
 mod directory;
 mod entity_path;
 pub mod event;
