@@ -8,9 +8,18 @@
 #![forbid(unsafe_code)]
 
 pub mod changelog;
+pub mod cli;
 pub mod diff;
 pub mod error;
 pub mod fs;
 pub mod image;
+pub mod machine;
 pub mod manifest;
+pub mod policy;
+pub mod report;
+pub mod scan;
+pub mod registry;
+pub mod security;
+pub mod target;
+pub mod volume;
 pub mod report;

@@ -4,7 +4,20 @@
 //!
 //! To add a filesystem: a folder here that implements both traits, and one arm in `probe`.
 
+pub mod memory;
+mod fat;
+mod host;
+mod probe;
+mod timestamp;
+pub mod ntfs;
+pub mod ext;
+
 use std::{ops::ControlFlow, sync::Arc};
+
+pub use fat::Fat;
+pub use host::HostDir;
+pub use probe::{Probed, probe};
+pub use timestamp::Timestamp;
 
 use crate::error::{Error, Fault, Result};
 
@@ -36,15 +49,6 @@ pub enum Kind {
     Socket,
     /// An NTFS reparse point that is neither a symbolic link nor a junction.
     Reparse,
-}
-
-/// A point in time: seconds since 1970-01-01 UTC (negative before), and nanoseconds, 0 to 999,999,999.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Timestamp {
-    /// Seconds since the epoch, rounded down.
-    pub seconds: i64,
-    /// Nanoseconds after `seconds`.
-    pub nanos: u32,
 }
 
 /// One name in a directory.
@@ -230,6 +234,11 @@ pub trait FileSystem: Send + Sync {
     fn folds_case(&self) -> bool {
         false
     }
+
+    /// What only the walk brings to light and sets nothing: places that were not entered. Asked after it.
+    fn late_notes(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// One worker's own reader; it need not be `Send`, and hands out only owned values or short borrows.
@@ -242,6 +251,17 @@ pub trait Session {
     /// # Errors
     /// When the directory as a whole cannot be read; damage inside it is handed out as [`Listed::Fault`].
     fn list(&mut self, dir: &NodeId, each: &mut dyn FnMut(Listed<'_>) -> ControlFlow<()>) -> Result<()>;
+
+    /// The directory that a directory names as its parent; the root names itself. `None` where the filesystem
+    /// does not keep it. A name that leads to a directory of another parent is a hostile or damaged link: the
+    /// walk uses this to stay a tree, whatever order the directories are visited in.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    fn parent(&mut self, dir: &NodeId) -> Result<Option<NodeId>> {
+        let _ = dir;
+        Ok(None)
+    }
 
     /// What is known about a node. Damage to a part (an ACL, an attribute block) is in [`Metadata::faults`].
     ///

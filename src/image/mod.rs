@@ -1,9 +1,30 @@
 //! A disk's bytes. In comes what the user named (a file, a device, a container), out comes an [`Image`]:
 //! positional, read-only, shared by all threads. This room knows nothing of partitions or filesystems.
 //!
-//! To add a container: a file here that implements [`Image`], and one arm in `probe`.
+//! To add a container: a room here that implements `mapped::Map`, an arm in `layer`, and its magic in `probe`.
+
+pub(crate) mod beneath;
+pub mod changed;
+pub mod ewf;
+pub(crate) mod field;
+mod joined;
+mod layer;
+pub mod mapped;
+mod ova;
+pub mod probe;
+pub mod qcow2;
+mod raw;
+mod split;
+mod structure;
+mod tables;
+mod vhd;
+mod vhdx;
+mod vmdk;
 
 use std::sync::Arc;
+
+pub use raw::Raw;
+pub use split::Split;
 
 use crate::error::{Error, Result};
 

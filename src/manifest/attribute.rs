@@ -179,6 +179,12 @@ impl Attribute {
         self.row().name
     }
 
+    /// Whether it describes the content, so that a fault of [`Part::Content`] explains why it is missing.
+    #[must_use]
+    pub fn is_content(self) -> bool {
+        self.row().groups.contains(&"content")
+    }
+
     /// The attribute of that field name.
     #[must_use]
     pub fn by_name(name: &str) -> Option<Self> {
@@ -212,6 +218,14 @@ impl Part {
             Self::Attributes => "attributes",
             Self::Name => "name",
         }
+    }
+
+    /// The part of that name.
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<Self> {
+        [Self::Entity, Self::Listing, Self::Content, Self::Attributes, Self::Name]
+            .into_iter()
+            .find(|part| part.as_str() == name)
     }
 }
 

@@ -50,6 +50,17 @@ impl Kind {
         (Self::Fault, "fault"),
     ];
 
+    /// Every kind, in order.
+    pub const ALL: [Self; 12] = {
+        let mut all = [Self::File; 12];
+        let mut at = 0;
+        while at < all.len() {
+            all[at] = Self::NAMES[at].0;
+            at += 1;
+        }
+        all
+    };
+
     /// The name in a manifest.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -78,6 +89,8 @@ impl Kind {
 /// The second part of a record's key, in sorting order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Class {
+    /// A fault, beside or instead of the entity; it stands before what it may explain.
+    Fault,
     /// Everything that has a path of its own in a filesystem.
     File,
     /// A named data stream.
@@ -86,8 +99,6 @@ pub enum Class {
     Key,
     /// A registry value.
     Value,
-    /// A fault, beside or instead of the entity.
-    Fault,
 }
 
 /// What was seen of one entity.

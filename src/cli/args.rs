@@ -1,0 +1,371 @@
+//! What can be typed. The same definitions give the help, the man page and the shell completions.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Agentless file integrity monitoring for snapshots of Linux and Windows machines.
+#[derive(Debug, Parser)]
+#[command(name = "snapfim", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+    /// Say more on standard error; twice for every note
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Say nothing on standard error but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Colour and progress bars
+    #[arg(long, global = true, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
+    pub(crate) color: When,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0   complete, nothing to report (also: first baseline written, or not due)
+  1   complete, changes reported (--exit-zero turns it off)
+  4   a coverage gap that the policy does not accept; 5 with changes too
+  2   usage
+  65  target corrupt or unrecognised    66  target cannot be opened
+  70  internal error                    74  state could not be read or written
+  75  busy, try again                   78  policy or configuration";
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum When {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Scan targets, compare each with its machine's previous scan, append to the change log
+    #[command(after_help = "\
+Examples:
+  snapfim scan /snapshots/*.raw --state /var/lib/snapfim --every 24h
+  snapfim scan web01.raw --state s --profile extended --snapshot-time 2026-11-21T03:00:00Z
+  snapfim scan sda.raw+sdb.raw --machine db01 --state s --format ndjson")]
+    Scan(ScanArgs),
+    /// Compare two targets, manifests or hives once, without a state directory
+    #[command(after_help = "\
+Examples:
+  snapfim diff day0.raw day1.raw
+  snapfim diff golden.raw build.raw --policy ci.toml --format ndjson")]
+    Diff(DiffArgs),
+    /// Read the change log, newest first
+    #[command(after_help = "\
+Examples:
+  snapfim log --state s --computer web01 --since 14d
+  snapfim log --state s --count-by computer,entity --since 14d
+  snapfim log --state s --path '/etc/**' --severity high --format csv")]
+    Log(LogArgs),
+    /// One line a machine: last scan, age, changes, coverage; exit 1 when one is overdue
+    Status(StatusArgs),
+    /// Every recorded change of one path or registry key
+    History(HistoryArgs),
+    /// Show what a target holds: container, partitions, volumes, filesystems, mount points, system
+    Inspect(InspectArgs),
+    /// Print one file's bytes out of a target
+    #[command(after_help = "\
+Examples:
+  snapfim cat web01.raw /etc/passwd
+  snapfim cat win.raw 'C:\\Users\\alice\\setup.exe:Zone.Identifier'
+  snapfim cat win.raw 'HKLM\\SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Run' --value Updater")]
+    Cat(CatArgs),
+    /// Print a manifest's records as NDJSON
+    Manifest(ManifestArgs),
+    /// Show, check or explain a policy
+    #[command(subcommand)]
+    Policy(PolicyVerb),
+    /// Check every manifest of a state directory and that nothing referred to is missing
+    Verify(VerifyArgs),
+    /// Print shell completions
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the man page
+    Man,
+}
+
+/// How a target is opened.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct OpenArgs {
+    /// The volume of / or C: where a target holds several systems: its id (@…), UUID or label
+    #[arg(long, value_name = "VOLUME")]
+    pub(crate) root: Option<String>,
+    /// Open backing, parent and extent files beneath this folder, not only beneath the image's own
+    #[arg(long, value_name = "DIR")]
+    pub(crate) image_root: Option<PathBuf>,
+    /// Of a directory target: also enter filesystems that are mounted beneath it
+    #[arg(long)]
+    pub(crate) cross_devices: bool,
+}
+
+/// What is monitored.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PolicyArgs {
+    /// Policy file (TOML)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+    /// Built-in profile instead of a policy file's own list: recommended, extended, full; may be repeated
+    #[arg(long = "profile", value_name = "NAME")]
+    pub(crate) profiles: Vec<String>,
+}
+
+/// How the work is done.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct WorkArgs {
+    /// Worker threads [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// Bytes of holes hashed in one file
+    #[arg(long, value_name = "BYTES", default_value_t = 64 << 30, hide_short_help = true)]
+    pub(crate) max_hole_bytes: u64,
+    /// Directories beneath each other
+    #[arg(long, value_name = "N", default_value_t = 1024, hide_short_help = true)]
+    pub(crate) max_depth: usize,
+    /// Entries of one directory
+    #[arg(long, value_name = "N", default_value_t = 4_000_000, hide_short_help = true)]
+    pub(crate) max_entries: u64,
+    /// Records of one manifest
+    #[arg(long, value_name = "N", default_value_t = 100_000_000, hide_short_help = true)]
+    pub(crate) max_records: u64,
+    /// Bytes of one registry hive
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 30, hide_short_help = true)]
+    pub(crate) max_hive_bytes: usize,
+    /// Memory for sorting, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 64, hide_short_help = true)]
+    pub(crate) max_memory: usize,
+}
+
+/// How changes are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Ndjson,
+}
+
+/// How the log is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Ndjson,
+    /// Comma-separated values, for spreadsheets
+    Csv,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ScanArgs {
+    /// Disk images, block devices or mounted directories; disks of one machine joined by +; IMAGE@SNAPSHOT
+    #[arg(required = true, value_name = "TARGET")]
+    pub(crate) targets: Vec<String>,
+    /// State directory: manifests, change log and proofs; made when it is not there
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: PathBuf,
+    /// The machine's name, instead of one made from the target's file name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) machine: Option<String>,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
+    #[command(flatten)]
+    pub(crate) open: OpenArgs,
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
+    /// Scan only what was last scanned this long ago, 10 % early is due: 24h, 7d, 90m
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) every: Option<String>,
+    /// When the snapshot was taken (RFC 3339) [default: the image's modification time]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) snapshot_time: Option<String>,
+    /// Scan a snapshot even when it is older than the last one
+    #[arg(long)]
+    pub(crate) allow_older: bool,
+    /// How changes are printed
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text, value_name = "FORMAT")]
+    pub(crate) format: ReportFormat,
+    /// Exit 0 also when changes are reported
+    #[arg(long)]
+    pub(crate) exit_zero: bool,
+    /// Say what would be scanned, and scan nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DiffArgs {
+    /// The older target or manifest
+    pub(crate) old: String,
+    /// The newer target or manifest
+    pub(crate) new: String,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
+    #[command(flatten)]
+    pub(crate) open: OpenArgs,
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
+    /// The machine's name in the report [default: made from the newer target's file name]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) machine: Option<String>,
+    /// How changes are printed
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text, value_name = "FORMAT")]
+    pub(crate) format: ReportFormat,
+    /// Exit 0 also when changes are reported
+    #[arg(long)]
+    pub(crate) exit_zero: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogArgs {
+    /// State directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: PathBuf,
+    /// Only this machine
+    #[arg(long, value_name = "NAME")]
+    pub(crate) machine: Option<String>,
+    /// Only computers whose name contains this, without case
+    #[arg(long, value_name = "SUBSTRING")]
+    pub(crate) computer: Option<String>,
+    /// Only these entities; may be repeated
+    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    pub(crate) entity: Vec<String>,
+    /// Only since then: 14d, 24h, 2026-11-01, or RFC 3339
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) since: Option<String>,
+    /// Only until then
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) until: Option<String>,
+    /// Only these change types (Created, Modified, RegistryValueSet…); may be repeated
+    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
+    pub(crate) types: Vec<String>,
+    /// Only paths or keys that match
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) path: Option<String>,
+    /// Only this severity and above: info, low, medium, high
+    #[arg(long, value_name = "SEVERITY")]
+    pub(crate) severity: Option<String>,
+    /// Count instead of listing, by these columns
+    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
+    pub(crate) count_by: Vec<String>,
+    /// How it is printed
+    #[arg(long, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
+    pub(crate) format: LogFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// State directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: PathBuf,
+    /// A machine is overdue when its last scan is older than this, 10 % late is allowed
+    #[arg(long, value_name = "DURATION", default_value = "24h")]
+    pub(crate) every: String,
+    /// How it is printed
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text, value_name = "FORMAT")]
+    pub(crate) format: ReportFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HistoryArgs {
+    /// A path or registry key, as the log spells it
+    pub(crate) path: String,
+    /// State directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: PathBuf,
+    /// Only this machine
+    #[arg(long, value_name = "NAME")]
+    pub(crate) machine: Option<String>,
+    /// How it is printed
+    #[arg(long, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
+    pub(crate) format: LogFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// The target
+    pub(crate) target: String,
+    #[command(flatten)]
+    pub(crate) open: OpenArgs,
+    /// How it is printed
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text, value_name = "FORMAT")]
+    pub(crate) format: ReportFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CatArgs {
+    /// The target
+    pub(crate) target: String,
+    /// The path inside it; PATH:STREAM for a named stream; a registry key with --value
+    pub(crate) path: String,
+    /// The registry value to print
+    #[arg(long, value_name = "NAME")]
+    pub(crate) value: Option<String>,
+    #[command(flatten)]
+    pub(crate) open: OpenArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ManifestArgs {
+    /// The manifest
+    pub(crate) file: PathBuf,
+    /// Print the header instead
+    #[arg(long)]
+    pub(crate) header: bool,
+}
+
+/// What to do with a policy.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyVerb {
+    /// Print the effective policy
+    Show {
+        #[command(flatten)]
+        policy: PolicyArgs,
+        /// The policy as it is for this machine
+        #[arg(long, value_name = "NAME")]
+        machine: Option<String>,
+    },
+    /// Validate a policy file
+    Check {
+        /// The file
+        file: PathBuf,
+    },
+    /// Say which rule takes or drops a path, and why
+    Explain {
+        /// A path or registry key
+        path: String,
+        #[command(flatten)]
+        policy: PolicyArgs,
+        /// The policy as it is for this machine
+        #[arg(long, value_name = "NAME")]
+        machine: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// State directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definitions_are_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

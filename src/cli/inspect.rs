@@ -1,0 +1,129 @@
+//! `snapfim inspect TARGET`: the tree container → partition → volume → filesystem → mount point.
+
+use serde_json::json;
+
+use super::{
+    args::{InspectArgs, ReportFormat},
+    output::Output,
+};
+use crate::{
+    error::Result,
+    machine::{State, Volume},
+    report::{escape, text::bytes as human_bytes},
+    target::{self, Target},
+};
+
+pub(super) fn run(args: &InspectArgs, output: &mut Output) -> Result<u8> {
+    let target = target::open(&args.target, &args.open.options())?;
+    match args.format {
+        ReportFormat::Text => text(&target, output),
+        ReportFormat::Ndjson => output.line(&as_json(&target).to_string()),
+    }
+    let gap = !target.gaps.is_empty()
+        || target.machine.volumes.iter().any(|v| matches!(v.state, State::Gap(_)) || !v.gaps.is_empty());
+    Ok(if gap { 4 } else { 0 })
+}
+
+/// Where a volume is mounted, if anywhere.
+fn mount(target: &Target, index: usize) -> Option<String> {
+    let mount = target.machine.mounts.iter().find(|mount| mount.volume == index)?;
+    Some(String::from_utf8_lossy(&mount.path).into_owned())
+}
+
+/// The notes and gaps of a volume, each with its mark.
+fn remarks(volume: &Volume) -> Vec<(&'static str, String)> {
+    let mut remarks = Vec::new();
+    match &volume.state {
+        State::Read => {}
+        State::Note(why) => remarks.push(("note", why.clone())),
+        State::Gap(why) => remarks.push(("gap", why.clone())),
+    }
+    remarks.extend(volume.gaps.iter().map(|gap| ("gap", gap.clone())));
+    if let Some(fs) = &volume.fs {
+        remarks.extend(fs.info().gaps.iter().map(|gap| ("gap", gap.clone())));
+        remarks.extend(fs.info().notes.iter().map(|note| ("note", note.clone())));
+    }
+    remarks
+}
+
+fn text(target: &Target, output: &mut Output) {
+    let mut say = |depth: usize, line: String| output.line(&format!("{}{}", "  ".repeat(depth), escape::text(&line)));
+    say(0, target.given.clone());
+    let os = &target.machine.os;
+    let system = os.name.clone().unwrap_or_else(|| format!("{} system", os.family.as_str()));
+    let host = os.host.as_deref().map(|host| format!(", calls itself {host}")).unwrap_or_default();
+    say(1, if os.family.as_str() == "none" { "no operating system found".to_owned() } else { format!("{system}{host}") });
+    for (number, disk) in target.disks.iter().enumerate() {
+        let size = if disk.size > 0 { format!(", {}", human_bytes(disk.size)) } else { String::new() };
+        let table = disk.table.map(|table| format!(", partition table {table}")).unwrap_or_default();
+        say(1, format!("disk {}: {}{size}{table}", number + 1, disk.container));
+        for (path, size) in disk.files.iter().filter(|(_, size)| *size > 0) {
+            say(2, format!("file {} ({})", path.display(), human_bytes(*size)));
+        }
+        let on_this = |v: &&(usize, &Volume)| v.1.place.map_or(0, |(disk, _)| disk) == number;
+        for (index, volume) in target.machine.volumes.iter().enumerate().collect::<Vec<_>>().iter().filter(on_this) {
+            let partition = volume.place.map(|(_, number)| format!("partition {number}: ")).unwrap_or_default();
+            let label = volume.label.as_deref().map(|label| format!(" \"{label}\"")).unwrap_or_default();
+            let uuid = volume.uuid.as_deref().map(|uuid| format!(" {uuid}")).unwrap_or_default();
+            let name = volume.part_label.as_deref().map(|name| format!(", named \"{name}\"")).unwrap_or_default();
+            let mount = mount(target, *index).map(|mount| format!(" → {mount}")).unwrap_or_default();
+            let size = human_bytes(volume.size);
+            say(2, format!("{partition}{}{label}{uuid}, {size} at {:#x}{name}, {}{mount}", volume.content, volume.offset, volume.id));
+            for (mark, remark) in remarks(volume) {
+                say(3, format!("{mark}: {remark}"));
+            }
+        }
+    }
+    for missing in &target.machine.missing {
+        say(1, format!("gap: {}: {}", String::from_utf8_lossy(&missing.path), missing.why));
+    }
+    for gap in &target.gaps {
+        say(1, format!("gap: {gap}"));
+    }
+    for note in target.notes.iter().chain(&target.machine.notes) {
+        say(1, format!("note: {note}"));
+    }
+}
+
+fn as_json(target: &Target) -> serde_json::Value {
+    let disks: Vec<_> = target
+        .disks
+        .iter()
+        .map(|disk| {
+            let files: Vec<_> =
+                disk.files.iter().map(|(path, size)| json!({"path": path.display().to_string(), "size": size})).collect();
+            json!({"container": disk.container, "size": disk.size, "table": disk.table, "files": files})
+        })
+        .collect();
+    let volumes: Vec<_> = target
+        .machine
+        .volumes
+        .iter()
+        .enumerate()
+        .map(|(index, volume)| {
+            let of = |mark: &str| -> Vec<String> {
+                remarks(volume).into_iter().filter(|(kind, _)| *kind == mark).map(|(_, text)| text).collect()
+            };
+            json!({
+                "volume": volume.id, "fs": volume.content, "id": volume.uuid, "label": volume.label,
+                "partition": volume.place.map(|(_, number)| number), "disk": volume.place.map(|(disk, _)| disk),
+                "partuuid": volume.part_uuid, "partlabel": volume.part_label,
+                "offset": volume.offset, "size": volume.size, "mount": mount(target, index),
+                "state": match volume.state { State::Read => "read", State::Note(_) => "note", State::Gap(_) => "gap" },
+                "gaps": of("gap"), "notes": of("note"),
+            })
+        })
+        .collect();
+    let missing: Vec<_> = target
+        .machine
+        .missing
+        .iter()
+        .map(|missing| json!({"path": String::from_utf8_lossy(&missing.path), "why": missing.why}))
+        .collect();
+    let os = &target.machine.os;
+    json!({
+        "target": target.given, "disks": disks, "volumes": volumes, "missing": missing,
+        "os": {"family": os.family.as_str(), "name": os.name, "host": os.host},
+        "notes": target.notes.iter().chain(&target.machine.notes).collect::<Vec<_>>(), "gaps": target.gaps,
+    })
+}

@@ -1,0 +1,67 @@
+//! The command line: what was typed becomes what it means, is done, and becomes an exit code. The only room that
+//! prints, reads the environment or the clock. One file a verb; the definitions stand in `args.rs`.
+
+mod args;
+mod cat;
+mod inspect;
+mod manifest;
+mod output;
+mod policy;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use crate::error::Result;
+use args::{Cli, Verb};
+use output::Output;
+
+/// Parses the command line, does what it says, and gives the exit code of `docs/cli.md`.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and version are no errors; clap knows which stream and which code they want.
+        Err(error) => {
+            let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            return match error.print() {
+                Ok(()) => ExitCode::from(code),
+                Err(_) => ExitCode::from(74),
+            };
+        }
+    };
+    let mut output = Output::new(&cli);
+    let result = run(&cli, &mut output);
+    let code = match result {
+        Ok(code) => code,
+        Err(error) => {
+            output.error(&error);
+            error.exit_code()
+        }
+    };
+    ExitCode::from(output.finish().unwrap_or(code))
+}
+
+fn run(cli: &Cli, output: &mut Output) -> Result<u8> {
+    match &cli.verb {
+        Verb::Inspect(args) => inspect::run(args, output),
+        Verb::Cat(args) => cat::run(args, output),
+        Verb::Manifest(args) => manifest::run(args, output),
+        Verb::Policy(verb) => policy::run(verb, output),
+        Verb::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "snapfim", &mut script);
+            output.data(&script);
+            Ok(0)
+        }
+        Verb::Man => {
+            let mut page = Vec::new();
+            let rendered = clap_mangen::Man::new(Cli::command()).render(&mut page);
+            rendered.map_err(|error| crate::error::Error::Bug(format!("man page: {error}")))?;
+            output.data(&page);
+            Ok(0)
+        }
+        _ => Err(crate::error::Error::Usage("not yet".to_owned())),
+    }
+}

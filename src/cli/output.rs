@@ -1,0 +1,87 @@
+//! Standard output for data, standard error for everything else.
+
+use std::io::{self, BufWriter, IsTerminal, Write};
+
+use super::args::{Cli, When};
+use crate::{error::Error, report::escape};
+
+/// Where a verb prints to.
+pub(super) struct Output {
+    data: BufWriter<io::Stdout>,
+    failed: Option<io::Error>,
+    /// Whether standard output takes colour.
+    pub(super) colour: bool,
+    /// Whether standard error is a terminal on which progress may be drawn.
+    pub(super) progress: bool,
+    /// 0, 1 with -v, 2 with -vv.
+    pub(super) verbose: u8,
+    quiet: bool,
+}
+
+impl Output {
+    pub(super) fn new(cli: &Cli) -> Self {
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let colour = match cli.color {
+            When::Always => true,
+            When::Never => false,
+            When::Auto => !plain && io::stdout().is_terminal(),
+        };
+        Self {
+            data: BufWriter::with_capacity(1 << 16, io::stdout()),
+            failed: None,
+            colour,
+            progress: !cli.quiet && cli.color != When::Never && io::stderr().is_terminal(),
+            verbose: cli.verbose,
+            quiet: cli.quiet,
+        }
+    }
+
+    /// Prints data. A reader that has gone away ends the output without a word, as it does for other tools.
+    pub(super) fn data(&mut self, bytes: &[u8]) {
+        if self.failed.is_none() {
+            self.failed = self.data.write_all(bytes).err();
+        }
+    }
+
+    /// Whether nobody takes more data.
+    pub(super) fn is_closed(&self) -> bool {
+        self.failed.is_some()
+    }
+
+    /// Prints a line of data.
+    pub(super) fn line(&mut self, text: &str) {
+        self.data(text.as_bytes());
+        self.data(b"\n");
+    }
+
+    /// Says something on standard error, unless told to be quiet.
+    pub(super) fn note(&mut self, text: &str) {
+        if !self.quiet {
+            self.say(text);
+        }
+    }
+
+    /// Says an error on standard error.
+    pub(super) fn error(&mut self, error: &Error) {
+        self.say(&error.to_string());
+    }
+
+    /// Messages hold names from images: nothing in them may steer a terminal. Several lines stay several lines.
+    fn say(&mut self, text: &str) {
+        let _ = self.data.flush();
+        let mut stderr = io::stderr().lock();
+        for line in text.lines() {
+            let _ = writeln!(stderr, "snapfim: {}", escape::text(line));
+        }
+    }
+
+    /// Writes out what is buffered; the exit code when that fails for another reason than a reader gone away.
+    pub(super) fn finish(&mut self) -> Option<u8> {
+        let failed = self.failed.take().or_else(|| self.data.flush().err())?;
+        if failed.kind() == io::ErrorKind::BrokenPipe {
+            return None;
+        }
+        self.say(&format!("standard output: {failed}"));
+        Some(74)
+    }
+}

@@ -1,0 +1,84 @@
+//! `snapfim policy show|check|explain`.
+
+use super::{
+    args::{PolicyArgs, PolicyVerb},
+    output::Output,
+    settings::comparable,
+};
+use crate::{
+    error::{Error, Result},
+    policy::{Effect, EffectivePolicy, EntityPath, Matcher, Policy, Reach, Root},
+};
+
+/// Policies are small; a file larger than this is none.
+const POLICY_CAP: u64 = 16 << 20;
+
+pub(super) fn run(verb: &PolicyVerb, output: &mut Output) -> Result<u8> {
+    match verb {
+        PolicyVerb::Show { policy, machine } => show(&effective(policy, machine.as_deref())?, output),
+        PolicyVerb::Check { file } => check(file, output),
+        PolicyVerb::Explain { path, policy, machine } => {
+            explain(path, &effective(policy, machine.as_deref())?, output)
+        }
+    }
+}
+
+fn effective(args: &PolicyArgs, machine: Option<&str>) -> Result<EffectivePolicy> {
+    args.policy("recommended")?.policy.for_machine(machine.unwrap_or(""))
+}
+
+fn show(policy: &EffectivePolicy, output: &mut Output) -> Result<u8> {
+    let text = toml::to_string_pretty(policy).map_err(|error| Error::Bug(format!("policy: {error}")))?;
+    output.data(text.as_bytes());
+    Ok(0)
+}
+
+fn check(file: &std::path::Path, output: &mut Output) -> Result<u8> {
+    let shown = file.display().to_string();
+    let unreadable = |error: std::io::Error| Error::Policy(format!("{shown}: {error}"));
+    if file.metadata().map_err(unreadable)?.len() > POLICY_CAP {
+        return Err(Error::Policy(format!("{shown}: longer than {POLICY_CAP} bytes, which no policy is")));
+    }
+    let text = std::fs::read_to_string(file).map_err(unreadable)?;
+    let policy = Policy::parse(&text, &shown, &comparable())?.for_machine("")?;
+    output.line(&format!("{shown}: {} rules apply to every machine, no errors", policy.rules.len()));
+    Ok(0)
+}
+
+fn explain(given: &str, policy: &EffectivePolicy, output: &mut Output) -> Result<u8> {
+    let matcher = Matcher::new(policy)?;
+    let (given, container) = match given.strip_suffix(['/', '\\']) {
+        Some(stem) if !stem.is_empty() => (stem, true),
+        _ => (given, false),
+    };
+    let path = EntityPath::parse(given.as_bytes())?;
+    let container = container || path.segments.is_empty() || matches!(path.root, Root::Hive(_));
+    let reasons = matcher.explain(&path, None, container);
+    let verdict = matcher.verdict(&path, None, container);
+    output.line(&match (verdict.is_taken(), reasons.is_empty()) {
+        (true, _) => format!("{given}: monitored by {}", policy.names(verdict.all()).join(", ")),
+        (false, true) => format!("{given}: not monitored: no rule reaches it"),
+        (false, false) => format!("{given}: not monitored"),
+    });
+    for reason in reasons {
+        let does = match reason.effect {
+            Effect::Takes => "takes",
+            Effect::TakesExistence => "takes (that the key exists, and the values named)",
+            Effect::Drops => "drops",
+        };
+        let how = match reason.reach {
+            Reach::Names => "names it",
+            Reach::Beneath => "names a container above it",
+        };
+        let rule = reason.name.as_deref().unwrap_or("every rule");
+        let source = &reason.source;
+        output.line(&format!("  {does}  {}  ({how}; rule {rule}, {}:{})", reason.pattern, source.name, source.line));
+    }
+    if let Some(severity) = policy.severity(verdict.all()) {
+        output.line(&format!("  severity {}", severity.name()));
+    }
+    if matches!(path.root, Root::Linux | Root::Drive(_)) && !verdict.is_taken() {
+        output.line("  (links inside an image can bring a rule here too: a scan follows the rules' own paths)");
+    }
+    Ok(0)
+}

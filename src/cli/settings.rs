@@ -1,0 +1,80 @@
+//! From what was typed to what it means: budgets, threads, policies.
+
+use super::args::{OpenArgs, PolicyArgs, WorkArgs};
+use crate::{
+    error::{Error, Result},
+    manifest::attribute,
+    policy::Policy,
+    scan::Budgets,
+    target,
+};
+
+impl WorkArgs {
+    /// Worker threads: as said, else one for each core.
+    pub(super) fn threads(&self) -> usize {
+        self.threads.map_or_else(
+            || std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            usize::from,
+        )
+    }
+
+    pub(super) fn budgets(&self) -> Budgets {
+        Budgets {
+            hole_bytes: self.max_hole_bytes,
+            depth: self.max_depth,
+            entries: self.max_entries,
+            hive_bytes: self.max_hive_bytes,
+            records: self.max_records,
+            memory: self.max_memory.saturating_mul(1 << 20),
+        }
+    }
+}
+
+impl OpenArgs {
+    pub(super) fn options(&self) -> target::Options {
+        target::Options {
+            root: self.root.clone(),
+            image_root: self.image_root.clone(),
+            cross_devices: self.cross_devices,
+        }
+    }
+}
+
+/// A policy, and what people call it.
+pub(super) struct NamedPolicy {
+    pub(super) policy: Policy,
+    pub(super) name: String,
+}
+
+impl PolicyArgs {
+    /// The policy file with the profiles named beside it; without either, the profile `default`.
+    pub(super) fn policy(&self, default: &str) -> Result<NamedPolicy> {
+        let profiles: Vec<&str> = self.profiles.iter().map(String::as_str).collect();
+        match &self.policy {
+            Some(path) => {
+                let shown = path.display().to_string();
+                let text = std::fs::read_to_string(path).map_err(|error| Error::Policy(format!("{shown}: {error}")))?;
+                let policy = Policy::parse(&text, &shown, &comparable())?;
+                let policy = if profiles.is_empty() { policy } else { policy.with_profiles(&profiles)? };
+                Ok(NamedPolicy { policy, name: shown })
+            }
+            None => {
+                let names = if profiles.is_empty() { vec![default] } else { profiles };
+                let mut policy = Policy::built_in(names.first().copied().unwrap_or(default))?;
+                if names.len() > 1 {
+                    policy = policy.with_profiles(&names)?;
+                }
+                Ok(NamedPolicy { policy, name: names.join(", ") })
+            }
+        }
+    }
+}
+
+/// The names that a rule's `compare` may use: attributes and groups of attributes.
+pub(super) fn comparable() -> Vec<&'static str> {
+    let mut names: Vec<_> =
+        attribute::TABLE.iter().flat_map(|row| std::iter::once(row.name).chain(row.groups.iter().copied())).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}

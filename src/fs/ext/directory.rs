@@ -1,0 +1,187 @@
+//! Listing a directory: all its blocks in order, or its inline data.
+
+use std::ops::ControlFlow;
+
+use super::{
+    LAYER,
+    bytes::{capped, len64},
+    content::encrypted,
+    dir_block::{self, Damage, Entries, Entry},
+    inode::{BLOCK_LEN, FLAG_ENCRYPT, FLAG_INLINE_DATA, Inode},
+    map::{self, Piece, Run},
+    reader::Reader,
+    volume::Volume,
+    xattr,
+};
+use crate::{
+    error::{Error, Fault, Result},
+    fs::{DirEntry, Kind, Listed, NodeId},
+};
+
+/// Bytes of a directory read at once.
+const CHUNK: usize = 1 << 18;
+/// So many faults of one directory are handed out one by one.
+const MAX_FAULTS: u32 = 256;
+/// Inline directories begin with the number of the parent.
+const INLINE_PARENT: usize = 4;
+
+type Each<'e> = &'e mut dyn FnMut(Listed<'_>) -> ControlFlow<()>;
+
+impl Reader<'_> {
+    /// Hands out the entries of a directory.
+    pub(super) fn list_directory(&mut self, number: u32, each: Each<'_>) -> Result<()> {
+        let inode = self.load_used(number)?;
+        if inode.kind()? != Kind::Dir {
+            return Err(Error::corrupt(LAYER, inode.at(), "is not a directory"));
+        }
+        if inode.has(FLAG_ENCRYPT) {
+            return Err(encrypted(&inode, "its names"));
+        }
+        let volume = self.volume();
+        let mut lister = Lister { volume, inode: &inode, each, faults: 0 };
+        if inode.has(FLAG_INLINE_DATA) {
+            let _ = lister.inline(&self.raw);
+            return Ok(());
+        }
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let end = inode.size.div_ceil(volume.superblock.block_bytes());
+        let (mut next, mut stopped, mut broken) = (0, false, false);
+        map::walk(volume, &inode, &mut self.scratch, end, &mut |piece| {
+            let flow = match piece {
+                Piece::Run(run) => {
+                    let hole = if broken { 0 } else { run.logical.saturating_sub(next) };
+                    let flow = lister.hole(next, hole);
+                    next = run.end();
+                    broken = false;
+                    if flow.is_break() { flow } else { lister.run(&run, &mut buffer) }
+                }
+                Piece::Mismatch(error) => lister.fault(error.into()),
+                Piece::Broken(error) => {
+                    broken = true;
+                    lister.fault(error.into())
+                }
+            };
+            stopped = flow.is_break();
+            flow
+        });
+        if !stopped && !broken {
+            let _ = lister.hole(next, end.saturating_sub(next));
+        }
+        self.buffer = buffer;
+        Ok(())
+    }
+}
+
+struct Lister<'a, 'e> {
+    volume: &'a Volume,
+    inode: &'a Inode,
+    each: Each<'e>,
+    faults: u32,
+}
+
+impl Lister<'_, '_> {
+    fn run(&mut self, run: &Run, buffer: &mut Vec<u8>) -> ControlFlow<()> {
+        let superblock = &self.volume.superblock;
+        let (block_bytes, block_len) = (superblock.block_bytes(), superblock.block_len());
+        if run.unwritten {
+            return self.hole(run.logical, run.len);
+        }
+        let mut done = 0;
+        while done < run.len {
+            let left = run.len.saturating_sub(done).saturating_mul(block_bytes);
+            let wanted = capped(left, CHUNK.max(block_len));
+            if buffer.len() < wanted {
+                buffer.resize(wanted, 0);
+            }
+            let Some(part) = buffer.get_mut(..wanted) else { break };
+            let offset = run.physical.saturating_add(done).saturating_mul(block_bytes);
+            let whole = self.volume.read_at(offset, part).is_ok();
+            let mut at = offset;
+            for block in part.chunks_exact_mut(block_len) {
+                let logical = run.logical.saturating_add(done);
+                done = done.saturating_add(1);
+                // One block that cannot be read must not take its neighbours with it.
+                match if whole { Ok(()) } else { self.volume.read_at(at, block) } {
+                    Ok(()) => self.block(logical, block)?,
+                    Err(error) => self.fault(error.into())?,
+                }
+                at = at.saturating_add(block_bytes);
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn block(&mut self, logical: u64, block: &[u8]) -> ControlFlow<()> {
+        let features = self.volume.superblock.features;
+        if features.metadata_csum() && !dir_block::checksum_matches(self.inode, block) {
+            self.fault_at(logical, None, "checksum mismatch".to_owned())?;
+        }
+        self.entries(logical, 0, block)
+    }
+
+    fn entries(&mut self, logical: u64, base: usize, bytes: &[u8]) -> ControlFlow<()> {
+        for entry in Entries::new(bytes, self.volume.superblock.features.has_filetype()) {
+            match entry {
+                Ok(entry) if matches!(entry.name, b"." | b"..") => self.check_dots(logical, &entry)?,
+                Ok(entry) => (self.each)(Listed::Entry(DirEntry {
+                    name: entry.name,
+                    node: NodeId::Number(u64::from(entry.inode)),
+                    kind: entry.kind,
+                    link_times: None,
+                }))?,
+                Err(Damage { at, what }) => self.fault_at(logical, Some(base.saturating_add(at)), what)?,
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// `.` and `..` belong at the beginning; anywhere else they hide what they lead to.
+    fn check_dots(&mut self, logical: u64, entry: &Entry<'_>) -> ControlFlow<()> {
+        let own = entry.name == b".";
+        let expected_at = if own { 0 } else { 12 };
+        if logical == 0 && entry.at == expected_at && (!own || entry.inode == self.inode.number) {
+            return ControlFlow::Continue(());
+        }
+        let name = if own { "." } else { ".." };
+        self.fault_at(logical, Some(entry.at), format!("a name {name:?} that leads to inode {}", entry.inode))
+    }
+
+    fn inline(&mut self, raw: &[u8]) -> ControlFlow<()> {
+        if let Some(first) = self.inode.block.get(INLINE_PARENT..) {
+            self.entries(0, INLINE_PARENT, first)?;
+        }
+        match xattr::inline_value(self.inode, raw) {
+            Ok(Some(rest)) => self.entries(0, BLOCK_LEN, rest),
+            Ok(None) if self.inode.size > len64(BLOCK_LEN) => {
+                self.fault_at(0, Some(BLOCK_LEN), "the attribute system.data is missing".to_owned())
+            }
+            Ok(None) => ControlFlow::Continue(()),
+            Err(error) => self.fault(error.into()),
+        }
+    }
+
+    fn hole(&mut self, logical: u64, len: u64) -> ControlFlow<()> {
+        if len == 0 {
+            return ControlFlow::Continue(());
+        }
+        self.fault_at(logical, None, format!("{len} blocks of the directory are not mapped"))
+    }
+
+    fn fault_at(&mut self, logical: u64, offset: Option<usize>, what: String) -> ControlFlow<()> {
+        let offset = offset.map_or(String::new(), |offset| format!(", offset {offset:#x}"));
+        self.fault(Fault::new(LAYER, format!("{}, directory block {logical}{offset}", self.inode.at()), what))
+    }
+
+    fn fault(&mut self, fault: Fault) -> ControlFlow<()> {
+        self.faults = self.faults.saturating_add(1);
+        match self.faults {
+            ..MAX_FAULTS => (self.each)(Listed::Fault(fault)),
+            MAX_FAULTS => (self.each)(Listed::Fault(Fault::new(
+                LAYER,
+                self.inode.at(),
+                format!("more than {MAX_FAULTS} faults in this directory, the others are not listed"),
+            ))),
+            _ => ControlFlow::Continue(()),
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Directories: the index `$I30`, whose keys are `$FILE_NAME`s.
+//!
+//! An 8.3 name that stands beside the long name of the same file is no entry of its own. One that stands alone is:
+//! the file can be opened by it. Of the root's system files (`$MFT`, `$Extend` and the others of records 0 to 11)
+//! none is handed out.
+
+use std::ops::ControlFlow;
+
+use crate::{
+    error::{Error, Fault, Result},
+    fs::{DirEntry, Kind, Listed, NodeId, Times},
+};
+
+use super::{
+    LAYER,
+    file::File,
+    file_name::FileName,
+    index::{Index, Walked},
+    reader::Reader,
+    record::Reference,
+    upcase::UpCase,
+    wtf8,
+};
+
+/// Record of the root directory.
+pub(super) const ROOT: u64 = 5;
+/// The last record of the system files with fixed places: `$Extend`.
+const LAST_SYSTEM_RECORD: u64 = 11;
+const INDEX: &str = "$I30";
+/// Names of one directory of which it is remembered that they stand, to tell lone 8.3 names.
+const MAX_NAMES: usize = 16 << 20;
+
+/// Hands out the entries of a directory.
+pub(super) fn list(
+    reader: &mut Reader<'_>,
+    dir: &File,
+    each: &mut dyn FnMut(Listed<'_>) -> ControlFlow<()>,
+) -> Result<()> {
+    check_directory(dir)?;
+    let index = Index::open(reader.volume, dir, INDEX)?;
+    for fault in &dir.faults {
+        if each(Listed::Fault(fault.clone())).is_break() {
+            return Ok(());
+        }
+    }
+    let mut long = Vec::new();
+    let mut short = Vec::new();
+    let flow = index.walk(&mut |walked| {
+        let entry = match walked {
+            Walked::Entry(entry) => entry,
+            Walked::Damage(fault) => return each(Listed::Fault(fault)),
+        };
+        let reference = Reference(entry.reference());
+        let Some(name) = entry.key().and_then(FileName::parse) else {
+            return each(Listed::Fault(bad_name(dir, reference)));
+        };
+        if is_system(dir, reference, &name) {
+            return ControlFlow::Continue(());
+        }
+        if long.len() >= MAX_NAMES {
+            let at = format!("record {}", dir.reference.number());
+            each(Listed::Fault(Fault::new(LAYER, at, format!("more than {MAX_NAMES} names; the rest was not read"))))?;
+            return ControlFlow::Break(());
+        }
+        if name.is_dos() {
+            if let Some(key) = entry.key() {
+                short.push((reference, key.to_vec()));
+            }
+            return ControlFlow::Continue(());
+        }
+        long.push(reference);
+        hand_out(reader, dir, reference, &name, each)
+    });
+    if flow.is_break() {
+        return Ok(());
+    }
+    long.sort_unstable();
+    for (reference, key) in short.iter().filter(|(reference, _)| long.binary_search(reference).is_err()) {
+        let name = FileName::parse(key);
+        if name.is_some_and(|name| hand_out(reader, dir, *reference, &name, each).is_break()) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The file behind a name: the one whose name is the same unit for unit, else the first that is the same without
+/// case. 8.3 names count, as on Windows. The directory is read from one end to the other, so that a tree in the wrong
+/// order hides nothing.
+pub(super) fn lookup(reader: &Reader<'_>, dir: &File, upcase: &UpCase, name: &[u8]) -> Result<Option<NodeId>> {
+    check_directory(dir)?;
+    let Some(wanted) = wtf8::decode(name) else { return Ok(None) };
+    let index = Index::open(reader.volume, dir, INDEX)?;
+    let exact: Vec<u8> = wanted.iter().flat_map(|unit| unit.to_le_bytes()).collect();
+    let mut found = None;
+    let _ = index.walk(&mut |walked| {
+        let Walked::Entry(entry) = walked else { return ControlFlow::Continue(()) };
+        let reference = Reference(entry.reference());
+        let Some(candidate) = entry.key().and_then(FileName::parse) else { return ControlFlow::Continue(()) };
+        if candidate.raw().len() != exact.len() || is_system(dir, reference, &candidate) {
+            return ControlFlow::Continue(());
+        }
+        if candidate.raw() == exact {
+            found = Some(reference);
+            return ControlFlow::Break(());
+        }
+        if found.is_none() && candidate.units().zip(&wanted).all(|(a, b)| upcase.fold(a) == upcase.fold(*b)) {
+            found = Some(reference);
+        }
+        ControlFlow::Continue(())
+    });
+    Ok(found.map(|reference| NodeId::Number(reference.0)))
+}
+
+fn hand_out(
+    reader: &mut Reader<'_>,
+    dir: &File,
+    reference: Reference,
+    name: &FileName<'_>,
+    each: &mut dyn FnMut(Listed<'_>) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    // A reparse point may be a link: only its record says so.
+    let kind =
+        if name.is_reparse_point() { None } else { Some(if name.is_directory() { Kind::Dir } else { Kind::File }) };
+    let encoded = wtf8::encode(name.units());
+    let link_times = link_times(reader, dir, reference, name);
+    each(Listed::Entry(DirEntry { name: &encoded, node: NodeId::Number(reference.0), kind, link_times }))
+}
+
+/// The times of this link as the file's own record has them: the copies in the index follow
+/// `$STANDARD_INFORMATION`. They stand in where the record does not have the link.
+fn link_times(reader: &mut Reader<'_>, dir: &File, reference: Reference, name: &FileName<'_>) -> Option<Times> {
+    let file = reader.file(reference).ok()?;
+    let own = file.names().find(|own| own.raw() == name.raw() && own.parent().number() == dir.reference.number());
+    own.and_then(|own| own.times()).or_else(|| name.times())
+}
+
+fn check_directory(dir: &File) -> Result<()> {
+    if dir.directory {
+        return Ok(());
+    }
+    Err(Error::corrupt(LAYER, format!("record {}", dir.reference.number()), "expected a directory, found a file"))
+}
+
+/// Only what has one of the fixed records and a name of that sort: a file that somebody made does not hide there.
+fn is_system(dir: &File, reference: Reference, name: &FileName<'_>) -> bool {
+    let named = matches!(name.raw(), [b'$', 0, ..] | [b'.', 0]);
+    dir.reference.number() == ROOT && reference.number() <= LAST_SYSTEM_RECORD && named
+}
+
+fn bad_name(dir: &File, reference: Reference) -> Fault {
+    let at = format!("record {}", dir.reference.number());
+    Fault::new(LAYER, at, format!("the index entry of record {} holds no file name", reference.number()))
+}
+
+/// Length of the directory's own blocks.
+pub(super) fn size(dir: &File) -> u64 {
+    let name: Vec<u16> = INDEX.encode_utf16().collect();
+    let blocks = dir.all(super::attribute::INDEX_ALLOCATION).find(|a| a.name == name && a.is_first());
+    blocks.map_or(0, |blocks| blocks.size())
+}
+
+/// Whether a file's name would be 8.3 beside a long one; its text.
+pub(super) fn short_name(file: &File) -> Option<String> {
+    let name = file.names().find(FileName::is_dos)?;
+    Some(String::from_utf16_lossy(&name.units().collect::<Vec<_>>()))
+}

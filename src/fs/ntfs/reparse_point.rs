@@ -1,0 +1,78 @@
+//! `$REPARSE_POINT`: a file that is to be read in another way: links, files compressed or kept elsewhere.
+//!
+//! Reference: [MS-FSCC] sections 2.1.2 and 2.3; tag values in section 2.1.2.1.
+
+use crate::fs::Kind;
+
+use super::{le, wtf8};
+
+pub(super) const SYMLINK: u32 = 0xA000_000C;
+pub(super) const MOUNT_POINT: u32 = 0xA000_0003;
+pub(super) const WOF: u32 = 0x8000_0017;
+pub(super) const DEDUP: u32 = 0x8000_0013;
+const LX_SYMLINK: u32 = 0xA000_001D;
+/// Cloud files: 0x9000_001A with anything in the third-last digit.
+const CLOUD: u32 = 0x9000_001A;
+const CLOUD_MASK: u32 = 0xFFFF_0FFF;
+/// The bit of a tag that says: this stands for another named entity.
+const NAME_SURROGATE: u32 = 0x2000_0000;
+/// Windows keeps reparse points within 16 KiB.
+pub(super) const MAX_SIZE: usize = 64 << 10;
+
+/// A reparse point.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ReparsePoint {
+    pub(super) tag: u32,
+    /// What stands behind tag, length and reserved field; of a tag that is not Microsoft's, with the vendor's GUID.
+    pub(super) data: Vec<u8>,
+}
+
+impl ReparsePoint {
+    /// Parses an attribute's value (0x00 tag, 0x04 length of the data, 0x08 data).
+    pub(super) fn parse(value: &[u8]) -> Option<Self> {
+        Some(Self { tag: le::u32_at(value, 0)?, data: value.get(8..)?.to_vec() })
+    }
+
+    /// What an entity with this reparse point is. A directory keeps being one unless the tag makes it stand for
+    /// something else: what is beneath it must be seen. A file with content of its own keeps being one, too.
+    pub(super) fn kind(&self, directory: bool, size: u64) -> Kind {
+        match self.tag {
+            SYMLINK | MOUNT_POINT | LX_SYMLINK => Kind::Symlink,
+            tag if directory && tag & NAME_SURROGATE == 0 => Kind::Dir,
+            WOF | DEDUP if !directory => Kind::File,
+            _ if !directory && (self.is_cloud() || size > 0) => Kind::File,
+            _ => Kind::Reparse,
+        }
+    }
+
+    /// Whether the content may be with a cloud provider.
+    pub(super) fn is_cloud(&self) -> bool {
+        self.tag & CLOUD_MASK == CLOUD
+    }
+
+    /// Where a link leads, in WTF-8: the print name where there is one, else the substitute name. `None` where the
+    /// tag is not a link's; `Err` where its data does not parse.
+    pub(super) fn target(&self) -> Option<Result<Vec<u8>, String>> {
+        let target = match self.tag {
+            SYMLINK => self.names(12),
+            MOUNT_POINT => self.names(8),
+            // 0x00 version, 0x04 the target in UTF-8.
+            LX_SYMLINK => self.data.get(4..).map(<[u8]>::to_vec),
+            _ => return None,
+        };
+        Some(target.ok_or_else(|| {
+            format!("the names of reparse point {:#010x} leave its {} bytes", self.tag, self.data.len())
+        }))
+    }
+
+    /// 0x00 and 0x02 substitute name, 0x04 and 0x06 print name, offsets and lengths in bytes from `buffer`.
+    fn names(&self, buffer: usize) -> Option<Vec<u8>> {
+        let name = |at: usize| {
+            let offset = le::len16_at(&self.data, at)?.checked_add(buffer)?;
+            le::slice(&self.data, offset, le::len16_at(&self.data, at.checked_add(2)?)?)
+        };
+        let substitute = name(0)?;
+        let print = name(4)?;
+        Some(wtf8::encode(wtf8::units(if print.is_empty() { substitute } else { print })))
+    }
+}

@@ -1,0 +1,193 @@
+//! "Table section" and "Sectors section": for each chunk an offset of 31 bits, whose top bit says that the chunk is
+//! compressed; a chunk that is not carries a checksum behind it.
+//!
+//! | offset | bytes | field |
+//! |---|---|---|
+//! | 0 | 4 | number of entries |
+//! | 8 | 8 | base offset |
+//! | 20 | 4 | checksum of these |
+//! | 24 | n × 4 | entries |
+
+use std::sync::Arc;
+
+use flate2::{Decompress, FlushDecompress, Status};
+
+use super::{LAYER, adler32, volume::Volume};
+use crate::{
+    error::{Error, Result},
+    image::{
+        Image,
+        field::wide,
+        mapped::{FileId, Layered, Map, Pack, Source, Stretch},
+        structure::{Structure, narrow, read_vec},
+        tables::{Cache, Tables},
+    },
+};
+
+const ENTRIES_AT: u64 = 24;
+const COMPRESSED: u32 = 1 << 31;
+/// Unpacked chunks that are kept, in bytes.
+const CACHE: u64 = 2 << 20;
+const CHECKSUM: u64 = 4;
+
+/// A table, with its places counted through all segments.
+pub(super) struct Table {
+    first: u64,
+    pub(super) count: u32,
+    entries_at: u64,
+    base: u64,
+    /// Where the data of its last chunk ends at the latest.
+    end: u64,
+}
+
+impl Table {
+    /// The table whose data begins at `at` of a segment, which begins at `start` of all segments together.
+    pub(super) fn read(file: &dyn Image, at: u64, start: u64, sectors_end: u64, first: u64) -> Result<Self> {
+        let bytes = read_vec(file, at, narrow(ENTRIES_AT))?;
+        let s = Structure::new(LAYER, "table section", at, &bytes);
+        let (found, expected) = (s.le32(20)?, adler32(s.slice(0, 20)?));
+        if found != expected {
+            return Err(s.wrong(format!("its checksum is {found:#010x}: expected {expected:#010x}")));
+        }
+        let count = s.le32(0)?;
+        let entries_at = at.saturating_add(ENTRIES_AT);
+        let end = entries_at.saturating_add(u64::from(count).saturating_mul(4));
+        if end > file.len() {
+            return Err(s.wrong(format!("{count} entries reach {end:#x}: the segment has {:#x} bytes", file.len())));
+        }
+        Ok(Self {
+            first,
+            count,
+            entries_at: start.saturating_add(entries_at),
+            base: start.saturating_add(s.le64(8)?),
+            // Without a sectors section before it, chunks lie in front of the table.
+            end: start.saturating_add(if sectors_end > 0 { sectors_end.min(file.len()) } else { at }),
+        })
+    }
+}
+
+/// The chunks of a disk.
+pub(super) struct Chunks {
+    volume: Volume,
+    list: Vec<Table>,
+    tables: Tables,
+    deflated: Packed,
+    stored: Packed,
+}
+
+impl Chunks {
+    pub(super) fn new(file: Arc<dyn Layered>, id: FileId, volume: Volume, list: Vec<Table>) -> Result<Self> {
+        let chunks = list.iter().fold(0_u64, |sum, table| sum.saturating_add(table.count.into()));
+        let needed = volume.size.div_ceil(volume.chunk);
+        if chunks < needed {
+            return Err(Error::corrupt(
+                LAYER,
+                "tables of chunks",
+                format!(
+                    "they have {chunks} chunks: {needed} are needed for {:#x} bytes; the image was cut",
+                    volume.size
+                ),
+            ));
+        }
+        let packed = |deflated| Packed {
+            file: Arc::clone(&file),
+            id,
+            volume,
+            deflated,
+            unpacked: Cache::new(narrow(CACHE.checked_div(volume.chunk).unwrap_or(1)).min(32)),
+        };
+        Ok(Self { volume, list, deflated: packed(true), stored: packed(false), tables: Tables::new(LAYER, file) })
+    }
+}
+
+impl Map for Chunks {
+    const LAYER: &'static str = LAYER;
+
+    fn size(&self) -> u64 {
+        self.volume.size
+    }
+
+    fn below(&self) -> Option<&Arc<dyn Layered>> {
+        None
+    }
+
+    fn stretch(&self, offset: u64, _want: u64) -> Result<Stretch<'_>> {
+        let number = offset.checked_div(self.volume.chunk).unwrap_or(0);
+        let inside = offset.checked_rem(self.volume.chunk).unwrap_or(0);
+        let behind = self.list.partition_point(|table| table.first <= number);
+        let table = behind
+            .checked_sub(1)
+            .and_then(|n| self.list.get(n))
+            .ok_or_else(|| Error::Bug(format!("ewf: no table of chunk {number}")))?;
+        let in_table = number.saturating_sub(table.first);
+        let at = |n: u64| table.entries_at.saturating_add(n.saturating_mul(4));
+        let entry = u32::from_le_bytes(self.tables.entry("table entry", at(in_table))?);
+        let start = table.base.saturating_add((entry & !COMPRESSED).into());
+        let next = in_table.saturating_add(1);
+        let end = if next < table.count.into() {
+            let next = u32::from_le_bytes(self.tables.entry("table entry", at(next))?);
+            table.base.saturating_add((next & !COMPRESSED).into())
+        } else {
+            table.end
+        };
+        let len = end.checked_sub(start).filter(|len| *len > 0).ok_or_else(|| {
+            Error::corrupt(LAYER, format!("chunk {number}"), format!("it begins at {start:#x} and ends at {end:#x}"))
+        })?;
+        let pack = if entry & COMPRESSED != 0 { &self.deflated } else { &self.stored };
+        let left = self.volume.chunk.saturating_sub(inside);
+        Ok(Stretch { len: left, source: Source::Packed { pack, at: start, len, skip: inside } })
+    }
+}
+
+/// The chunks that are stored in one of the two ways.
+struct Packed {
+    file: Arc<dyn Layered>,
+    id: FileId,
+    volume: Volume,
+    deflated: bool,
+    unpacked: Cache<Arc<[u8]>>,
+}
+
+impl Packed {
+    fn unpack_now(&self, at: u64, len: u64) -> Result<Arc<[u8]>> {
+        let wrong = |what: String| Error::corrupt(LAYER, format!("chunk at {at:#x}"), what);
+        // Deflate makes a chunk at most a little longer; what is behind that is another one's.
+        let most = self.volume.chunk.saturating_add(self.volume.chunk / 8).saturating_add(1024);
+        let there = len.min(most).min(self.file.len().saturating_sub(at));
+        let mut bytes = read_vec(&*self.file, at, narrow(there))?;
+        if self.deflated {
+            let mut chunk = vec![0; narrow(self.volume.chunk)];
+            let mut stream = Decompress::new(true);
+            return match stream.decompress(&bytes, &mut chunk, FlushDecompress::Finish) {
+                Ok(Status::StreamEnd) => {
+                    chunk.truncate(narrow(stream.total_out()));
+                    Ok(chunk.into())
+                }
+                Ok(_) => Err(wrong("its compressed data has no end".to_owned())),
+                Err(error) => Err(wrong(error.to_string())),
+            };
+        }
+        bytes.truncate(narrow(self.volume.chunk.saturating_add(CHECKSUM)));
+        let data = bytes.len().saturating_sub(narrow(CHECKSUM));
+        let s = Structure::new(LAYER, "chunk", at, &bytes);
+        let (found, expected) = (s.le32(data)?, adler32(s.slice(0, data)?));
+        if found != expected {
+            return Err(wrong(format!(
+                "its checksum is {found:#010x}: expected {expected:#010x} over {:#x} bytes",
+                wide(data)
+            )));
+        }
+        bytes.truncate(data);
+        Ok(bytes.into())
+    }
+}
+
+impl Pack for Packed {
+    fn file(&self) -> FileId {
+        self.id
+    }
+
+    fn unpack(&self, at: u64, len: u64) -> Result<Arc<[u8]>> {
+        self.unpacked.get(at, || self.unpack_now(at, len))
+    }
+}

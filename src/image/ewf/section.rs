@@ -1,0 +1,118 @@
+//! "Section descriptor": 76 bytes before each section; they form a list through the segment.
+//!
+//! | offset | bytes | field |
+//! |---|---|---|
+//! | 0 | 16 | type |
+//! | 16 | 8 | offset of the next section |
+//! | 24 | 8 | size, with this descriptor |
+//! | 72 | 4 | checksum |
+
+use super::{LAYER, adler32, chunk::Table, hash::Stored, volume::Volume};
+use crate::{
+    error::{Error, Result},
+    image::{
+        Image,
+        structure::{Structure, read_vec},
+    },
+};
+
+pub(super) const LENGTH: u64 = 76;
+/// A segment of 2 GB with the smallest tables has some hundred sections.
+const MAX_SECTIONS: usize = 1 << 16;
+/// Of all segments together.
+const MAX_TABLES: usize = 1 << 18;
+
+/// A section.
+pub(super) struct Section {
+    kind: Vec<u8>,
+    next: u64,
+    /// Where its data begins, and where it ends.
+    data: u64,
+    end: u64,
+}
+
+/// What the sections of all segments hold.
+#[derive(Default)]
+pub(super) struct Contents {
+    pub(super) volume: Option<Volume>,
+    pub(super) tables: Vec<Table>,
+    pub(super) hash: Stored,
+    pub(super) bad_sectors: Option<u32>,
+    /// Chunks in the tables so far.
+    chunks: u64,
+    /// Where the data of the last sectors section ends, in its segment.
+    sectors_end: u64,
+}
+
+impl Section {
+    fn read(file: &dyn Image, at: u64) -> Result<Self> {
+        let bytes = read_vec(file, at, 76)?;
+        let s = Structure::new(LAYER, "section descriptor", at, &bytes);
+        let (found, expected) = (s.le32(72)?, adler32(s.slice(0, 72)?));
+        if found != expected {
+            return Err(s.wrong(format!("its checksum is {found:#010x}: expected {expected:#010x}")));
+        }
+        let kind = s.slice(0, 16)?.split(|b| *b == 0).next().unwrap_or_default().to_vec();
+        let (next, size) = (s.le64(16)?, s.le64(24)?);
+        Ok(Self { kind, next, data: at.saturating_add(LENGTH), end: at.saturating_add(size) })
+    }
+
+    /// Follows the sections of a segment, which begins at `start` of all segments together; whether it is the last.
+    pub(super) fn walk(file: &dyn Image, start: u64, contents: &mut Contents) -> Result<bool> {
+        let mut at = 13;
+        contents.sectors_end = 0;
+        for _ in 0..MAX_SECTIONS {
+            let section = Self::read(file, at)?;
+            match section.kind.as_slice() {
+                b"done" => return Ok(true),
+                b"next" => return Ok(false),
+                _ => section.take(file, start, contents)?,
+            }
+            if section.next <= at {
+                return Err(Error::corrupt(
+                    LAYER,
+                    format!("section descriptor at {at:#x}"),
+                    format!("the next section is at {:#x}, which is not behind it", section.next),
+                ));
+            }
+            at = section.next;
+        }
+        Err(Error::budget(LAYER, format!("more than {MAX_SECTIONS} sections in a segment")))
+    }
+
+    fn take(&self, file: &dyn Image, start: u64, contents: &mut Contents) -> Result<()> {
+        match self.kind.as_slice() {
+            b"volume" | b"disk" => contents.volume = Some(Volume::read(file, self.data)?),
+            b"sectors" => contents.sectors_end = self.end,
+            // The copy of it, `table2`, is for repair.
+            b"table" => {
+                if contents.tables.len() >= MAX_TABLES {
+                    return Err(Error::budget(LAYER, format!("more than {MAX_TABLES} tables of chunks")));
+                }
+                let table = Table::read(file, self.data, start, contents.sectors_end, contents.chunks)?;
+                contents.chunks = contents.chunks.saturating_add(table.count.into());
+                contents.tables.push(table);
+            }
+            b"hash" => {
+                contents.hash.md5 =
+                    Some(Structure::new(LAYER, "hash", self.data, &read_vec(file, self.data, 16)?).array(0)?)
+            }
+            b"digest" => {
+                let bytes = read_vec(file, self.data, 36)?;
+                let s = Structure::new(LAYER, "digest", self.data, &bytes);
+                contents.hash.md5 = Some(s.array(0)?).filter(|md5| *md5 != [0; 16]).or(contents.hash.md5);
+                contents.hash.sha1 = Some(s.array(16)?).filter(|sha1| *sha1 != [0; 20]);
+            }
+            b"error2" => {
+                let count = Structure::new(LAYER, "error2", self.data, &read_vec(file, self.data, 4)?).le32(0)?;
+                contents.bad_sectors = (count > 0).then_some(count).or(contents.bad_sectors);
+            }
+            b"ltree" | b"ltypes" => {
+                return Err(Error::unsupported(LAYER, "logical evidence: it holds files, not a disk"));
+            }
+            // Case data, sessions, encryption keys that apply to nothing here.
+            _ => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,170 @@
+//! A Linux system: its mount table, its name, its accounts.
+
+use super::{Accounts, Family, Machine, Missing, Mount, Resolution, Resolver, State, fstab, node_at, text};
+use crate::{
+    error::Error,
+    fs::{FileSystem, Kind, Stream, read_small},
+};
+
+/// A one-line name is not read past this many bytes.
+const NAME_CAP: usize = 1 << 16;
+
+/// What system a volume holds, where it looks like the root of one: it has `/etc` with a mount table or a
+/// release file in it, or `/etc` beside `/usr` and `/sbin` or `/bin`.
+pub(super) fn recognise(fs: &dyn FileSystem) -> Option<String> {
+    let mut session = fs.session().ok()?;
+    let etc = node_at(&mut *session, &[b"etc"]).ok()??;
+    if session.metadata(&etc).ok()?.kind != Some(Kind::Dir) {
+        return None;
+    }
+    let mut there = |path: &[&[u8]]| matches!(node_at(&mut *session, path), Ok(Some(_)));
+    let marked =
+        there(&[b"etc", b"fstab"]) || there(&[b"etc", b"os-release"]) || there(&[b"usr", b"lib", b"os-release"]);
+    if !marked && !(there(&[b"usr"]) && (there(&[b"sbin"]) || there(&[b"bin"]))) {
+        return None;
+    }
+    let host = node_at(&mut *session, &[b"etc", b"hostname"]).ok().flatten();
+    let host = host.and_then(|node| read_small(&mut *session, &node, &Stream::Content, NAME_CAP).ok());
+    Some(match host.as_deref().and_then(first_line) {
+        Some(host) => format!("a Linux system that calls itself {}", host.escape_debug()),
+        None => "a Linux system".to_owned(),
+    })
+}
+
+fn first_line(file: &[u8]) -> Option<String> {
+    let lines = file.split(|byte| *byte == b'\n').map(|line| line.trim_ascii());
+    let line = lines.into_iter().find(|line| !line.is_empty() && !line.starts_with(b"#"))?;
+    Some(String::from_utf8_lossy(line).into_owned())
+}
+
+/// Reads the mount table before anything else and places what it names, then asks the system who it is.
+pub(super) fn assemble(machine: &mut Machine, root: usize) {
+    machine.os.family = Family::Linux;
+    machine.mounts.push(Mount { path: b"/".to_vec(), volume: root });
+    let table = read(machine, b"/etc/fstab");
+    let (mut entries, notes) = fstab::parse(&table.unwrap_or_default());
+    machine.notes.extend(notes);
+    // What is mounted on `/usr` may hold the mount point of what is mounted on `/usr/local`.
+    entries.sort_by_key(|entry| entry.path.split(|byte| *byte == b'/').filter(|part| !part.is_empty()).count());
+    for entry in entries {
+        place(machine, &entry, root);
+    }
+    machine.os.name = read(machine, b"/etc/os-release")
+        .or_else(|| read(machine, b"/usr/lib/os-release"))
+        .and_then(|file| pretty_name(&file));
+    machine.os.host = read(machine, b"/etc/hostname").as_deref().and_then(first_line);
+    let passwd = read(machine, b"/etc/passwd").unwrap_or_default();
+    let group = read(machine, b"/etc/group").unwrap_or_default();
+    machine.accounts = Accounts::parse(&passwd, &group);
+}
+
+/// A file of the system; when it cannot be read, a note says so and the machine is taken to be without it.
+fn read(machine: &mut Machine, path: &[u8]) -> Option<Vec<u8>> {
+    let result = {
+        let mut sessions = machine.sessions();
+        text::read(&mut Resolver::new(&mut sessions), path)
+    };
+    result.unwrap_or_else(|error: Error| {
+        machine.notes.push(format!("{} could not be read: {error}", String::from_utf8_lossy(path)));
+        None
+    })
+}
+
+fn place(machine: &mut Machine, entry: &fstab::Entry, root: usize) {
+    let shown = String::from_utf8_lossy(&entry.path).into_owned();
+    let found = fstab::find(&entry.spec, &machine.volumes);
+    if entry.path.iter().all(|byte| *byte == b'/') {
+        if found.is_some_and(|volume| volume != root) {
+            machine.notes.push(format!(
+                "/etc/fstab mounts {} on /, but the system was found on {}",
+                entry.spec, machine.volumes[root].id
+            ));
+        }
+        return;
+    }
+    let resolved = {
+        let mut sessions = machine.sessions();
+        Resolver::new(&mut sessions).resolve(&entry.path)
+    };
+    let path = match resolved {
+        Ok(Resolution::Found(place)) => place.path,
+        _ => trimmed(&entry.path),
+    };
+    if machine.mount_at(&path).is_some() {
+        machine.notes.push(format!("/etc/fstab mounts {} on {shown}, where something is mounted already", entry.spec));
+        return;
+    }
+    match found {
+        Some(volume) if machine.mounts.iter().any(|mount| mount.volume == volume) => {
+            machine.notes.push(format!("/etc/fstab mounts {} a second time, on {shown}; it is read once", entry.spec));
+        }
+        Some(volume) if machine.volumes[volume].fs.is_some() => machine.mounts.push(Mount { path, volume }),
+        Some(volume) => {
+            let reason = match &machine.volumes[volume].state {
+                State::Gap(why) | State::Note(why) => why.clone(),
+                State::Read => "it has no reader".to_owned(),
+            };
+            let why = format!("{} ({}) cannot be read: {reason}", entry.spec, machine.volumes[volume].id);
+            machine.missing.push(Missing { path, why });
+        }
+        None if entry.optional => {
+            machine
+                .notes
+                .push(format!("/etc/fstab: {} for {shown} is not among the volumes (noauto or nofail)", entry.spec));
+        }
+        None => {
+            let why = format!("/etc/fstab mounts {} here, and no volume of the target has that name", entry.spec);
+            machine.missing.push(Missing { path, why });
+        }
+    }
+}
+
+/// A path without doubled or trailing separators.
+fn trimmed(path: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for part in path.split(|byte| *byte == b'/').filter(|part| !part.is_empty()) {
+        out.push(b'/');
+        out.extend_from_slice(part);
+    }
+    out
+}
+
+/// `PRETTY_NAME`, else `NAME`, of a file in the form of `os-release(5)`.
+fn pretty_name(file: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(file);
+    let value = |key: &str| {
+        let line = text.lines().find_map(|line| line.trim().strip_prefix(key)?.strip_prefix('='))?;
+        let value = line.trim().trim_matches(|c| c == '"' || c == '\'');
+        (!value.is_empty()).then(|| value.to_owned())
+    };
+    value("PRETTY_NAME").or_else(|| value("NAME"))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::machine::test_machine;
+
+    #[test]
+    fn volumes_are_placed_by_the_mount_table_and_the_rest_stands_by_its_id() {
+        let machine = test_machine(
+            |root| {
+                root.file(
+                    "/etc/fstab",
+                    "UUID=root / ext4\nLABEL=data /srv/data ext4\nUUID=gone /var ext4\nUUID=usb /mnt ext4 nofail\n",
+                );
+                root.file("/usr/lib/os-release", "NAME=x\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\n");
+                root.symlink("/etc/os-release", "../usr/lib/os-release").file("/etc/hostname", "# c\nweb01\n");
+                root.file("/etc/passwd", "root:x:0:0:::\n").dir("/srv/data");
+            },
+            |_| {},
+        );
+        assert_eq!(machine.os.name.as_deref(), Some("Debian GNU/Linux 12 (bookworm)"));
+        assert_eq!(machine.os.host.as_deref(), Some("web01"));
+        let mounts: Vec<_> =
+            machine.mounts.iter().map(|m| (String::from_utf8_lossy(&m.path).into_owned(), m.volume)).collect();
+        assert_eq!(mounts, [("/".to_owned(), 0), ("/srv/data".to_owned(), 1)]);
+        assert_eq!(machine.missing.len(), 1, "only /var is missing, /mnt may be: {:?}", machine.missing);
+        assert_eq!(machine.missing[0].path, b"/var");
+        assert_eq!(machine.accounts.user(0), Some("root"));
+    }
+}

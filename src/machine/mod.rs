@@ -1,0 +1,294 @@
+//! The machine in the snapshot: which volume is `/`, `/boot` or `C:`, which system it runs and what it calls
+//! itself, who its accounts are, and where a path leads inside the image. In come the volumes of all its disks,
+//! out comes one [`Machine`]: a tree of mounts to walk. Nothing here hashes anything, and nothing outside the
+//! image is ever looked at.
+
+pub mod accounts;
+pub mod fstab;
+pub mod linux;
+pub mod resolve;
+mod text;
+
+use std::sync::Arc;
+
+use crate::{
+    error::{Error, Result},
+    fs::{FileSystem, NodeId, Session},
+};
+
+pub use accounts::Accounts;
+pub use resolve::{Resolution, Resolver};
+
+/// A volume of one of the machine's disks, as far as it is understood.
+pub struct Volume {
+    /// `@` and the partition's GUID, else the filesystem's id, else the byte offset.
+    pub id: String,
+    /// What the volume holds: `ext4`, `vfat`, `swap`, `unknown`.
+    pub content: String,
+    /// The filesystem's or container's own id.
+    pub uuid: Option<String>,
+    /// Its label.
+    pub label: Option<String>,
+    /// The partition's GUID, or disk signature and number, as `blkid` prints PARTUUID.
+    pub part_uuid: Option<String>,
+    /// The partition's name in a GPT.
+    pub part_label: Option<String>,
+    /// Names by which the system may call it besides: `mapper/vg-lv`, `vg/lv`, `md0`, without `/dev/`.
+    pub device_names: Vec<String>,
+    /// Which of the machine's disks it lies on, counted from 0, and the partition's number.
+    pub place: Option<(usize, u32)>,
+    /// Where it begins on that disk, in bytes.
+    pub offset: u64,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The identity of its disk in the partition table: a GPT disk GUID or an MBR signature.
+    pub disk_id: Option<String>,
+    /// Whether it was read.
+    pub state: State,
+    /// What of it is not covered although it was read: another signature, a journal that could not be replayed.
+    pub gaps: Vec<String>,
+    /// The filesystem, where it is one that can be read.
+    pub fs: Option<Arc<dyn FileSystem>>,
+}
+
+/// Whether a volume was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// It is a filesystem and can be read.
+    Read,
+    /// It is known for what it is, and holds no files: swap, an empty partition.
+    Note(String),
+    /// It could not be read, and why.
+    Gap(String),
+}
+
+/// The system that a machine runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// Paths are bytes, separated by `/`.
+    Linux,
+    /// Paths begin with a drive letter, are separated by `\`, and match without case.
+    Windows,
+    /// No system was found: a data disk.
+    None,
+}
+
+impl Family {
+    /// The name in a manifest.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Linux => "linux",
+            Self::Windows => "windows",
+            Self::None => "none",
+        }
+    }
+}
+
+/// What the system says about itself. It is the guest's word, shown and never trusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Os {
+    /// The kind of system.
+    pub family: Family,
+    /// Its name and version, as `Debian GNU/Linux 12 (bookworm)`.
+    pub name: Option<String>,
+    /// Its host name.
+    pub host: Option<String>,
+}
+
+/// A volume in its place in the machine's tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// The path of its root: `/`, `/boot`, `C:\`, or `@volume/` where nothing places it.
+    pub path: Vec<u8>,
+    /// Its index in [`Machine::volumes`].
+    pub volume: usize,
+}
+
+/// A path whose volume is missing or unreadable: what lies there is hidden, not gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// The mount point.
+    pub path: Vec<u8>,
+    /// How the mount table names the volume, and what became of it.
+    pub why: String,
+}
+
+/// A machine, assembled.
+pub struct Machine {
+    /// The system.
+    pub os: Os,
+    /// All volumes of all disks, in the order of disks and offsets.
+    pub volumes: Vec<Volume>,
+    /// Every readable volume exactly once; mount points before what is mounted beneath them.
+    pub mounts: Vec<Mount>,
+    /// Mount points whose volume cannot be read.
+    pub missing: Vec<Missing>,
+    /// Account names of the image.
+    pub accounts: Accounts,
+    /// What is worth knowing.
+    pub notes: Vec<String>,
+}
+
+impl Machine {
+    /// Finds the system among `volumes` and puts every volume in its place. `root` names the volume of `/` or
+    /// `C:` where there are several systems: an id (`@…`), a UUID or a label.
+    ///
+    /// # Errors
+    /// [`Error::Policy`] when there are two systems and `root` names none, or when `root` names no volume.
+    pub fn assemble(volumes: Vec<Volume>, root: Option<&str>) -> Result<Self> {
+        let system = find_root(&volumes, root)?;
+        let mut machine = Self {
+            os: Os { family: Family::None, name: None, host: None },
+            volumes,
+            mounts: Vec::new(),
+            missing: Vec::new(),
+            accounts: Accounts::default(),
+            notes: Vec::new(),
+        };
+        if let Some(volume) = system {
+            linux::assemble(&mut machine, volume);
+        }
+        for (index, volume) in machine.volumes.iter().enumerate() {
+            if volume.fs.is_some() && !machine.mounts.iter().any(|mount| mount.volume == index) {
+                machine.mounts.push(Mount { path: format!("{}/", volume.id).into_bytes(), volume: index });
+            }
+        }
+        Ok(machine)
+    }
+
+    /// The separator in the paths beneath a mount, by the form of any path there.
+    #[must_use]
+    pub fn separator(path: &[u8]) -> u8 {
+        if matches!(path, [b'/' | b'@', ..]) { b'/' } else { b'\\' }
+    }
+
+    /// The mount at exactly this path.
+    #[must_use]
+    pub fn mount_at(&self, path: &[u8]) -> Option<&Mount> {
+        self.mounts.iter().find(|mount| mount.path == path)
+    }
+
+    /// Readers of all volumes for one worker.
+    #[must_use]
+    pub fn sessions(&self) -> Sessions<'_> {
+        Sessions { machine: self, open: self.volumes.iter().map(|_| None).collect() }
+    }
+}
+
+/// One worker's readers, each opened when it is first needed.
+pub struct Sessions<'m> {
+    machine: &'m Machine,
+    open: Vec<Option<Box<dyn Session + 'm>>>,
+}
+
+impl<'m> Sessions<'m> {
+    /// The reader of a volume.
+    ///
+    /// # Errors
+    /// When the volume has no filesystem that can be read.
+    pub fn of(&mut self, volume: usize) -> Result<&mut (dyn Session + 'm)> {
+        let unreadable = || Error::Bug(format!("volume {volume} has no reader"));
+        let slot = self.open.get_mut(volume).ok_or_else(unreadable)?;
+        if slot.is_none() {
+            let fs = self.machine.volumes.get(volume).and_then(|v| v.fs.as_ref()).ok_or_else(unreadable)?;
+            *slot = Some(fs.session()?);
+        }
+        slot.as_deref_mut().ok_or_else(unreadable)
+    }
+
+    /// The machine that is read.
+    #[must_use]
+    pub fn machine(&self) -> &'m Machine {
+        self.machine
+    }
+}
+
+/// Joins a name to a directory's path; a mount's root already ends with the separator.
+#[must_use]
+pub fn join(dir: &[u8], name: &[u8], separator: u8) -> Vec<u8> {
+    let mut path = Vec::with_capacity(dir.len() + name.len() + 1);
+    path.extend_from_slice(dir);
+    if path.last() != Some(&separator) {
+        path.push(separator);
+    }
+    path.extend_from_slice(name);
+    path
+}
+
+/// The volume that holds the system, if any does.
+fn find_root(volumes: &[Volume], wanted: Option<&str>) -> Result<Option<usize>> {
+    if let Some(wanted) = wanted {
+        let named = |v: &Volume| {
+            v.id == wanted
+                || v.id.strip_prefix('@') == Some(wanted)
+                || [&v.uuid, &v.label].iter().any(|name| name.as_deref() == Some(wanted))
+                || v.device_names.iter().any(|name| name == wanted)
+        };
+        let found = volumes.iter().position(|v| v.fs.is_some() && named(v));
+        return found.map(Some).ok_or_else(|| {
+            let known: Vec<_> = volumes.iter().filter(|v| v.fs.is_some()).map(|v| v.id.as_str()).collect();
+            Error::Policy(format!("--root {wanted}: no readable volume has this id; known are {}", known.join(", ")))
+        });
+    }
+    let mut found: Option<(usize, String)> = None;
+    for (index, volume) in volumes.iter().enumerate() {
+        let Some(system) = volume.fs.as_deref().and_then(linux::recognise) else { continue };
+        if let Some((first, other)) = &found {
+            return Err(Error::Policy(format!(
+                "two systems in one target: {other} on {} and {system} on {}; choose one with --root {} or --root {}",
+                volumes[*first].id, volume.id, volumes[*first].id, volume.id
+            )));
+        }
+        found = Some((index, system));
+    }
+    Ok(found.map(|(index, _)| index))
+}
+
+/// The node at a path of one volume, each part followed byte for byte, no links.
+pub(crate) fn node_at(session: &mut dyn Session, path: &[&[u8]]) -> Result<Option<NodeId>> {
+    let mut node = session.root();
+    for part in path {
+        match session.lookup(&node, part)? {
+            Some(child) => node = child,
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(node))
+}
+
+#[cfg(test)]
+pub(crate) use test_double::{test_machine, test_volume};
+
+#[cfg(test)]
+mod test_double {
+    use super::*;
+    use crate::fs::memory::MemoryFs;
+
+    /// A volume in memory with this id, which is its UUID and its label too.
+    pub(crate) fn test_volume(id: &str, fill: impl FnOnce(&mut MemoryFs)) -> Volume {
+        let mut fs = MemoryFs::new(id, id);
+        fill(&mut fs);
+        Volume {
+            id: format!("@{id}"),
+            content: "memory".to_owned(),
+            uuid: Some(id.to_owned()),
+            label: Some(id.to_owned()),
+            part_uuid: None,
+            part_label: None,
+            device_names: Vec::new(),
+            place: None,
+            offset: 0,
+            size: 0,
+            disk_id: None,
+            state: State::Read,
+            gaps: Vec::new(),
+            fs: Some(Arc::new(fs)),
+        }
+    }
+
+    /// A machine of two volumes in memory, `root` and `data`.
+    pub(crate) fn test_machine(root: impl FnOnce(&mut MemoryFs), data: impl FnOnce(&mut MemoryFs)) -> Machine {
+        Machine::assemble(vec![test_volume("root", root), test_volume("data", data)], None).unwrap()
+    }
+}

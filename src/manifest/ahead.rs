@@ -1,0 +1,62 @@
+//! Reading ahead: a thread that decompresses and hashes while another one compares.
+
+use std::{
+    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    thread,
+};
+
+use super::{
+    block::{Block, Blocks},
+    read::damaged,
+};
+use crate::error::Result;
+
+/// How many blocks wait at most.
+const DEPTH: usize = 3;
+
+/// The near end of the thread.
+#[derive(Debug)]
+pub(super) struct Ahead {
+    name: String,
+    full: Receiver<Result<Option<Block>>>,
+    /// Blocks that were read, to be filled again.
+    empty: SyncSender<Block>,
+    ended: bool,
+}
+
+impl Ahead {
+    pub(super) fn start(mut blocks: Blocks) -> Self {
+        let name = blocks.name.clone();
+        let (fill, full) = sync_channel(DEPTH);
+        let (empty, emptied) = sync_channel::<Block>(DEPTH + 1);
+        thread::spawn(move || {
+            loop {
+                let mut block = emptied.try_recv().unwrap_or_default();
+                let next = blocks.fill(&mut block).map(|more| more.then_some(block));
+                let last = !matches!(next, Ok(Some(_)));
+                // The other end hangs up when it has seen enough.
+                if fill.send(next).is_err() || last {
+                    return;
+                }
+            }
+        });
+        Self { name, full, empty, ended: false }
+    }
+
+    /// As [`Blocks::fill`].
+    pub(super) fn fill(&mut self, block: &mut Block) -> Result<bool> {
+        if self.ended {
+            *block = Block::default();
+            return Ok(false);
+        }
+        // A thread that dies without a word has not seen the footer.
+        let next = self.full.recv().unwrap_or_else(|_| Err(damaged(&self.name, "its reader ended early")))?;
+        let Some(next) = next else {
+            self.ended = true;
+            *block = Block::default();
+            return Ok(false);
+        };
+        let _ = self.empty.try_send(std::mem::replace(block, next));
+        Ok(true)
+    }
+}

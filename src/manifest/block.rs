@@ -1,0 +1,170 @@
+//! Whole lines in large pieces: decompression, hashing and the footer's proof.
+
+use std::{
+    fmt,
+    io::{BufReader, Read},
+};
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use super::{
+    read::damaged,
+    write::{LINE_MAX, footer},
+};
+use crate::error::Result;
+
+/// How many bytes are decompressed at once.
+const BLOCK: usize = 512 << 10;
+
+/// No line but the footer begins so.
+const FOOTER: &[u8] = b"{\"records\":";
+
+/// The largest window that is accepted, as a power of two: 8 MiB.
+const WINDOW_LOG_MAX: u32 = 23;
+
+type Input = BufReader<Box<dyn Read + Send>>;
+
+/// Some lines.
+#[derive(Debug, Default)]
+pub(super) struct Block {
+    bytes: Vec<u8>,
+    /// Where the first line begins.
+    start: usize,
+    /// Where each line's newline is.
+    ends: Vec<usize>,
+}
+
+impl Block {
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub(super) fn line(&self, at: usize) -> &[u8] {
+        let start = if at == 0 { self.start } else { self.ends[at - 1] + 1 };
+        &self.bytes[start..self.ends[at]]
+    }
+}
+
+/// The lines of a manifest as they are decompressed.
+pub(super) struct Blocks {
+    pub(super) name: String,
+    input: zstd::Decoder<'static, Input>,
+    hash: Sha256,
+    /// The beginning of a line whose end was not there yet.
+    rest: Vec<u8>,
+    records: u64,
+    records_max: u64,
+    /// Whether the footer was reached and is right.
+    ended: bool,
+}
+
+#[derive(Deserialize)]
+struct Footer {
+    records: u64,
+    sha256: String,
+}
+
+impl Blocks {
+    pub(super) fn new(name: &str, input: Input, records_max: u64) -> Result<Self> {
+        let mut input = zstd::Decoder::with_buffer(input).map_err(|error| damaged(name, error))?;
+        input.window_log_max(WINDOW_LOG_MAX).map_err(|error| damaged(name, error))?;
+        let (name, rest) = (name.to_owned(), Vec::new());
+        Ok(Self { name, input, hash: Sha256::new(), rest, records: 0, records_max, ended: false })
+    }
+
+    /// The first line; the block holds those behind it.
+    pub(super) fn header(&mut self, block: &mut Block) -> Result<Vec<u8>> {
+        if !self.fill(block)? || block.len() == 0 {
+            return Err(damaged(&self.name, "there is no header"));
+        }
+        let header = block.line(0).to_vec();
+        block.start = block.ends.remove(0) + 1;
+        Ok(header)
+    }
+
+    /// The next lines, of which there may be none; `false` behind the footer.
+    pub(super) fn fill(&mut self, block: &mut Block) -> Result<bool> {
+        block.ends.clear();
+        block.start = 0;
+        if self.ended {
+            return Ok(false);
+        }
+        block.bytes.clear();
+        block.bytes.append(&mut self.rest);
+        let newline = loop {
+            let searched = block.bytes.len();
+            let read = self.read(&mut block.bytes)?;
+            if let Some(at) = memchr::memrchr(b'\n', &block.bytes[searched..]) {
+                break searched + at;
+            }
+            if read == 0 {
+                return Err(damaged(&self.name, "it ends without a footer"));
+            }
+            self.check_length(block.bytes.len())?;
+        };
+        self.rest.extend_from_slice(&block.bytes[newline + 1..]);
+        block.bytes.truncate(newline + 1);
+        self.split(block)?;
+        Ok(true)
+    }
+
+    fn read(&mut self, bytes: &mut Vec<u8>) -> Result<usize> {
+        let mut piece = Read::take(&mut self.input, BLOCK as u64);
+        piece.read_to_end(bytes).map_err(|error| damaged(&self.name, error))
+    }
+
+    fn split(&mut self, block: &mut Block) -> Result<()> {
+        let mut start = 0;
+        for end in memchr::memchr_iter(b'\n', &block.bytes) {
+            self.check_length(end - start)?;
+            if block.bytes[start..end].starts_with(FOOTER) {
+                self.hash.update(&block.bytes[..start]);
+                return self.end(&block.bytes[start..end], &block.bytes[end + 1..]);
+            }
+            block.ends.push(end);
+            // The header is counted here too.
+            self.records += 1;
+            if self.records - 1 > self.records_max {
+                return Err(damaged(&self.name, format!("more than {} records", self.records_max)));
+            }
+            start = end + 1;
+        }
+        self.hash.update(&block.bytes);
+        Ok(())
+    }
+
+    fn end(&mut self, line: &[u8], behind: &[u8]) -> Result<()> {
+        let said: Footer =
+            serde_json::from_slice(line).map_err(|error| damaged(&self.name, format!("footer: {error}")))?;
+        let records = self.records.saturating_sub(1);
+        if said.records != records {
+            let what = format!("its footer says {} records, found {records}", said.records);
+            return Err(damaged(&self.name, what));
+        }
+        let right = footer(records, std::mem::take(&mut self.hash));
+        if right.trim_end().as_bytes() != line {
+            let what = format!("its footer says SHA-256 {}, found {}", said.sha256, right.trim_end());
+            return Err(damaged(&self.name, what));
+        }
+        let mut more = Vec::new();
+        if !behind.is_empty() || !self.rest.is_empty() || self.read(&mut more)? > 0 {
+            return Err(damaged(&self.name, "it goes on behind its footer"));
+        }
+        self.ended = true;
+        Ok(())
+    }
+
+    fn check_length(&self, length: usize) -> Result<()> {
+        if length <= LINE_MAX {
+            return Ok(());
+        }
+        Err(damaged(&self.name, format!("line {} is longer than {LINE_MAX} bytes", self.records + 1)))
+    }
+}
+
+impl fmt::Debug for Blocks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Blocks").field("name", &self.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,113 @@
+//! One worker's end of a manifest.
+
+use super::{
+    attribute::{Attribute, Part},
+    json, key,
+    record::Record,
+    sorter::{RunWriter, Runs, Sorter},
+    write::LINE_MAX,
+};
+use crate::error::{Error, Fault, Result};
+
+/// Takes the records that one worker makes, in any order.
+#[derive(Debug)]
+pub struct Collector {
+    run: RunWriter,
+    line_max: usize,
+    key: Vec<u8>,
+    line: Vec<u8>,
+}
+
+impl Collector {
+    /// A collector that spills as `sorter` says.
+    #[must_use]
+    pub fn new(sorter: &Sorter) -> Self {
+        Self { run: sorter.writer(), line_max: LINE_MAX, key: Vec::new(), line: Vec::new() }
+    }
+
+    /// Takes a record. Where its line would be longer than [`LINE_MAX`], its longest attributes are left out, and
+    /// a fault beside it names them.
+    ///
+    /// # Errors
+    /// When the temporary file cannot be written, or the path alone is too long.
+    pub fn push(&mut self, record: &Record) -> Result<()> {
+        self.encode(record);
+        if self.line.len() <= self.line_max {
+            return self.run.push(&self.key, &self.line);
+        }
+        let mut record = record.clone();
+        let mut left_out = Vec::new();
+        while self.line.len() > self.line_max {
+            left_out.push(take_longest(&mut record)?);
+            self.encode(&record);
+        }
+        self.run.push(&self.key, &self.line)?;
+
+        for (part, content) in [(Part::Content, true), (Part::Attributes, false)] {
+            let names: Vec<_> = left_out.iter().filter(|a| a.is_content() == content).map(|a| a.name()).collect();
+            if names.is_empty() {
+                continue;
+            }
+            let what = format!("longer than {} bytes, left out: {}", self.line_max, names.join(", "));
+            let fault = Fault::new("manifest", "record", what);
+            self.encode(&Record::fault(record.path.as_slice(), record.name.as_slice(), part, fault));
+            self.run.push(&self.key, &self.line)?;
+        }
+        Ok(())
+    }
+
+    /// Hands over what was pushed, for [`write`](super::write::write).
+    #[must_use]
+    pub fn finish(self) -> Runs {
+        self.run.finish()
+    }
+
+    fn encode(&mut self, record: &Record) {
+        self.key.clear();
+        key::encode(&record.key(), &mut self.key);
+        self.line.clear();
+        json::encode(record, &mut self.line);
+    }
+}
+
+fn take_longest(record: &mut Record) -> Result<Attribute> {
+    let mut scratch = Vec::new();
+    let mut length = |(attribute, value): &(Attribute, _)| {
+        scratch.clear();
+        json::encode_value(attribute.name(), value, &mut scratch);
+        scratch.len()
+    };
+    let lengths = record.attributes.iter().map(&mut length).enumerate();
+    match lengths.max_by_key(|(_, length)| *length) {
+        Some((at, _)) => Ok(record.attributes.remove(at).0),
+        None => Err(Error::budget("manifest", format!("a path of {} bytes is too long", record.path.len()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::{Kind, Value, json::decode, sorter::merge};
+
+    #[test]
+    fn what_is_too_long_for_a_line_becomes_a_fault() {
+        let mut collector = Collector { line_max: 200, ..Collector::new(&Sorter::new(std::env::temp_dir(), 0)) };
+        let mut record = Record::new(*b"/a", Kind::File);
+        record.set(Attribute::Size, Value::Number(1));
+        record.set(Attribute::Acl, Value::Text("x".repeat(300)));
+        collector.push(&record).unwrap();
+        let mut merged = merge(vec![collector.finish()], 0).unwrap();
+        let fault = decode(merged.next().unwrap().unwrap().1).unwrap();
+        assert_eq!(fault.text(Attribute::Part), Some("attributes"));
+        assert_eq!(fault.text(Attribute::Error), Some("longer than 200 bytes, left out: acl"));
+        let rest = decode(merged.next().unwrap().unwrap().1).unwrap();
+        assert_eq!((rest.number(Attribute::Size), rest.get(Attribute::Acl)), (Some(1), None));
+        assert!(merged.next().unwrap().is_none());
+        assert!(collector_refuses_a_path_of(300));
+    }
+
+    fn collector_refuses_a_path_of(len: usize) -> bool {
+        let mut collector = Collector { line_max: 200, ..Collector::new(&Sorter::new(std::env::temp_dir(), 0)) };
+        collector.push(&Record::new(vec![b'a'; len], Kind::Dir)).is_err()
+    }
+}

@@ -1,0 +1,150 @@
+//! Writing a manifest: what the workers saw, sorted, behind a header and before a footer that proves it whole.
+
+use std::io::{self, Write};
+
+use sha2::{Digest, Sha256};
+
+use super::{
+    header::Header,
+    json::{self, Head, Malformed},
+    key,
+    record::{Kind, Record},
+    sorter::{Runs, merge},
+};
+use crate::error::{Error, Result};
+
+/// The longest line, in bytes.
+pub const LINE_MAX: usize = 16 << 20;
+
+/// zstd's level: 3 is its default.
+const LEVEL: i32 = 3;
+
+/// How many bytes of lines are hashed and compressed at once.
+const BUFFER: usize = 256 << 10;
+
+/// How many records there are of each kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts([u64; Kind::ALL.len()]);
+
+impl Counts {
+    /// How many of a kind.
+    #[must_use]
+    pub fn of(&self, kind: Kind) -> u64 {
+        self.0[kind as usize]
+    }
+
+    /// How many records.
+    #[must_use]
+    pub fn records(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// How many records that are not faults.
+    #[must_use]
+    pub fn entities(&self) -> u64 {
+        self.records() - self.of(Kind::Fault)
+    }
+
+    pub(crate) fn add(&mut self, kind: Kind) {
+        self.0[kind as usize] += 1;
+    }
+}
+
+/// Writes a whole manifest from what the workers hand over, merging it through `memory` bytes of buffers.
+///
+/// # Errors
+/// When a temporary file cannot be read or `out` cannot be written.
+pub fn write<W: Write>(out: W, header: &Header, runs: Vec<Runs>, memory: usize) -> Result<(W, Counts)> {
+    let mut writer = Writer::new(out, header)?;
+    let mut merged = merge(runs, memory)?;
+    while let Some((_, line)) = merged.next()? {
+        writer.push_line(line)?;
+    }
+    writer.finish()
+}
+
+/// Writes a manifest from records that come in order.
+pub struct Writer<W: Write> {
+    out: zstd::Encoder<'static, W>,
+    buffer: Vec<u8>,
+    hash: Sha256,
+    counts: Counts,
+    last: Vec<u8>,
+    key: Vec<u8>,
+}
+
+impl<W: Write> Writer<W> {
+    /// Begins with the header.
+    ///
+    /// # Errors
+    /// When `out` cannot be written.
+    pub fn new(out: W, header: &Header) -> Result<Self> {
+        let mut buffer = header.line().map_err(|Malformed(what)| Error::Bug(what))?;
+        buffer.push(b'\n');
+        let out = zstd::Encoder::new(out, LEVEL).map_err(failed)?;
+        Ok(Self { out, buffer, hash: Sha256::new(), counts: Counts::default(), last: Vec::new(), key: Vec::new() })
+    }
+
+    /// Takes the next record.
+    ///
+    /// # Errors
+    /// When it stands before the last one or is longer than [`LINE_MAX`], or `out` cannot be written.
+    pub fn push(&mut self, record: &Record) -> Result<()> {
+        let mut key = std::mem::take(&mut self.key);
+        key.clear();
+        key::encode(&record.key(), &mut key);
+        if key < self.last {
+            return Err(Error::Bug(format!("records out of order at {}", record.path.escape_ascii())));
+        }
+        self.key = std::mem::replace(&mut self.last, key);
+        let start = self.buffer.len();
+        json::encode(record, &mut self.buffer);
+        if self.buffer.len() - start > LINE_MAX {
+            return Err(Error::budget("manifest", format!("a record is longer than {LINE_MAX} bytes")));
+        }
+        self.end_line(record.kind)
+    }
+
+    /// Takes the next record as its line.
+    fn push_line(&mut self, line: &[u8]) -> Result<()> {
+        let head = Head::of(line).map_err(|Malformed(what)| Error::Bug(what))?;
+        self.buffer.extend_from_slice(line);
+        self.end_line(head.kind)
+    }
+
+    fn end_line(&mut self, kind: Kind) -> Result<()> {
+        self.counts.add(kind);
+        self.buffer.push(b'\n');
+        if self.buffer.len() >= BUFFER { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.hash.update(&self.buffer);
+        self.out.write_all(&self.buffer).map_err(failed)?;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// Ends with the footer; hands back `out` and how many records there are.
+    ///
+    /// # Errors
+    /// When `out` cannot be written.
+    pub fn finish(mut self) -> Result<(W, Counts)> {
+        self.flush()?;
+        let footer = footer(self.counts.records(), self.hash);
+        self.out.write_all(footer.as_bytes()).map_err(failed)?;
+        let mut out = self.out.finish().map_err(failed)?;
+        out.flush().map_err(failed)?;
+        Ok((out, self.counts))
+    }
+}
+
+/// The last line, with its newline.
+pub(super) fn footer(records: u64, hash: Sha256) -> String {
+    let sha256: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{{\"records\":{records},\"sha256\":\"{sha256}\"}}\n")
+}
+
+fn failed(error: io::Error) -> Error {
+    Error::State(format!("the manifest cannot be written: {error}"))
+}

@@ -1,0 +1,153 @@
+//! A policy as a user writes it, with the built-in profiles that it names.
+
+use super::{
+    document::{Author, Document, Monitor, Reader},
+    effective::EffectivePolicy,
+    glob::Segment,
+    issues::Issues,
+    nearest::or_nearest,
+    pattern::{Pattern, Place},
+    profile,
+    rule_set::MAX_RULES,
+    source::{Entry, Source},
+};
+use crate::error::{Error, Result};
+
+/// What is monitored on all machines.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// What the user wrote.
+    own: Document,
+    /// The names of the profiles, also of those that others include; each once.
+    profiles: Vec<String>,
+    /// The profiles' rules without what is disabled.
+    built_in: Vec<Monitor>,
+}
+
+impl Policy {
+    /// Reads a policy. `name` is what messages call it; `known` are the names of the attributes that a rule can
+    /// compare, and of their groups.
+    ///
+    /// # Errors
+    /// [`Error::Policy`] with everything that is wrong, one a line: `policy.toml:12: paths: expected …, found …`.
+    pub fn parse(text: &str, name: &str, known: &[&str]) -> Result<Self> {
+        let mut reader = Reader { issues: Issues::new(name, text), known, author: Author::User };
+        let own = reader.read(text);
+        Self::assemble(own, reader.issues)
+    }
+
+    /// A built-in profile and nothing else.
+    ///
+    /// # Errors
+    /// [`Error::Policy`] when there is no such profile.
+    pub fn built_in(name: &str) -> Result<Self> {
+        let profiles = vec![Entry { text: name.to_owned(), source: Source { name: "policy".into(), line: 0 } }];
+        Self::assemble(Document { profiles, ..Document::default() }, Issues::new("policy", ""))
+    }
+
+    /// The same policy on top of other built-in profiles.
+    ///
+    /// # Errors
+    /// [`Error::Policy`] when there is no such profile, or `disable` names what they do not have.
+    pub fn with_profiles(self, names: &[&str]) -> Result<Self> {
+        let source = Source { name: "policy".into(), line: 0 };
+        let profiles = names.iter().map(|&name| Entry { text: name.to_owned(), source: source.clone() }).collect();
+        Self::assemble(Document { profiles, ..self.own }, Issues::new("policy", ""))
+    }
+
+    /// Joins what the user wrote with the profiles that it names.
+    fn assemble(own: Document, mut issues: Issues) -> Result<Self> {
+        let mut policy = Self { own, profiles: Vec::new(), built_in: Vec::new() };
+        let mut known = true;
+        for entry in policy.own.profiles.clone() {
+            if !policy.include(&entry.text)? {
+                let what = format!(
+                    "expected one of {}, found \"{}\"{}",
+                    profile::NAMES.join(", "),
+                    entry.text,
+                    or_nearest(&entry.text, profile::NAMES.into_iter())
+                );
+                issues.add(&entry.source, "profiles", &what);
+                known = false;
+            }
+        }
+        if known {
+            policy.disable(&mut issues);
+        }
+        issues.into_result()?;
+        if policy.built_in.is_empty() && policy.own.monitors.is_empty() {
+            return Err(Error::Policy("policy: expected profiles or a [[monitor]], found nothing to monitor".into()));
+        }
+        Ok(policy)
+    }
+
+    /// Adds a profile and those that it includes; whether there is one of that name.
+    fn include(&mut self, name: &str) -> Result<bool> {
+        if self.profiles.iter().any(|known| known == name) {
+            return Ok(true);
+        }
+        let Some(document) = profile::load(name)? else { return Ok(false) };
+        // Noted first: a profile that included itself would otherwise never end.
+        self.profiles.push(name.to_owned());
+        for included in &document.profiles {
+            self.include(&included.text)?;
+        }
+        self.built_in.extend(document.monitors);
+        Ok(true)
+    }
+
+    /// Takes out what the user does not want of the profiles.
+    fn disable(&mut self, issues: &mut Issues) {
+        for unwanted in &self.own.disable {
+            let Ok(pattern) = Pattern::parse(&unwanted.text, Place::Either) else { continue };
+            let keep = |entry: &Entry| {
+                Pattern::parse(&entry.text, Place::Either).is_ok_and(|other| !other.same_place(&pattern))
+            };
+            let mut found = false;
+            for Monitor { rule, .. } in &mut self.built_in {
+                let before = rule.paths.len() + rule.registry.len();
+                rule.paths.retain(keep);
+                rule.registry.retain(keep);
+                found |= rule.paths.len() + rule.registry.len() < before;
+            }
+            if !found {
+                let entries = self.built_in.iter().flat_map(|m| m.rule.paths.iter().chain(&m.rule.registry));
+                let near = or_nearest(&unwanted.text, entries.map(|entry| entry.text.as_str()));
+                let of = if self.profiles.is_empty() { "a profile".into() } else { self.profiles.join(", ") };
+                issues.add(
+                    &unwanted.source,
+                    "disable",
+                    &format!("expected an entry of {of}, found \"{}\"{near}", unwanted.text),
+                );
+            }
+        }
+        self.built_in.retain(|monitor| !monitor.rule.paths.is_empty() || !monitor.rule.registry.is_empty());
+    }
+
+    /// What holds for one machine, by its name.
+    ///
+    /// # Errors
+    /// [`Error::Policy`] when more than [`MAX_RULES`] rules apply to it.
+    pub fn for_machine(&self, machine: &str) -> Result<EffectivePolicy> {
+        let applies = |monitor: &&Monitor| {
+            let is =
+                |glob: &Entry| Segment::parse(&glob.text, false).is_ok_and(|glob| glob.matches(machine.as_bytes()));
+            monitor.machines.is_empty() || monitor.machines.iter().any(is)
+        };
+        let monitors = self.built_in.iter().chain(&self.own.monitors).filter(applies);
+        let rules = monitors.map(|monitor| monitor.rule.clone()).collect::<Vec<_>>();
+        if rules.len() > MAX_RULES {
+            let found = rules.len();
+            return Err(Error::Policy(format!(
+                "policy: expected at most {MAX_RULES} rules for machine \"{machine}\", found {found}"
+            )));
+        }
+        Ok(EffectivePolicy {
+            profiles: self.profiles.clone(),
+            rules,
+            exclude: self.own.exclude.clone(),
+            accept: self.own.accept.clone(),
+            control_set: None,
+        })
+    }
+}

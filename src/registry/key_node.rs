@@ -1,0 +1,149 @@
+//! Keys.
+//!
+//! \[regf\] "Key node": `nk`; then at offset 2 flags (16 bits), 4 last written (FILETIME), 20 number of subkeys,
+//! 28 subkeys list, 36 number of values, 40 values list, 44 key security, 48 class name (32 bits each), 72 length
+//! of the name and 74 of the class name in bytes (16 bits each), 76 the name.
+
+use std::borrow::Cow;
+
+use super::{NIL, SecurityId, cell, name};
+use crate::{
+    error::{Fault, Result},
+    security::le,
+};
+
+const NAME: usize = 76;
+/// The root of its hive.
+pub(super) const HIVE_ENTRY: u16 = 0x0004;
+const SYM_LINK: u16 = 0x0010;
+const COMPRESSED_NAME: u16 = 0x0020;
+const PREDEFINED_HANDLE: u16 = 0x0040;
+/// Predefined handles, as `HKEY_LOCAL_MACHINE`, are numbers from here on; such a key has no values.
+const FIRST_HANDLE: u32 = 0x8000_0000;
+
+/// Which key of the hive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyId(pub(super) u32);
+
+/// What is known about a key besides its subkeys and values.
+#[derive(Debug, Clone)]
+pub struct Key<'h> {
+    /// Which key.
+    pub id: KeyId,
+    /// The name as WTF-8. Not checked: it may be empty, or hold a backslash or NUL.
+    pub name: Cow<'h, [u8]>,
+    /// When the key itself or one of its values was last written: FILETIME, 100 ns since 1601-01-01 UTC.
+    pub last_write: u64,
+    /// `KEY_*` bits of the record.
+    pub flags: u16,
+    /// The class name as WTF-8.
+    pub class: Option<Vec<u8>>,
+    /// Its security descriptor; see [`Hive::descriptor`](super::Hive::descriptor).
+    pub security: Option<SecurityId>,
+    /// How many subkeys the record states.
+    pub subkeys: u32,
+    /// How many values the record states.
+    pub values: u32,
+    /// What of this record could not be read.
+    pub faults: Vec<Fault>,
+}
+
+impl Key<'_> {
+    /// Whether the key is a link to the key that its value `SymbolicLinkValue` names.
+    #[must_use]
+    pub fn is_link(&self) -> bool {
+        self.flags & SYM_LINK != 0
+    }
+}
+
+/// An `nk` cell whose fixed fields are there.
+pub(super) struct KeyNode<'h> {
+    at: u32,
+    record: &'h [u8],
+}
+
+impl<'h> KeyNode<'h> {
+    pub(super) fn read(bins: &'h [u8], at: u32) -> Result<Self> {
+        let record = cell::record(bins, at, b"nk", "key")?;
+        if record.len() < NAME {
+            return Err(cell::corrupt(at, format!("key: {NAME} bytes expected, found {}", record.len())));
+        }
+        Ok(Self { at, record })
+    }
+
+    fn word(&self, at: usize) -> u32 {
+        le::u32(self.record, at).unwrap_or(0)
+    }
+
+    fn half(&self, at: usize) -> u16 {
+        le::u16(self.record, at).unwrap_or(0)
+    }
+
+    pub(super) fn flags(&self) -> u16 {
+        self.half(2)
+    }
+
+    /// Number of subkeys and where their list is.
+    pub(super) fn subkeys(&self) -> (u32, u32) {
+        (self.word(20), self.word(28))
+    }
+
+    /// Number of values and where their list is.
+    pub(super) fn values(&self) -> (u32, u32) {
+        let count = self.word(36);
+        if self.flags() & PREDEFINED_HANDLE != 0 && count >= FIRST_HANDLE { (0, NIL) } else { (count, self.word(40)) }
+    }
+
+    /// The name without its fault, for look-ups and listings.
+    pub(super) fn name(&self) -> Cow<'h, [u8]> {
+        let raw = self.raw_name();
+        if self.flags() & COMPRESSED_NAME != 0 { name::from_latin1(raw) } else { Cow::Owned(name::from_utf16(raw)) }
+    }
+
+    fn raw_name(&self) -> &'h [u8] {
+        let tail = self.record.get(NAME..).unwrap_or_default();
+        tail.get(..tail.len().min(self.half(72).into())).unwrap_or_default()
+    }
+
+    pub(super) fn key(&self, bins: &'h [u8]) -> Key<'h> {
+        let mut faults = Vec::new();
+        let name_len = usize::from(self.half(72));
+        if self.raw_name().len() < name_len {
+            let what = format!("key name of {name_len} bytes leaves its cell, {} bytes", self.record.len());
+            faults.push(cell::fault(self.at, what));
+        }
+        let security = self.word(44);
+        let (values, _) = self.values();
+        Key {
+            id: KeyId(self.at),
+            name: self.name(),
+            last_write: le::u64(self.record, 4).unwrap_or(0),
+            flags: self.flags(),
+            class: self.class(bins, &mut faults),
+            security: (security != NIL).then_some(SecurityId(security)),
+            subkeys: self.word(20),
+            values,
+            faults,
+        }
+    }
+
+    fn class(&self, bins: &[u8], faults: &mut Vec<Fault>) -> Option<Vec<u8>> {
+        let (at, len) = (self.word(48), usize::from(self.half(74)));
+        if at == NIL || len == 0 {
+            return None;
+        }
+        match cell::read(bins, at, "class name") {
+            Ok(cell) => {
+                if cell.len() < len {
+                    let what = format!("class name of {len} bytes leaves its cell, {} bytes", cell.len());
+                    faults.push(cell::fault(at, what));
+                }
+                Some(name::from_utf16(cell.get(..len.min(cell.len())).unwrap_or_default()))
+            }
+            Err(error) => {
+                faults.push(error.into());
+                None
+            }
+        }
+    }
+}

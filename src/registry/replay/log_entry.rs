@@ -1,0 +1,88 @@
+//! Log entries, what a log of the new form is made of.
+//!
+//! \[regf\] "Log entries": `HvLE`; then at offset 4 the entry's size, 8 flags, 12 sequence number, 16 size of the
+//! hive bins, 20 number of pages (32 bits each), 24 the hash of what follows the header, 32 the hash of the
+//! header before it (64 bits each), 40 references of offset and size (32 bits each), then the pages.
+
+use super::{
+    super::{base_block, hive_bin},
+    marvin32,
+};
+use crate::security::le;
+
+const HEADER: usize = 40;
+const HASHED_HEADER: usize = 32;
+const REFERENCE: usize = 8;
+const ALIGNMENT: usize = 512;
+
+/// An entry whose hashes and sizes are right.
+pub(super) struct LogEntry<'l> {
+    pub(super) size: usize,
+    pub(super) flags: u32,
+    pub(super) bins_size: usize,
+    references: &'l [u8],
+    pages: &'l [u8],
+}
+
+impl<'l> LogEntry<'l> {
+    /// The entry at `at`, if it is in order and bears the number `sequence`; whatever else stands there is the
+    /// end of the log.
+    pub(super) fn parse(log: &'l [u8], at: usize, sequence: u32) -> Option<Self> {
+        let head = le::slice(log, at, HEADER)?;
+        let size = le::size(le::u32(head, 4)?);
+        let bins_size = le::size(le::u32(head, 16)?);
+        let count = le::size(le::u32(head, 20)?);
+        let in_order = head.starts_with(b"HvLE")
+            && size >= ALIGNMENT
+            && size.is_multiple_of(ALIGNMENT)
+            && le::u32(head, 12)? == sequence
+            && bins_size >= hive_bin::PAGE
+            && bins_size.is_multiple_of(hive_bin::PAGE)
+            && count > 0;
+        if !in_order || le::u64(head, 32)? != marvin32::hash(head.get(..HASHED_HEADER)?) {
+            return None;
+        }
+        let body = le::slice(log, at, size)?.get(HEADER..)?;
+        if le::u64(head, 24)? != marvin32::hash(body) {
+            return None;
+        }
+        let (references, pages) = body.split_at_checked(count.checked_mul(REFERENCE)?)?;
+        Some(Self { size, flags: le::u32(head, 8)?, bins_size, references, pages })
+    }
+
+    /// Offset in the bins and content of each page; an item is `None` where a reference leaves the entry or the
+    /// bins.
+    fn pages(&self) -> impl Iterator<Item = Option<(usize, &'l [u8])>> {
+        let mut taken = 0_usize;
+        self.references.chunks_exact(REFERENCE).map(move |reference| {
+            let (offset, size) = (le::size(le::u32(reference, 0)?), le::size(le::u32(reference, 4)?));
+            let page = le::slice(self.pages, taken, size)?;
+            taken = taken.checked_add(size)?;
+            (offset.checked_add(size)? <= self.bins_size).then_some((offset, page))
+        })
+    }
+
+    /// Writes the pages to the hive, which grows to the size that the entry states; all or none of them.
+    /// `touched` learns which pages of 4096 bytes were written.
+    pub(super) fn apply(&self, hive: &mut Vec<u8>, touched: &mut Vec<bool>) -> Option<usize> {
+        self.pages().try_for_each(|page| page.map(drop))?;
+        let end = base_block::LEN.checked_add(self.bins_size)?;
+        if hive.len() < end {
+            hive.resize(end, 0);
+        }
+        let bin_pages = self.bins_size.checked_div(hive_bin::PAGE)?;
+        if touched.len() < bin_pages {
+            touched.resize(bin_pages, false);
+        }
+        let bins = hive.get_mut(base_block::LEN..)?;
+        let mut count = 0_usize;
+        for (offset, page) in self.pages().flatten().filter(|(_, page)| !page.is_empty()) {
+            let last = offset.checked_add(page.len())?;
+            bins.get_mut(offset..last)?.copy_from_slice(page);
+            let first = offset.checked_div(hive_bin::PAGE)?;
+            touched.get_mut(first..last.div_ceil(hive_bin::PAGE))?.fill(true);
+            count = count.checked_add(1)?;
+        }
+        Some(count)
+    }
+}

@@ -1,0 +1,232 @@
+//! Walking a hive: keys depth first, each with its values, guarded against loops and against more than a hive of
+//! its size can hold.
+
+use std::ops::ControlFlow;
+
+use super::{Hive, Key, KeyId, Value, cell};
+use crate::{
+    error::{Fault, Result},
+    security::le,
+};
+
+/// Keys below one another; Windows has this limit too.
+pub const MAX_DEPTH: usize = 512;
+/// Faults that are handed out one by one for one key; one more tells how many there were besides.
+const MAX_FAULTS: usize = 64;
+
+/// What to do about a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Hand out its values, then its subkeys.
+    Into,
+    /// Hand out its values only.
+    Values,
+    /// Hand out its subkeys only.
+    Subkeys,
+    /// Hand out neither.
+    Over,
+    /// End the walk.
+    Stop,
+}
+
+/// Takes what a walk finds. For each key: [`key`](Visitor::key), its values, then its subkeys in the same way.
+pub trait Visitor {
+    /// A key; what of it could not be read is in [`Key::faults`].
+    fn key(&mut self, path: &KeyPath, key: &Key<'_>) -> Step;
+    /// A value of the key at `path`; why it is not whole is in [`Value::fault`].
+    fn value(&mut self, path: &KeyPath, value: &Value<'_>);
+    /// A subkey, value or list of the key at `path` that could not be read at all.
+    fn fault(&mut self, path: &KeyPath, fault: Fault);
+}
+
+/// Where a walk stands: the names from the key that it began at, which itself is not named.
+#[derive(Debug, Default)]
+pub struct KeyPath {
+    joined: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl KeyPath {
+    /// The names joined by backslashes, as WTF-8. A hostile name may hold a backslash itself.
+    #[must_use]
+    pub fn joined(&self) -> &[u8] {
+        &self.joined
+    }
+
+    /// The names one by one.
+    pub fn segments(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().map(|end| end.saturating_add(1)));
+        starts.zip(&self.ends).map(|(start, end)| self.joined.get(start..*end).unwrap_or_default())
+    }
+
+    /// The number of names.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.ends.len()
+    }
+
+    fn truncate(&mut self, depth: usize) {
+        self.ends.truncate(depth);
+        self.joined.truncate(self.ends.last().copied().unwrap_or(0));
+    }
+
+    fn push(&mut self, name: &[u8]) {
+        if !self.ends.is_empty() {
+            self.joined.push(b'\\');
+        }
+        self.joined.extend_from_slice(name);
+        self.ends.push(self.joined.len());
+    }
+}
+
+impl Hive {
+    /// Hands the key `start` and all that is beneath it to `visitor`.
+    ///
+    /// A key that was handed out before is a fault, and so are keys deeper than [`MAX_DEPTH`], and values or list
+    /// elements beyond what a hive of this size has room for without using bytes twice.
+    pub fn walk(&self, start: KeyId, visitor: &mut dyn Visitor) {
+        let size = self.bins().len();
+        let mut walk = Walk {
+            hive: self,
+            visitor,
+            path: KeyPath::default(),
+            stack: vec![(start, 0)],
+            seen: Seen::new(size),
+            elements: self.list_budget(),
+            values: self.list_budget(),
+            data: size.saturating_mul(2),
+            faults: 0,
+        };
+        walk.seen.insert(start.0);
+        while let Some((id, depth)) = walk.stack.pop() {
+            if walk.visit(id, depth).is_break() {
+                break;
+            }
+        }
+    }
+}
+
+struct Walk<'w> {
+    hive: &'w Hive,
+    visitor: &'w mut dyn Visitor,
+    path: KeyPath,
+    /// Keys still to visit, with their depth; the next is the last.
+    stack: Vec<(KeyId, usize)>,
+    seen: Seen,
+    elements: usize,
+    values: usize,
+    data: usize,
+    /// Faults of the key that is being visited.
+    faults: usize,
+}
+
+impl Walk<'_> {
+    fn visit(&mut self, id: KeyId, depth: usize) -> ControlFlow<()> {
+        self.path.truncate(depth.saturating_sub(1));
+        let key = match self.hive.key(id) {
+            Ok(key) => key,
+            Err(error) => {
+                self.visitor.fault(&self.path, error.into());
+                return ControlFlow::Continue(());
+            }
+        };
+        if depth > 0 {
+            self.path.push(&key.name);
+        }
+        self.faults = 0;
+        let step = self.visitor.key(&self.path, &key);
+        if step == Step::Stop {
+            return ControlFlow::Break(());
+        }
+        if matches!(step, Step::Into | Step::Values) {
+            self.visit_values(id);
+        }
+        if matches!(step, Step::Into | Step::Subkeys) {
+            self.push_subkeys(&key, depth);
+        }
+        if let Some(more) = self.faults.checked_sub(MAX_FAULTS).filter(|more| *more > 0) {
+            self.visitor.fault(&self.path, cell::fault(id.0, format!("{more} further faults at this key")));
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn visit_values(&mut self, id: KeyId) {
+        let hive = self.hive;
+        let result = hive.values(id, &mut |value| {
+            if self.values == 0 || self.data == 0 {
+                self.fault(cell::fault(id.0, "more values or data than the hive has room for: the rest is not read"));
+                return ControlFlow::Break(());
+            }
+            self.values = self.values.saturating_sub(1);
+            match value {
+                Ok(value) => {
+                    self.data = self.data.saturating_sub(value.data.len());
+                    self.visitor.value(&self.path, &value);
+                }
+                Err(fault) => self.fault(fault),
+            }
+            ControlFlow::Continue(())
+        });
+        self.report(result);
+    }
+
+    fn push_subkeys(&mut self, key: &Key<'_>, depth: usize) {
+        if depth >= MAX_DEPTH {
+            if key.subkeys > 0 {
+                self.fault(cell::fault(key.id.0, format!("subkeys below {MAX_DEPTH} levels are not read")));
+            }
+            return;
+        }
+        let hive = self.hive;
+        let mut elements = self.elements;
+        let first = self.stack.len();
+        let below = depth.saturating_add(1);
+        let result = hive.subkeys_within(key.id, &mut elements, &mut |subkey| {
+            match subkey {
+                Ok(id) if self.seen.insert(id.0) => self.stack.push((id, below)),
+                Ok(id) => self.fault(cell::fault(id.0, "a key that was reached before, in a loop or a second list")),
+                Err(fault) => self.fault(fault),
+            }
+            ControlFlow::Continue(())
+        });
+        self.elements = elements;
+        self.report(result);
+        if let Some(added) = self.stack.get_mut(first..) {
+            added.reverse();
+        }
+    }
+
+    fn report(&mut self, result: Result<()>) {
+        if let Err(error) = result {
+            self.fault(error.into());
+        }
+    }
+
+    fn fault(&mut self, fault: Fault) {
+        if self.faults < MAX_FAULTS {
+            self.visitor.fault(&self.path, fault);
+        }
+        self.faults = self.faults.saturating_add(1);
+    }
+}
+
+/// Offsets that were seen: one bit for each byte of the bins. Offsets past their end are always new, since no key
+/// stands there, and few, since list elements are counted.
+struct Seen(Vec<u64>);
+
+impl Seen {
+    fn new(size: usize) -> Self {
+        Self(vec![0; size.div_ceil(64)])
+    }
+
+    /// Whether it is new.
+    fn insert(&mut self, at: u32) -> bool {
+        let bit = 1_u64.checked_shl(at & 63).unwrap_or(0);
+        let Some(word) = self.0.get_mut(le::size(at >> 6)) else {
+            return true;
+        };
+        let new = *word & bit == 0;
+        *word |= bit;
+        new
+    }
+}

@@ -1,0 +1,31 @@
+//! What a target may ask of the scanner at most. Each has a flag on the command line.
+
+/// Limits against hostile input. Reaching one is a fault, or an error where nothing sensible is left to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budgets {
+    /// Bytes of holes hashed in one file.
+    pub hole_bytes: u64,
+    /// Directories or keys beneath each other.
+    pub depth: usize,
+    /// Entries of one directory.
+    pub entries: u64,
+    /// Bytes of one hive.
+    pub hive_bytes: usize,
+    /// Records of one manifest.
+    pub records: u64,
+    /// Bytes of memory for sorting records, all workers together.
+    pub memory: usize,
+}
+
+impl Default for Budgets {
+    fn default() -> Self {
+        Self {
+            hole_bytes: 64 << 30,
+            depth: 1024,
+            entries: 4_000_000,
+            hive_bytes: 1 << 30,
+            records: 100_000_000,
+            memory: 64 << 20,
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What is to be recorded: the effective policy, with every rule's own path followed through the links of this
+//! machine. Links that are met later, beneath a rule's path, are recorded and not followed.
+
+use std::ops::ControlFlow;
+
+use crate::{
+    error::{Fault, Result},
+    fs::{Kind, Listed},
+    machine::{Family, Machine, Resolution, Resolver, join, resolve::Place},
+    manifest::{Record, attribute::Part},
+    policy::{EffectivePolicy, EntityPath, Link, LiteralRoot, Matcher, Root},
+};
+
+/// Links that a rule's last, wildcard segment may match in one directory.
+const WILDCARD_LINKS: usize = 100_000;
+
+/// What a scan sets out to do.
+pub(super) struct Plan {
+    pub(super) policy: EffectivePolicy,
+    pub(super) matcher: Matcher,
+    /// Rules' paths that could not be followed.
+    pub(super) faults: Vec<Record>,
+    /// Monitored paths that are absent, links that lead nowhere.
+    pub(super) notes: Vec<String>,
+}
+
+/// Follows the rules' own paths inside the image.
+pub(super) fn plan(machine: &Machine, policy: EffectivePolicy) -> Result<Plan> {
+    let matcher = Matcher::new(&policy)?;
+    let mut plan = Plan { policy, matcher, faults: Vec::new(), notes: Vec::new() };
+    let mut sessions = machine.sessions();
+    let mut resolver = Resolver::new(&mut sessions);
+    for root in roots(machine) {
+        for literal in plan.matcher.literal_roots() {
+            if literal.admits(&root) && !literal.segments.is_empty() {
+                plan.follow(&mut resolver, &root, &literal);
+            }
+        }
+    }
+    plan.matcher = Matcher::new(&plan.policy)?;
+    Ok(plan)
+}
+
+/// The roots that rules' paths may begin at on this machine.
+fn roots(machine: &Machine) -> Vec<Root> {
+    match machine.os.family {
+        Family::None => Vec::new(),
+        Family::Linux => vec![Root::Linux],
+        Family::Windows => {
+            let drives = machine.mounts.iter().filter_map(|mount| match mount.path.as_slice() {
+                [letter, b':', b'\\'] => Some(Root::Drive(letter.to_ascii_uppercase())),
+                _ => None,
+            });
+            drives.collect()
+        }
+    }
+}
+
+impl Plan {
+    fn follow(&mut self, resolver: &mut Resolver<'_, '_>, root: &Root, literal: &LiteralRoot) {
+        let spelled = EntityPath { root: root.clone(), segments: literal.segments.clone() };
+        let path = spelled.to_bytes();
+        let Some(place) = self.resolve(resolver, &path, &literal.text) else { return };
+        self.link(literal.rule, &spelled, &place);
+        if literal.ends_in_wildcard() && place.kind == Some(Kind::Dir) {
+            for name in self.matching_links(resolver, literal.rule, &spelled, &place) {
+                let mut spelled = spelled.clone();
+                spelled.segments.push(name);
+                let path = spelled.to_bytes();
+                if let Some(place) = self.resolve(resolver, &path, &literal.text) {
+                    self.link(literal.rule, &spelled, &place);
+                }
+            }
+        }
+    }
+
+    fn resolve(&mut self, resolver: &mut Resolver<'_, '_>, path: &[u8], pattern: &str) -> Option<Place> {
+        let shown = path.escape_ascii();
+        match resolver.resolve(path) {
+            Ok(Resolution::Found(place)) => return Some(place),
+            Ok(Resolution::Missing(_)) if resolver.resolve_link(path).is_ok_and(|r| matches!(r, Resolution::Found(_))) => {
+                self.notes.push(format!("{shown}: monitored by {pattern}, is a link that leads nowhere"));
+            }
+            Ok(Resolution::Missing(_)) => self.notes.push(format!("{shown}: monitored by {pattern}, is not there")),
+            Ok(Resolution::Loop) => {
+                let fault = Fault::new("machine", "", "the links on this path lead round in circles");
+                self.faults.push(Record::fault(path, b"", Part::Entity, fault));
+            }
+            Err(error) => self.faults.push(Record::fault(path, b"", Part::Entity, error.into())),
+        }
+        None
+    }
+
+    fn link(&mut self, rule: usize, spelled: &EntityPath, place: &Place) {
+        if let Ok(canonical) = EntityPath::parse(&place.path)
+            && canonical != *spelled
+        {
+            self.policy.add_link(rule, Link::new(spelled, &canonical));
+        }
+    }
+
+    /// The links in a directory that a rule's last segment names.
+    fn matching_links(
+        &mut self,
+        resolver: &mut Resolver<'_, '_>,
+        rule: usize,
+        spelled: &EntityPath,
+        place: &Place,
+    ) -> Vec<Vec<u8>> {
+        let mut names = Vec::new();
+        let Ok(session) = resolver.sessions().of(place.volume) else { return names };
+        let mut candidates = Vec::new();
+        // What of the listing fails is a fault of the walk, which lists the same directory.
+        let _ = session.list(&place.node, &mut |listed| {
+            if let Listed::Entry(entry) = listed
+                && matches!(entry.kind, None | Some(Kind::Symlink))
+            {
+                candidates.push((entry.name.to_vec(), entry.node));
+            }
+            if candidates.len() < WILDCARD_LINKS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        let separator = Machine::separator(&place.path);
+        if candidates.len() >= WILDCARD_LINKS {
+            let fault = Fault::new("scan", "", format!("more than {WILDCARD_LINKS} links in one monitored directory"));
+            self.faults.push(Record::fault(place.path.as_slice(), b"", Part::Entity, fault));
+        }
+        for (name, node) in candidates {
+            let is_link = session.metadata(&node).is_ok_and(|metadata| metadata.kind == Some(Kind::Symlink));
+            let path = EntityPath::parse(&join(&spelled.to_bytes(), &name, separator));
+            if is_link && path.is_ok_and(|path| self.matcher.verdict(&path, None, true).rules.contains(rule)) {
+                names.push(name);
+            }
+        }
+        names
+    }
+}

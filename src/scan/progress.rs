@@ -1,0 +1,44 @@
+//! How far a scan has come, for whoever watches.
+
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+/// Counters that the workers move and anybody may read.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Records made.
+    pub(super) entities: AtomicU64,
+    /// Bytes hashed, holes included.
+    pub(super) bytes: AtomicU64,
+    current: Mutex<Vec<u8>>,
+}
+
+impl Progress {
+    /// Records made so far.
+    #[must_use]
+    pub fn entities(&self) -> u64 {
+        self.entities.load(Ordering::Relaxed)
+    }
+
+    /// Bytes hashed so far, holes included.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// The directory that was entered last.
+    #[must_use]
+    pub fn current(&self) -> Vec<u8> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Says where a worker is. Nobody waits for that: when another worker is saying so, this one does not.
+    pub(super) fn enter(&self, path: &[u8]) {
+        if let Ok(mut current) = self.current.try_lock() {
+            current.clear();
+            current.extend_from_slice(path);
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The work that is left: a stack shared by the workers, last in, first out, so that a worker goes depth first
+//! and what waits stays small.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// A stack of tasks; it is finished when it is empty and nobody works.
+pub(super) struct Queue<T> {
+    state: Mutex<State<T>>,
+    changed: Condvar,
+}
+
+struct State<T> {
+    tasks: Vec<T>,
+    working: usize,
+    /// Set by the first worker that fails for good; the others then stop.
+    stopped: bool,
+}
+
+impl<T> Queue<T> {
+    pub(super) fn new(tasks: Vec<T>) -> Self {
+        Self { state: Mutex::new(State { tasks, working: 0, stopped: false }), changed: Condvar::new() }
+    }
+
+    /// A panic of a worker is turned into a fault where it happens, so a poisoned lock is still sound.
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn push(&self, tasks: impl IntoIterator<Item = T>) {
+        let mut state = self.lock();
+        let before = state.tasks.len();
+        state.tasks.extend(tasks);
+        match state.tasks.len() - before {
+            0 => {}
+            1 => self.changed.notify_one(),
+            _ => self.changed.notify_all(),
+        }
+    }
+
+    /// Whether tasks wait; then there is no need to hand out more.
+    pub(super) fn has_at_least(&self, tasks: usize) -> bool {
+        self.lock().tasks.len() >= tasks
+    }
+
+    /// The next task, waiting for one while others work; `None` when all is done. Each task taken must be
+    /// given back with [`Queue::done`].
+    pub(super) fn take(&self) -> Option<T> {
+        let mut state = self.lock();
+        loop {
+            if state.stopped {
+                return None;
+            }
+            if let Some(task) = state.tasks.pop() {
+                state.working += 1;
+                return Some(task);
+            }
+            if state.working == 0 {
+                return None;
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    pub(super) fn done(&self) {
+        let mut state = self.lock();
+        state.working = state.working.saturating_sub(1);
+        if state.working == 0 && state.tasks.is_empty() {
+            self.changed.notify_all();
+        }
+    }
+
+    pub(super) fn stop(&self) {
+        self.lock().stopped = true;
+        self.changed.notify_all();
+    }
+}

@@ -1,0 +1,124 @@
+//! What the user named, opened: from a string on the command line to a [`Machine`] whose volumes are in their
+//! places. This room joins images, volumes and filesystems; it reads no policy and hashes nothing.
+
+mod name;
+mod volumes;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use crate::{
+    error::{Error, Result},
+    image::{self, Image},
+    machine::{Machine, State, Volume},
+    volume,
+};
+
+pub use name::{Disk as DiskName, parse};
+
+/// How a target is opened.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The volume of `/` or `C:`, where there are several systems.
+    pub root: Option<String>,
+    /// Files that an image refers to are opened beneath this folder.
+    pub image_root: Option<PathBuf>,
+    /// Of a directory: also enter what is mounted beneath it.
+    pub cross_devices: bool,
+}
+
+/// One disk of a target.
+pub struct Disk {
+    /// Its container: `raw`, `qcow2`, `directory`.
+    pub container: &'static str,
+    /// The files that hold its bytes, with their sizes, the one that was named first.
+    pub files: Vec<(PathBuf, u64)>,
+    /// Its size in bytes; 0 for a directory.
+    pub size: u64,
+    /// `gpt`, `mbr`, or nothing.
+    pub table: Option<&'static str>,
+    /// Its bytes; `None` for a directory.
+    pub image: Option<Arc<dyn Image>>,
+}
+
+/// A target, opened.
+pub struct Target {
+    /// As it was typed.
+    pub given: String,
+    /// Its disks, in the order in which they were named.
+    pub disks: Vec<Disk>,
+    /// The machine on them.
+    pub machine: Machine,
+    /// What is worth knowing about containers and partition tables.
+    pub notes: Vec<String>,
+    /// What the containers and partition tables do not give.
+    pub gaps: Vec<String>,
+    /// The newest modification time of the files that hold it.
+    pub modified: Option<SystemTime>,
+}
+
+/// Opens a target.
+///
+/// # Errors
+/// When an image cannot be opened or recognised, when it holds nothing at all, and when the system on it is
+/// ambiguous.
+pub fn open(given: &str, options: &Options) -> Result<Target> {
+    let names = parse(given);
+    let (mut disks, mut volumes) = (Vec::new(), Vec::new());
+    let (mut notes, mut gaps) = (Vec::new(), Vec::new());
+    let mut modified = None;
+    for (number, name) in names.iter().enumerate() {
+        if name.path.is_dir() {
+            if names.len() > 1 {
+                return Err(Error::Usage(format!("{}: a directory cannot be joined to other disks", name.path.display())));
+            }
+            let (disk, volume) = directory(name, options)?;
+            disks.push(disk);
+            volumes.push(volume);
+            continue;
+        }
+        let open = image::probe::OpenOptions { image_root: options.image_root.clone(), snapshot: name.snapshot.clone() };
+        let opened = image::probe::open(&name.path, &open)?;
+        notes.extend(opened.notes);
+        gaps.extend(opened.gaps);
+        for file in &opened.files {
+            modified = modified.max(modification_time(&file.path));
+        }
+        let found = volume::discover(&opened.image)?;
+        let table = found.volumes.iter().find_map(|v| v.partition.as_ref()).map(|partition| partition.table.name());
+        notes.extend(found.notes.iter().cloned());
+        gaps.extend(found.gaps.iter().map(|gap| gap.why.clone()));
+        volumes.extend(volumes::of_disk(&found, number));
+        disks.push(Disk {
+            container: opened.container,
+            files: opened.files.into_iter().map(|file| (file.path, file.size)).collect(),
+            size: opened.image.len(),
+            table,
+            image: Some(opened.image),
+        });
+    }
+    volumes::make_ids_unique(&mut volumes);
+    let machine = Machine::assemble(volumes, options.root.as_deref())?;
+    if machine.mounts.is_empty() && gaps.is_empty() && machine.volumes.iter().all(|v| !matches!(v.state, State::Gap(_))) {
+        let found: Vec<_> = machine.volumes.iter().map(|v| v.content.as_str()).collect();
+        let found = if found.is_empty() { "no volume at all".to_owned() } else { found.join(", ") };
+        return Err(Error::Target(format!("{given}: nothing to scan: expected at least one filesystem, found {found}")));
+    }
+    Ok(Target { given: given.to_owned(), disks, machine, notes, gaps, modified })
+}
+
+fn modification_time(path: &Path) -> Option<SystemTime> {
+    path.metadata().and_then(|metadata| metadata.modified()).ok()
+}
+
+/// A directory of this host is a volume of its own, and the root of its machine whatever is in it.
+fn directory(name: &DiskName, options: &Options) -> Result<(Disk, Volume)> {
+    if name.snapshot.is_some() {
+        return Err(Error::Usage(format!("{}: a directory has no snapshots inside", name.path.display())));
+    }
+    let _ = options;
+    Err(Error::unsupported("host", "directories"))
+}

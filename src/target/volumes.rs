@@ -1,0 +1,85 @@
+//! From the volumes that a disk's tables describe to those of a machine: each probed for a filesystem.
+
+use std::{collections::HashMap, sync::Arc};
+
+use crate::{
+    fs::{self, FileSystem},
+    machine::{State, Volume},
+    volume::{self, content},
+};
+
+/// The volumes of one disk, the `number`th of its machine.
+pub(super) fn of_disk(disk: &volume::Disk, number: usize) -> Vec<Volume> {
+    let disk_id = disk.guid.clone().or_else(|| disk.signature.map(|signature| format!("{signature:08x}")));
+    disk.volumes.iter().map(|found| of_volume(found, number, disk_id.clone())).collect()
+}
+
+fn of_volume(found: &volume::Volume, number: usize, disk_id: Option<String>) -> Volume {
+    let probed = fs::probe(&found.image);
+    let content = &found.content;
+    let mut gaps = probed.gaps;
+    gaps.extend(content.ambiguous.clone());
+    let (state, fs) = match (probed.filesystem, &content.state) {
+        (Some(fs), _) => (State::Read, Some(fs)),
+        (None, content::State::Note(why)) if gaps.is_empty() => (State::Note(why.clone()), None),
+        (None, content::State::Gap(why) | content::State::Note(why)) => {
+            gaps.insert(0, why.clone());
+            (State::Gap(std::mem::take(&mut gaps).join("; ")), None)
+        }
+        (None, content::State::Filesystem) if gaps.is_empty() => {
+            (State::Gap(format!("{}: no reader for this filesystem", content.kind)), None)
+        }
+        (None, content::State::Filesystem) => (State::Gap(std::mem::take(&mut gaps).join("; ")), None),
+    };
+    let info = fs.as_deref().map(FileSystem::info);
+    let partition = found.partition.as_ref();
+    Volume {
+        id: found.id.clone(),
+        content: info.map_or(content.kind, |info| info.fs).to_owned(),
+        uuid: info.and_then(|info| info.id.clone()).or_else(|| content.id.clone()),
+        label: info.and_then(|info| info.label.clone()).or_else(|| content.label.clone()),
+        part_uuid: partition.and_then(|partition| partition.uuid.clone()),
+        part_label: partition.and_then(|partition| partition.name.clone()),
+        device_names: Vec::new(),
+        place: partition.map(|partition| (number, partition.number)),
+        offset: found.start.unwrap_or(0),
+        size: found.image.len(),
+        disk_id,
+        state,
+        gaps,
+        fs,
+    }
+}
+
+/// A directory of this host, as the one volume of its machine.
+pub(super) fn of_directory(fs: Arc<dyn FileSystem>) -> Volume {
+    let info = fs.info();
+    Volume {
+        id: "@directory".to_owned(),
+        content: info.fs.to_owned(),
+        uuid: info.id.clone(),
+        label: info.label.clone(),
+        part_uuid: None,
+        part_label: None,
+        device_names: Vec::new(),
+        place: None,
+        offset: 0,
+        size: 0,
+        disk_id: None,
+        state: State::Read,
+        gaps: Vec::new(),
+        fs: Some(fs),
+    }
+}
+
+/// Two disks may hold copies of one another; then the second of two equal ids gets its disk's number behind it.
+pub(super) fn make_ids_unique(volumes: &mut [Volume]) {
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    for volume in volumes {
+        let count = seen.entry(volume.id.clone()).or_default();
+        *count += 1;
+        if *count > 1 {
+            volume.id = format!("{}#{count}", volume.id);
+        }
+    }
+}

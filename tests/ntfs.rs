@@ -1,0 +1,9 @@
+//! NTFS against other implementations: fixtures made by mkntfs, ntfs-3g and wimlib, the public corpus, whole machines,
+//! and mutated volumes.
+
+#[path = "ntfs/corpus.rs"]
+mod corpus;
+#[path = "ntfs/machines.rs"]
+mod machines;
+#[path = "ntfs/walk.rs"]
+mod walk;
