@@ -20,10 +20,6 @@ fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-fn proof(text: &[u8]) -> ManifestProof {
-    ManifestProof { records: text.len() as u64, sha256: entity_path::hex(text) }
-}
-
 /// A whole run: lock, take back, write a manifest, carried records and two events, put all in place.
 fn run(path: &Path, start: Timestamp, label: &str) -> Result<ScanId> {
     let state = State::create(path)?;
@@ -50,7 +46,8 @@ fn run(path: &Path, start: Timestamp, label: &str) -> Result<ScanId> {
     }
     let mut record = ScanRecord::new(name, scan_id, start, "web01.raw");
     record.window = Some(window);
-    record.manifest = Some(proof(label.as_bytes()));
+    record.faults = label.len() as u64;
+    record.carried = 7;
     publish.commit(record)?;
     Ok(scan_id)
 }
@@ -82,12 +79,9 @@ fn expected(labels: &[&str]) -> BTreeMap<String, u32> {
     labels.iter().flat_map(|l| [format!("/etc/passwd-{l}"), format!("/etc/shadow-{l}")]).map(|p| (p, 1)).collect()
 }
 
-fn check(file: std::fs::File) -> Result<ManifestProof> {
-    use std::io::Read;
-    let mut text = Vec::new();
-    let mut file = file;
-    file.read_to_end(&mut text).unwrap();
-    Ok(proof(&text))
+/// Here a manifest has as many records as bytes.
+fn check(file: fs::File) -> Result<u64> {
+    Ok(file.metadata().unwrap().len())
 }
 
 #[test]
@@ -169,7 +163,7 @@ fn a_failed_commit_is_taken_back_before_the_same_process_tries_again() {
         let mut publish = machine.begin(start).unwrap();
         publish.manifest().unwrap().write_all(b"two").unwrap();
         let mut record = ScanRecord::new(name.clone(), publish.scan_id(), start, "web01.raw");
-        record.manifest = Some(proof(b"two"));
+        record.faults = 3;
         fuse::set(allowed);
         let committed = publish.commit(record);
         fuse::set(None);

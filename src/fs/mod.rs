@@ -4,13 +4,13 @@
 //!
 //! To add a filesystem: a folder here that implements both traits, and one arm in `probe`.
 
-pub mod memory;
+pub mod ext;
 mod fat;
 mod host;
+pub mod memory;
+pub mod ntfs;
 mod probe;
 mod timestamp;
-pub mod ntfs;
-pub mod ext;
 
 use std::{ops::ControlFlow, sync::Arc};
 
