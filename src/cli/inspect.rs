@@ -9,7 +9,7 @@ use super::{
 use crate::{
     error::Result,
     machine::{State, Volume},
-    report::{escape, text::bytes as human_bytes},
+    report::{escape, human::size as human_bytes},
     target::{self, Target},
 };
 
@@ -47,7 +47,7 @@ fn remarks(volume: &Volume) -> Vec<(&'static str, String)> {
 }
 
 fn text(target: &Target, output: &mut Output) {
-    let mut say = |depth: usize, line: String| output.line(&format!("{}{}", "  ".repeat(depth), escape::text(&line)));
+    let mut say = |depth: usize, line: String| output.line(&format!("{}{}", "  ".repeat(depth), escape::escaped(&line)));
     say(0, target.given.clone());
     let os = &target.machine.os;
     let system = os.name.clone().unwrap_or_else(|| format!("{} system", os.family.as_str()));

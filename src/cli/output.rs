@@ -71,7 +71,7 @@ impl Output {
         let _ = self.data.flush();
         let mut stderr = io::stderr().lock();
         for line in text.lines() {
-            let _ = writeln!(stderr, "snapfim: {}", escape::text(line));
+            let _ = writeln!(stderr, "snapfim: {}", escape::escaped(line));
         }
     }
 

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::{FileSystem, fat::Fat};
+use super::{FileSystem, ext::Ext, fat::Fat, ntfs::Ntfs};
 use crate::{error::Result, image::Image};
 
 /// A filesystem that can be read.
@@ -17,8 +17,11 @@ struct Reader {
 }
 
 /// Every filesystem that can be read, one a row.
-const READERS: &[Reader] =
-    &[Reader { name: "vfat", claims: Fat::claims, open: |image| Ok(Arc::new(Fat::open(image)?)) }];
+const READERS: &[Reader] = &[
+    Reader { name: "ext4", claims: |image| Ext::probe(image).unwrap_or(true), open: |image| Ok(Arc::new(Ext::open(image)?)) },
+    Reader { name: "ntfs", claims: |image| Ntfs::probe(image).unwrap_or(true), open: |image| Ok(Arc::new(Ntfs::open(image)?)) },
+    Reader { name: "vfat", claims: Fat::claims, open: |image| Ok(Arc::new(Fat::open(image)?)) },
+];
 
 /// What was found on a volume.
 #[derive(Default)]

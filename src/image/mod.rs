@@ -21,7 +21,10 @@ mod vhd;
 mod vhdx;
 mod vmdk;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 pub use raw::Raw;
 pub use split::Split;
@@ -132,6 +135,35 @@ impl Image for Slice {
         let at = self.translate(offset, 1)?;
         let run = self.inner.run_at(at)?;
         Ok(Run { len: run.len.min(self.len.saturating_sub(offset)), ..run })
+    }
+}
+
+/// An image that counts what is read of it.
+pub struct Metered {
+    inner: Arc<dyn Image>,
+    read: Arc<AtomicU64>,
+}
+
+impl Metered {
+    /// Adds the bytes that are read of `inner` to `read`.
+    #[must_use]
+    pub fn new(inner: Arc<dyn Image>, read: Arc<AtomicU64>) -> Self {
+        Self { inner, read }
+    }
+}
+
+impl Image for Metered {
+    fn len(&self) -> u64 {
+        self.inner.len()
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
+        self.read.fetch_add(buf.len() as u64, Ordering::Relaxed);
+        self.inner.read_at(offset, buf)
+    }
+
+    fn run_at(&self, offset: u64) -> Result<Run> {
+        self.inner.run_at(offset)
     }
 }
 

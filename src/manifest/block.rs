@@ -142,7 +142,9 @@ impl Blocks {
             let what = format!("its footer says {} records, found {records}", said.records);
             return Err(damaged(&self.name, what));
         }
-        let right = footer(records, std::mem::take(&mut self.hash));
+        let hash = std::mem::take(&mut self.hash).finalize();
+        let sha256: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        let right = footer(records, &sha256);
         if right.trim_end().as_bytes() != line {
             let what = format!("its footer says SHA-256 {}, found {}", said.sha256, right.trim_end());
             return Err(damaged(&self.name, what));

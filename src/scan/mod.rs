@@ -11,12 +11,12 @@ mod progress;
 mod queue;
 mod walk;
 
-use std::io::Write;
+use std::{collections::BTreeSet, io::Write};
 
 use crate::{
     error::Result,
     machine::{Machine, State},
-    manifest::{self, Collector, Counts, Header, Os, Record, Sorter, VolumeEntry, VolumeState},
+    manifest::{self, Attribute, Collector, Counts, Header, Kind, Os, Record, Sorter, VolumeEntry, VolumeState},
     policy::EffectivePolicy,
 };
 
@@ -41,15 +41,52 @@ pub struct Scanned<W> {
     pub header: Header,
     /// How many records there are, by kind.
     pub counts: Counts,
+    /// SHA-256 of the manifest's lines, as its footer states it.
+    pub sha256: String,
+    /// Everything that could not be read, or not in full, in the order of paths, the first [`FAULTS_LISTED`].
+    pub faults: Vec<SeenFault>,
     /// What is worth knowing: absent monitored paths, links that lead nowhere, replayed journals.
     pub notes: Vec<String>,
 }
 
-struct Sink(Collector);
+/// Faults that are listed beside a manifest; it holds all of them.
+pub const FAULTS_LISTED: usize = 2000;
+
+/// A fault of the manifest, for the coverage list.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SeenFault {
+    /// Where.
+    pub path: Vec<u8>,
+    /// What could not be read and why, in one line.
+    pub why: String,
+}
+
+/// One worker's records, and the first of its faults.
+struct Sink {
+    records: Collector,
+    faults: BTreeSet<SeenFault>,
+}
 
 impl walk::Records for Sink {
     fn push(&mut self, record: Record) -> Result<()> {
-        self.0.push(&record)
+        if record.kind == Kind::Fault {
+            self.faults.insert(SeenFault::of(&record));
+            // The smallest are kept, so that the list does not depend on which worker met what.
+            if self.faults.len() > FAULTS_LISTED {
+                self.faults.pop_last();
+            }
+        }
+        self.records.push(&record)
+    }
+}
+
+impl SeenFault {
+    fn of(record: &Record) -> Self {
+        let text = |attribute| record.text(attribute).filter(|text| !text.is_empty());
+        let parts = [Attribute::Layer, Attribute::At, Attribute::Error].into_iter().filter_map(text);
+        let why = parts.collect::<Vec<_>>().join(": ");
+        let part = text(Attribute::Part).unwrap_or("entity");
+        Self { path: record.path.clone(), why: format!("{part} not read: {why}") }
     }
 }
 
@@ -69,20 +106,26 @@ pub fn scan<W: Write>(
     let threads = options.threads.max(1);
     let sorter = Sorter::new(options.temp, options.budgets.memory);
     let share = sorter.share(threads);
-    let mut sinks: Vec<_> = (0..threads).map(|_| Sink(Collector::new(&share))).collect();
+    let mut sinks: Vec<_> = (0..threads).map(|_| Sink { records: Collector::new(&share), faults: BTreeSet::new() }).collect();
     if let Some(first) = sinks.first_mut() {
         for fault in &plan.faults {
-            first.0.push(fault)?;
+            walk::Records::push(first, fault.clone())?;
         }
     }
     let walk = walk::Walk::new(machine, &plan.policy, &plan.matcher, options.budgets, threads, progress);
     let sinks = walk.run(sinks)?;
     let header = header(machine, &plan.policy)?;
-    let runs = sinks.into_iter().map(|sink| sink.0.finish()).collect();
-    let (out, counts) = manifest::write::write(out, &header, runs, options.budgets.memory)?;
+    let mut faults = BTreeSet::new();
+    let mut runs = Vec::new();
+    for sink in sinks {
+        faults.extend(sink.faults);
+        runs.push(sink.records.finish());
+    }
+    let faults: Vec<_> = faults.into_iter().take(FAULTS_LISTED).collect();
+    let written = manifest::write::write(out, &header, runs, options.budgets.memory)?;
     let mut notes = plan.notes;
     notes.extend(machine.notes.iter().cloned());
-    Ok(Scanned { out, header, counts, notes })
+    Ok(Scanned { out: written.out, header, counts: written.counts, sha256: written.sha256, faults, notes })
 }
 
 fn header(machine: &Machine, policy: &EffectivePolicy) -> Result<Header> {

@@ -6,13 +6,17 @@ mod volumes;
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::SystemTime,
 };
 
 use crate::{
     error::{Error, Result},
-    image::{self, Image},
+    fs::HostDir,
+    image::{self, Image, Metered},
     machine::{Machine, State, Volume},
     volume,
 };
@@ -58,6 +62,15 @@ pub struct Target {
     pub gaps: Vec<String>,
     /// The newest modification time of the files that hold it.
     pub modified: Option<SystemTime>,
+    read: Arc<AtomicU64>,
+}
+
+impl Target {
+    /// Bytes read from its images so far; of a directory, nothing is known.
+    #[must_use]
+    pub fn bytes_read(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
+    }
 }
 
 /// Opens a target.
@@ -70,6 +83,7 @@ pub fn open(given: &str, options: &Options) -> Result<Target> {
     let (mut disks, mut volumes) = (Vec::new(), Vec::new());
     let (mut notes, mut gaps) = (Vec::new(), Vec::new());
     let mut modified = None;
+    let read = Arc::new(AtomicU64::new(0));
     for (number, name) in names.iter().enumerate() {
         if name.path.is_dir() {
             if names.len() > 1 {
@@ -91,7 +105,8 @@ pub fn open(given: &str, options: &Options) -> Result<Target> {
         for file in &opened.files {
             modified = modified.max(modification_time(&file.path));
         }
-        let found = volume::discover(&opened.image)?;
+        let image: Arc<dyn Image> = Arc::new(Metered::new(opened.image, Arc::clone(&read)));
+        let found = volume::discover(&image)?;
         let table = found.volumes.iter().find_map(|v| v.partition.as_ref()).map(|partition| partition.table.name());
         notes.extend(found.notes.iter().cloned());
         gaps.extend(found.gaps.iter().map(|gap| gap.why.clone()));
@@ -99,9 +114,9 @@ pub fn open(given: &str, options: &Options) -> Result<Target> {
         disks.push(Disk {
             container: opened.container,
             files: opened.files.into_iter().map(|file| (file.path, file.size)).collect(),
-            size: opened.image.len(),
+            size: image.len(),
             table,
-            image: Some(opened.image),
+            image: Some(image),
         });
     }
     volumes::make_ids_unique(&mut volumes);
@@ -114,7 +129,7 @@ pub fn open(given: &str, options: &Options) -> Result<Target> {
             "{given}: nothing to scan: expected at least one filesystem, found {found}"
         )));
     }
-    Ok(Target { given: given.to_owned(), disks, machine, notes, gaps, modified })
+    Ok(Target { given: given.to_owned(), disks, machine, notes, gaps, modified, read })
 }
 
 fn modification_time(path: &Path) -> Option<SystemTime> {
@@ -126,6 +141,7 @@ fn directory(name: &DiskName, options: &Options) -> Result<(Disk, Volume)> {
     if name.snapshot.is_some() {
         return Err(Error::Usage(format!("{}: a directory has no snapshots inside", name.path.display())));
     }
-    let _ = options;
-    Err(Error::unsupported("host", "directories"))
+    let host = HostDir::open(&name.path, options.cross_devices)?;
+    let disk = Disk { container: "directory", files: vec![(name.path.clone(), 0)], size: 0, table: None, image: None };
+    Ok((disk, volumes::of_directory(Arc::new(host))))
 }

@@ -1,0 +1,157 @@
+//! A comparison of two targets or manifests, once, without a state directory.
+
+use std::{
+    fs::File,
+    io::{Read, Seek, SeekFrom},
+    path::Path,
+};
+
+use jiff::Timestamp;
+
+use super::{
+    coverage,
+    difference::{self, Labels, Receiver, Sides},
+    night::name_of,
+};
+use crate::{
+    changelog::{
+        Event, EventFile, EventWriter, MachineName, ScanId, ScanRecord, Window, cadence,
+    },
+    error::{Error, Result},
+    manifest::{Reader, Record, Sorter},
+    policy::Policy,
+    scan::{self, Budgets, Progress},
+    target,
+};
+
+/// What a comparison is told.
+pub struct Comparison<'a> {
+    /// The older target or manifest.
+    pub old: &'a str,
+    /// The newer target or manifest.
+    pub new: &'a str,
+    /// How targets are opened.
+    pub open: target::Options,
+    /// The machine's name; from the newer one's file name when there is none.
+    pub machine: Option<&'a str>,
+    /// What is compared, of targets; manifests have their own.
+    pub policy: &'a Policy,
+    /// What people call the policy.
+    pub policy_name: &'a str,
+    /// Worker threads.
+    pub threads: usize,
+    /// Limits.
+    pub budgets: Budgets,
+    /// For nameless temporary files.
+    pub temp: &'a Path,
+    /// The clock.
+    pub now: &'a dyn Fn() -> Timestamp,
+}
+
+/// What a comparison found.
+pub struct Compared {
+    /// What is known of the run, in the form of a scan's proof, with the coverage of both sides.
+    pub record: ScanRecord,
+    /// What changed.
+    pub events: EventFile,
+}
+
+/// One side of a comparison.
+pub struct Side {
+    reader: Reader,
+    time: Option<Timestamp>,
+}
+
+/// What a file of ours begins with: the magic number of a Zstandard frame (RFC 8878, 3.1.1).
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// Compares both sides.
+///
+/// # Errors
+/// When a side cannot be opened or read.
+pub fn compare(comparison: &Comparison<'_>, progress: &Progress) -> Result<Compared> {
+    let start = (comparison.now)();
+    let machine = match comparison.machine {
+        Some(name) => MachineName::given(name)?,
+        None => name_of(comparison.new)?,
+    };
+    let scan_id = ScanId::at(start);
+    let target = format!("{} → {}", comparison.old, comparison.new);
+    let mut record = ScanRecord::new(machine.clone(), scan_id, start, target);
+    record.policy = comparison.policy_name.to_owned();
+    record.threads = comparison.threads as u64;
+    let old = side(comparison, comparison.old, &machine, progress, &mut record)?;
+    record.entities.clear();
+    record.faults = 0;
+    let new = side(comparison, comparison.new, &machine, progress, &mut record)?;
+    record.computer = new.reader.header().os.host.clone();
+    record.os = new.reader.header().os.name.clone();
+    // Two files may have been copied in any order: then the window is empty, and says so.
+    let to = new.time.unwrap_or(start);
+    let window = Window { from: old.time.filter(|from| *from <= to), to };
+    record.window = Some(window);
+    record.bytes.hashed = progress.bytes();
+    let mut receiver = Listed(EventWriter::new(temporary(comparison.temp)?, "events"));
+    let sides = Sides { old: old.reader.ahead(), carried: None, new: new.reader.ahead() };
+    let labels = Labels { machine: &machine, scan_id, window };
+    let sorter = Sorter::new(comparison.temp, comparison.budgets.memory);
+    let summary = difference::events(sides, &labels, sorter, &mut receiver)?;
+    let (events, tally) = receiver.0.finish()?;
+    if record.entities.is_empty() {
+        record.entities.insert("entity".to_owned(), summary.entities_new);
+    }
+    record.tally(&tally);
+    record.exit = coverage::exit(&record, tally.total());
+    record.end((comparison.now)());
+    Ok(Compared { record, events })
+}
+
+struct Listed(EventWriter);
+
+impl Receiver for Listed {
+    fn event(&mut self, event: &Event) -> Result<()> {
+        self.0.write(event)
+    }
+
+    /// Nothing comes after this comparison.
+    fn carry(&mut self, _record: Record) -> Result<()> {
+        Ok(())
+    }
+}
+
+fn temporary(dir: &Path) -> Result<File> {
+    tempfile::tempfile_in(dir).map_err(|error| Error::State(format!("temporary file in {}: {error}", dir.display())))
+}
+
+/// Whether a name is that of a manifest.
+fn is_manifest(given: &str) -> bool {
+    let mut magic = [0; 4];
+    let is_file = Path::new(given).is_file();
+    is_file && File::open(given).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic == ZSTD_MAGIC
+}
+
+fn side(
+    comparison: &Comparison<'_>,
+    given: &str,
+    machine: &MachineName,
+    progress: &Progress,
+    record: &mut ScanRecord,
+) -> Result<Side> {
+    if is_manifest(given) {
+        return Ok(Side { reader: Reader::open(Path::new(given))?, time: None });
+    }
+    let target = target::open(given, &comparison.open)?;
+    let policy = comparison.policy.for_machine(machine.as_str())?;
+    let options = scan::Options { threads: comparison.threads, budgets: comparison.budgets, temp: comparison.temp };
+    let out = temporary(comparison.temp)?;
+    let scanned = scan::scan(&target.machine, policy.clone(), &options, progress, out)?;
+    super::night::count(record, &scanned.counts);
+    coverage::fill(record, &target, &policy, &scanned.faults, &scanned.notes);
+    record.policy_sha256 = policy.fingerprint();
+    record.bytes.read = record.bytes.read.saturating_add(target.bytes_read());
+    let mut file = scanned.out;
+    file.seek(SeekFrom::Start(0)).map_err(|error| Error::State(format!("temporary manifest: {error}")))?;
+    let modified = target.modified.and_then(|time| Timestamp::try_from(time).ok());
+    let time = cadence::snapshot_time(None, modified, record.started)?;
+    Ok(Side { reader: Reader::new(given, file)?, time: Some(time) })
+}

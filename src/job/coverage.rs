@@ -1,0 +1,60 @@
+//! The coverage list: everything monitored that could not be read, and what is worth knowing besides.
+
+use crate::{
+    changelog::{Coverage, CoverageState, ScanRecord},
+    machine::State,
+    policy::EffectivePolicy,
+    scan::SeenFault,
+    target::Target,
+};
+
+/// Fills a scan record's coverage list. A gap that the policy accepts by its name is listed as accepted.
+pub(super) fn fill(
+    record: &mut ScanRecord,
+    target: &Target,
+    policy: &EffectivePolicy,
+    faults: &[SeenFault],
+    notes: &[String],
+) {
+    let mut gap = |name: String, why: String| {
+        let state = if policy.accepts_gap(name.as_bytes()) { CoverageState::Accepted } else { CoverageState::Gap };
+        record.cover(Coverage { state, name, why });
+    };
+    for why in &target.gaps {
+        gap("disk".to_owned(), why.clone());
+    }
+    for volume in &target.machine.volumes {
+        let name = || format!("volume:{}", volume.id);
+        if let State::Gap(why) = &volume.state {
+            gap(name(), why.clone());
+        }
+        let own = volume.fs.iter().flat_map(|fs| &fs.info().gaps);
+        for why in volume.gaps.iter().chain(own) {
+            gap(name(), why.clone());
+        }
+    }
+    for fault in faults {
+        gap(format!("path:{}", String::from_utf8_lossy(&fault.path)), fault.why.clone());
+    }
+    let mut note = |name: &str, why: &str| {
+        record.cover(Coverage { state: CoverageState::Note, name: name.to_owned(), why: why.to_owned() });
+    };
+    for volume in &target.machine.volumes {
+        let name = format!("volume:{}", volume.id);
+        if let State::Note(why) = &volume.state {
+            note(&name, why);
+        }
+        for why in volume.fs.iter().flat_map(|fs| &fs.info().notes) {
+            note(&name, why);
+        }
+    }
+    for why in target.notes.iter().chain(notes) {
+        note("target", why);
+    }
+}
+
+/// The exit bits of a complete scan: 4 for a gap that is not accepted, 1 for changes.
+pub(super) fn exit(record: &ScanRecord, changes: u64) -> u8 {
+    let gaps = record.coverage_count(CoverageState::Gap) > 0;
+    (if gaps { 4 } else { 0 }) | u8::from(changes > 0)
+}

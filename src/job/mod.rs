@@ -1,0 +1,11 @@
+//! The program's two jobs, put together from the other rooms: a night's [`scan`] of one target into a state
+//! directory, and a [`compare`] of two targets or manifests without one. Nothing is printed here.
+
+mod compare;
+mod coverage;
+mod difference;
+mod night;
+mod scope;
+
+pub use compare::{Compared, Comparison, Side, compare};
+pub use night::{Night, Outcome, scan};

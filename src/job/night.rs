@@ -1,0 +1,241 @@
+//! One night's scan of one target into a state directory: due or not, scanned, compared with the machine's last
+//! scan, written down. A scan that fails is written down too.
+
+use std::{
+    fs::File,
+    io::{Seek, SeekFrom, Write},
+    path::Path,
+};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{
+    coverage,
+    difference::{self, Labels, Receiver, Sides},
+};
+use crate::{
+    changelog::{
+        Bytes, Event, EventFile, MachineName, ManifestProof, Publish, ScanId, ScanRecord, State, TargetFile, cadence, refuse_inside,
+    },
+    error::{Error, Result},
+    manifest::{Header, Kind, Reader, Record, Sorter, Writer},
+    policy::Policy,
+    scan::{self, Budgets, Progress},
+    target::{self, Target},
+};
+
+/// What a night's scan is told.
+pub struct Night<'a> {
+    /// The state directory.
+    pub state: &'a State,
+    /// Where it is.
+    pub state_path: &'a Path,
+    /// The target as it was typed.
+    pub target: &'a str,
+    /// How it is opened.
+    pub open: target::Options,
+    /// The machine's name; from the target's file name when there is none.
+    pub machine: Option<&'a str>,
+    /// What is monitored.
+    pub policy: &'a Policy,
+    /// What people call the policy.
+    pub policy_name: &'a str,
+    /// Scan only when the last scan is that old.
+    pub every: Option<SignedDuration>,
+    /// When the snapshot was taken, as the person says.
+    pub snapshot_time: Option<Timestamp>,
+    /// Whether a snapshot older than the last one is welcome.
+    pub allow_older: bool,
+    /// Worker threads.
+    pub threads: usize,
+    /// Limits.
+    pub budgets: Budgets,
+    /// For nameless temporary files.
+    pub temp: &'a Path,
+    /// The clock.
+    pub now: &'a dyn Fn() -> Timestamp,
+}
+
+/// What became of it.
+pub enum Outcome {
+    /// The last scan is not old enough yet.
+    NotDue {
+        /// The machine.
+        machine: MachineName,
+        /// Its last complete scan.
+        last: ScanId,
+    },
+    /// It ran to its end.
+    Complete {
+        /// The proof, as it was written.
+        record: Box<ScanRecord>,
+        /// What changed, if anything.
+        events: Option<EventFile>,
+        /// A killed run's leavings that were taken back before.
+        taken_back: Option<ScanId>,
+    },
+    /// It failed, and that is written down.
+    Failed {
+        /// The proof, as it was written.
+        record: Box<ScanRecord>,
+        /// Why.
+        error: Error,
+    },
+}
+
+/// Scans one target.
+///
+/// # Errors
+/// When not even the failure could be written down: a bad name, a busy lock, a state that cannot be written.
+pub fn scan(night: &Night<'_>, progress: &Progress) -> Result<Outcome> {
+    let start = (night.now)();
+    let name = match night.machine {
+        Some(name) => MachineName::given(name)?,
+        None => name_of(night.target)?,
+    };
+    let mut machine = night.state.machine(&name, start)?;
+    let taken_back = machine.taken_back();
+    let last = machine.latest();
+    if let (Some(every), Some(last)) = (night.every, last)
+        && !cadence::is_due(Some(last.time()), every, start)
+    {
+        return Ok(Outcome::NotDue { machine: name, last });
+    }
+    let mut publish = machine.begin(start)?;
+    let mut record = ScanRecord::new(name, publish.scan_id(), start, night.target);
+    record.policy = night.policy_name.to_owned();
+    record.threads = night.threads as u64;
+    record.every_seconds = night.every.map(|every| every.as_secs());
+    let result = run(night, progress, &mut publish, &mut record);
+    record.end((night.now)());
+    match result {
+        Ok(()) => {
+            let (record, events) = publish.commit(record)?;
+            Ok(Outcome::Complete { record: Box::new(record), events, taken_back })
+        }
+        Err(error) => {
+            record.error = Some(error.to_string());
+            record.exit = error.exit_code();
+            let record = publish.fail(record)?;
+            Ok(Outcome::Failed { record: Box::new(record), error })
+        }
+    }
+}
+
+/// The name of a machine whose target is called so: that of its first disk.
+pub(super) fn name_of(target: &str) -> Result<MachineName> {
+    let first = target::parse(target).into_iter().next();
+    let path = first.map(|disk| disk.path).unwrap_or_default();
+    // `.` and `..` have no file name until they are resolved.
+    let path = if path.file_name().is_some() { path } else { path.canonicalize().unwrap_or(path) };
+    let name = path.file_name().map(|name| name.as_encoded_bytes().to_vec()).unwrap_or_default();
+    MachineName::of_target(&name)
+}
+
+fn run(night: &Night<'_>, progress: &Progress, publish: &mut Publish<'_, '_>, record: &mut ScanRecord) -> Result<()> {
+    for disk in target::parse(night.target) {
+        refuse_inside(night.state_path, &disk.path)?;
+    }
+    let target = target::open(night.target, &night.open)?;
+    describe(record, &target);
+    let modified = target.modified.and_then(|time| Timestamp::try_from(time).ok());
+    let snapshot = cadence::snapshot_time(night.snapshot_time, modified, record.started)?;
+    let previous = publish.machine().latest_record()?;
+    let window = cadence::window(previous.and_then(|previous| previous.window), snapshot, night.allow_older)?;
+    record.window = Some(window);
+    let policy = night.policy.for_machine(record.machine.as_str())?;
+    if policy.is_empty() {
+        return Err(Error::Policy(format!("no rule of the policy is for the machine {}", record.machine)));
+    }
+    record.policy_sha256 = policy.fingerprint();
+
+    let options = scan::Options { threads: night.threads, budgets: night.budgets, temp: night.temp };
+    let scanned = scan::scan(&target.machine, policy.clone(), &options, progress, publish.manifest()?)?;
+    let mut file = scanned.out;
+    file.flush().map_err(|error| Error::State(format!("manifest: {error}")))?;
+    count(record, &scanned.counts);
+    record.bytes = Bytes { read: target.bytes_read(), hashed: progress.bytes(), taken_over: 0 };
+    record.manifest = Some(ManifestProof { records: scanned.counts.records(), sha256: scanned.sha256 });
+    coverage::fill(record, &target, &policy, &scanned.faults, &scanned.notes);
+
+    if let Some(old) = publish.machine().latest_manifest()? {
+        let sides = Sides {
+            old: Reader::new("the previous manifest", old)?.ahead(),
+            carried: publish.machine().latest_carried()?.map(|file| Reader::new("the carried records", file)).transpose()?,
+            new: reader(file)?.ahead(),
+        };
+        let labels = Labels { machine: &record.machine.clone(), scan_id: record.scan_id, window };
+        let sorter = Sorter::new(night.temp, night.budgets.memory);
+        let mut receiver = Written { publish, header: scanned.header, carried: None };
+        let summary = difference::events(sides, &labels, sorter, &mut receiver)?;
+        receiver.finish()?;
+        record.carried = summary.carried;
+    }
+    record.exit = coverage::exit(record, publish.tally().total());
+    Ok(())
+}
+
+/// Reads the manifest that was just written, from its start.
+fn reader(mut file: File) -> Result<Reader> {
+    file.seek(SeekFrom::Start(0)).map_err(|error| Error::State(format!("manifest: {error}")))?;
+    Reader::new("the new manifest", file)
+}
+
+/// Puts events and carried records where they belong.
+struct Written<'p, 'm, 's> {
+    publish: &'p mut Publish<'m, 's>,
+    header: Header,
+    carried: Option<Writer<File>>,
+}
+
+impl Written<'_, '_, '_> {
+    fn finish(self) -> Result<()> {
+        match self.carried {
+            Some(writer) => writer.finish().map(|_| ()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Receiver for Written<'_, '_, '_> {
+    fn event(&mut self, event: &Event) -> Result<()> {
+        self.publish.event(event)
+    }
+
+    fn carry(&mut self, record: Record) -> Result<()> {
+        let writer = match &mut self.carried {
+            Some(writer) => writer,
+            None => self.carried.insert(Writer::new(self.publish.carried()?, &self.header)?),
+        };
+        writer.push(&record)
+    }
+}
+
+fn describe(record: &mut ScanRecord, target: &Target) {
+    record.computer = target.machine.os.host.clone();
+    record.os = target.machine.os.name.clone();
+    for disk in &target.disks {
+        for (path, size) in &disk.files {
+            let modified = path.metadata().and_then(|metadata| metadata.modified()).ok();
+            record.files.push(TargetFile {
+                path: path.display().to_string(),
+                container: disk.container.to_owned(),
+                size: *size,
+                disk_size: disk.size,
+                modified: modified.and_then(|time| Timestamp::try_from(time).ok()),
+            });
+        }
+    }
+}
+
+pub(super) fn count(record: &mut ScanRecord, counts: &crate::manifest::Counts) {
+    for kind in Kind::ALL {
+        match (kind, counts.of(kind)) {
+            (_, 0) => {}
+            (Kind::Fault, faults) => record.faults = faults,
+            (_, number) => {
+                record.entities.insert(kind.as_str().to_owned(), number);
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What the rules of a policy mean for a diff: what is compared, how much it matters, what is in scope.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeSet, HashMap},
+};
+
+use crate::{
+    changelog,
+    diff::PolicyDiff,
+    error::{Error, Result},
+    manifest::{AttributeSet, Class, Header, Kind, Record, attribute},
+    policy::{EffectivePolicy, EntityPath, Matcher, Rule, Severity},
+};
+
+/// A policy, ready to answer by the names of rules.
+pub(super) struct Rules {
+    rules: Vec<Rule>,
+    compared: RefCell<HashMap<Vec<String>, AttributeSet>>,
+}
+
+impl Rules {
+    /// The rules of both sides: a rule that is gone still says what was compared of what it covered.
+    pub(super) fn new(new: &EffectivePolicy, old: Option<&EffectivePolicy>) -> Self {
+        let mut rules = new.rules.clone();
+        let names: BTreeSet<_> = rules.iter().map(|rule| rule.name.clone()).collect();
+        rules.extend(old.into_iter().flat_map(|old| &old.rules).filter(|rule| !names.contains(&rule.name)).cloned());
+        Self { rules, compared: RefCell::default() }
+    }
+
+    fn named<'a>(&'a self, names: &'a [String]) -> impl Iterator<Item = &'a Rule> {
+        self.rules.iter().filter(|rule| names.contains(&rule.name))
+    }
+
+    /// What is compared of an entity that the rules of these names cover: what any of them compares.
+    pub(super) fn compared(&self, names: &[String]) -> AttributeSet {
+        if let Some(known) = self.compared.borrow().get(names) {
+            return *known;
+        }
+        let mut set = AttributeSet::default();
+        let mut any = false;
+        for rule in self.named(names) {
+            any = true;
+            let selected = attribute::TABLE.iter().filter(|row| rule.compare.selects(row.name, row.compared, row.groups));
+            selected.for_each(|row| set.insert(row.attribute));
+        }
+        let set = if any { set } else { AttributeSet::compared() };
+        self.compared.borrow_mut().insert(names.to_vec(), set);
+        set
+    }
+
+    /// The highest severity of the rules of these names.
+    pub(super) fn severity(&self, names: &[String]) -> changelog::Severity {
+        let highest = self.named(names).map(|rule| rule.severity).max().unwrap_or_default();
+        match highest {
+            Severity::Info => changelog::Severity::Info,
+            Severity::Low => changelog::Severity::Low,
+            Severity::Medium => changelog::Severity::Medium,
+            Severity::High => changelog::Severity::High,
+        }
+    }
+}
+
+/// The effective policy that a manifest was made under.
+pub(super) fn of_header(header: &Header, name: &str) -> Result<EffectivePolicy> {
+    serde_json::from_value(header.policy.clone())
+        .map_err(|error| Error::State(format!("{name}: the policy in its header cannot be read: {error}")))
+}
+
+/// How two policies differ in what they cover.
+pub(super) struct ScopeChange {
+    what: Vec<String>,
+    old: Matcher,
+    new: Matcher,
+    /// What is new in scope is listed, not only counted: nobody decided that it should be.
+    by_links_alone: bool,
+}
+
+impl ScopeChange {
+    /// `None` when both cover the same.
+    pub(super) fn between(old: &EffectivePolicy, new: &EffectivePolicy) -> Result<Option<Self>> {
+        let by_links_alone = old.fingerprint() == new.fingerprint();
+        let links = |policy: &EffectivePolicy| -> Vec<_> { policy.rules.iter().map(|rule| rule.resolved.clone()).collect() };
+        if by_links_alone && links(old) == links(new) && old.control_set == new.control_set {
+            return Ok(None);
+        }
+        let what = if by_links_alone { link_words(old, new) } else { words(old, new) };
+        Ok(Some(Self { what, old: Matcher::new(old)?, new: Matcher::new(new)?, by_links_alone }))
+    }
+
+    fn covers(matcher: &Matcher, record: &Record) -> bool {
+        let value = (record.kind.class() == Class::Value).then_some(record.name.as_slice());
+        let container = matches!(record.kind, Kind::Dir | Kind::Symlink | Kind::Key | Kind::Stream | Kind::Fault);
+        EntityPath::parse(&record.path).is_ok_and(|path| matcher.verdict(&path, value, container).is_taken())
+    }
+
+    /// Whether the old policy covers an entity.
+    pub(super) fn in_old(&self, record: &Record) -> bool {
+        self.by_links_alone || Self::covers(&self.old, record)
+    }
+
+    /// Whether the new policy covers an entity.
+    pub(super) fn in_new(&self, record: &Record) -> bool {
+        Self::covers(&self.new, record)
+    }
+
+    /// For the diff.
+    pub(super) fn policy_diff<'a>(
+        &self,
+        old_scope: &'a dyn Fn(&Record) -> bool,
+        new_scope: &'a dyn Fn(&Record) -> bool,
+    ) -> PolicyDiff<'a> {
+        PolicyDiff { what: self.what.clone(), old_scope, new_scope }
+    }
+}
+
+/// What differs between two policies, for people.
+fn words(old: &EffectivePolicy, new: &EffectivePolicy) -> Vec<String> {
+    let names = |policy: &EffectivePolicy| -> BTreeSet<String> { policy.rules.iter().map(|rule| rule.name.clone()).collect() };
+    let (before, now) = (names(old), names(new));
+    let of = |policy: &EffectivePolicy, name: &str| -> Vec<Rule> {
+        let strip = |rule: &Rule| Rule { resolved: Vec::new(), ..rule.clone() };
+        policy.rules.iter().filter(|rule| rule.name == name).map(strip).collect()
+    };
+    let mut what: Vec<String> = now.difference(&before).map(|name| format!("rule {name} added")).collect();
+    what.extend(before.difference(&now).map(|name| format!("rule {name} removed")));
+    let changed = now.intersection(&before).filter(|name| of(old, name) != of(new, name));
+    what.extend(changed.map(|name| format!("rule {name} changed")));
+    if old.profiles != new.profiles {
+        what.push(format!("profiles {} instead of {}", shown(&new.profiles), shown(&old.profiles)));
+    }
+    if old.exclude != new.exclude {
+        what.push("excludes of every rule changed".to_owned());
+    }
+    if old.accept != new.accept {
+        what.push("accepted gaps changed".to_owned());
+    }
+    what
+}
+
+fn shown(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+/// Which of the rules' own paths lead elsewhere than before.
+fn link_words(old: &EffectivePolicy, new: &EffectivePolicy) -> Vec<String> {
+    let links = |policy: &EffectivePolicy| -> BTreeSet<(Vec<u8>, Vec<u8>)> {
+        let all = policy.rules.iter().flat_map(|rule| &rule.resolved);
+        all.map(|link| (link.spelled.0.clone(), link.canonical.0.clone())).collect()
+    };
+    let (before, now) = (links(old), links(new));
+    let show = |bytes: &[u8]| bytes.escape_ascii().to_string();
+    let mut what: Vec<String> =
+        now.difference(&before).map(|(spelled, to)| format!("{} now leads to {}", show(spelled), show(to))).collect();
+    what.extend(before.difference(&now).map(|(spelled, to)| format!("{} led to {}", show(spelled), show(to))));
+    if old.control_set != new.control_set {
+        let name = |policy: &EffectivePolicy| policy.control_set.clone().unwrap_or_else(|| "none".to_owned());
+        what.push(format!("CurrentControlSet is {} instead of {}", name(new), name(old)));
+    }
+    what
+}
