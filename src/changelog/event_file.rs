@@ -212,9 +212,9 @@ fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<u64> {
 }
 
 /// Reads a shared file from a place of its own.
-struct At<'f> {
-    file: &'f File,
-    offset: u64,
+pub(super) struct At<'f> {
+    pub(super) file: &'f File,
+    pub(super) offset: u64,
 }
 
 impl Read for At<'_> {

@@ -13,6 +13,9 @@ use crate::diff::{Change, ChangeKind};
 use crate::error::{Error, Fault, Result};
 use crate::manifest::{Attribute, Class, Kind, Record};
 
+/// How a registry value without a name is shown.
+const UNNAMED: &str = "(Default)";
+
 /// What every event of one scan has in common.
 pub struct Context<'a> {
     /// The machine's name in the state directory.
@@ -125,7 +128,9 @@ impl Event {
         let origin = old.filter(|old| change.kind == ChangeKind::Renamed && old.path != subject.path);
         let ext = &mut event.ext;
         ext.path_hex = hex_unless_unicode(&subject.path);
-        ext.name_hex = hex_unless_unicode(&subject.name);
+        // A value that is named so is told apart from the unnamed one.
+        let posing = is_value && subject.name == UNNAMED.as_bytes();
+        ext.name_hex = if posing { Some(hex(&subject.name)) } else { hex_unless_unicode(&subject.name) };
         ext.original_path_hex = origin.and_then(|old| hex_unless_unicode(&old.path));
         ext.rules = rules(old, new);
         ext.severity = (context.severity)(&ext.rules);
@@ -136,7 +141,7 @@ impl Event {
         };
         ext.findings = change.findings.iter().map(|finding| finding.as_str().to_owned()).collect();
         ext.count = (change.moved_along > 0).then_some(change.moved_along);
-        set_old_and_new(ext, change);
+        set_old_and_new(ext, change)?;
         let parts = [old, new].map(|side| side.map(Record::key));
         ext.event_id = match parts {
             [Some(old), Some(new)] if old == new => context.event_id(change_type, &key_parts(&new)),
@@ -207,11 +212,12 @@ fn key_parts<'k>(key: &'k crate::manifest::Key<'_>) -> [&'k [u8]; 4] {
     [key.path, class, key.name, key.id.as_bytes()]
 }
 
-fn set_old_and_new(ext: &mut Ext, change: &Change) {
+fn set_old_and_new(ext: &mut Ext, change: &Change) -> Result<()> {
+    let salient = |side: Option<&Record>| side.map_or(Ok(serde_json::Map::new()), shown::salient);
     match (change.kind, change.old.as_ref(), change.new.as_ref()) {
         (ChangeKind::Modified | ChangeKind::Renamed, Some(old), Some(new)) => {
             ext.fields_changed = change.fields.iter().map(|field| field.name().to_owned()).collect();
-            (ext.old, ext.new) = shown::changed(old, new, &change.fields);
+            (ext.old, ext.new) = shown::changed(old, new, &change.fields)?;
             if old.kind != new.kind {
                 ext.fields_changed.insert(0, "kind".to_owned());
                 ext.old.insert("kind".to_owned(), json!(old.kind.as_str()));
@@ -220,11 +226,10 @@ fn set_old_and_new(ext: &mut Ext, change: &Change) {
         }
         (ChangeKind::Unreadable, old, new) => {
             ext.fields_changed = change.fields.iter().map(|field| field.name().to_owned()).collect();
-            ext.old = old.map(shown::salient).unwrap_or_default();
+            ext.old = salient(old)?;
             ext.new = match new {
-                Some(new) if new.kind == Kind::Fault => shown::fault(new),
-                Some(new) => shown::salient(new),
-                None => serde_json::Map::new(),
+                Some(new) if new.kind == Kind::Fault => shown::fault(new)?,
+                new => salient(new)?,
             };
             ext.why = new.filter(|new| new.kind == Kind::Fault).map(|fault| {
                 let text = |attribute| fault.text(attribute).unwrap_or_default();
@@ -232,10 +237,11 @@ fn set_old_and_new(ext: &mut Ext, change: &Change) {
             });
         }
         (_, old, new) => {
-            ext.old = old.map(shown::salient).unwrap_or_default();
-            ext.new = new.map(shown::salient).unwrap_or_default();
+            ext.old = salient(old)?;
+            ext.new = salient(new)?;
         }
     }
+    Ok(())
 }
 
 fn set_file_columns(event: &mut Event, subject: &Record, old: Option<&Record>, kind: ChangeKind) {
@@ -267,7 +273,7 @@ fn path_columns(record: &Record) -> (String, String) {
 
 fn set_value_columns(event: &mut Event, is_value: bool, old: Option<&Record>, new: Option<&Record>) {
     let value_name = |record: &Record| match record.name.as_slice() {
-        [] => "(Default)".to_owned(),
+        [] => UNNAMED.to_owned(),
         name => readable(name),
     };
     let text = |record: &Record, attribute| record.text(attribute).map(str::to_owned);

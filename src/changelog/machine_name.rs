@@ -218,12 +218,13 @@ fn is_time(text: &[u8]) -> bool {
             rest = fraction.get(digits..).unwrap_or_default();
         }
     }
+    let is_utc = [&b"Z"[..], b"UTC", b"-UTC"].iter().any(|zone| rest.eq_ignore_ascii_case(zone));
     let zone = match rest {
-        [] | [b'Z' | b'z'] => true,
-        [b'+' | b'-', offset @ ..] => {
+        [] => true,
+        [b'+' | b'-', offset @ ..] if !is_utc => {
             matches!(offset.len(), 2 | 4 | 5) && offset.iter().all(|byte| byte.is_ascii_digit() || *byte == b':')
         }
-        rest => rest.eq_ignore_ascii_case(b"UTC") || rest.eq_ignore_ascii_case(b"-UTC"),
+        _ => is_utc,
     };
     hour < 24 && parts > 0 && zone
 }

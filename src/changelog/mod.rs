@@ -18,6 +18,8 @@
 
 pub mod cadence;
 pub mod column;
+#[cfg(test)]
+mod crash;
 mod directory;
 mod entity_path;
 pub mod event;
@@ -28,6 +30,7 @@ mod line;
 mod lock;
 mod machine;
 pub mod machine_name;
+mod manifest_proof;
 mod ordered;
 mod outside;
 pub mod path_filter;
@@ -46,13 +49,14 @@ pub use from_change::Context;
 pub use line::{is_deceptive, write_json};
 pub use machine::Machine;
 pub use machine_name::MachineName;
+pub use manifest_proof::ManifestProof;
 pub use ordered::in_order;
 pub use outside::refuse_inside;
 pub use path_filter::PathFilter;
 pub use publish::Publish;
 pub use query::{Order, Query, Reading};
 pub use scan_id::ScanId;
-pub use scan_record::{Bytes, Coverage, CoverageState, MAX_COVERAGE, ManifestProof, Outcome, ScanRecord, TargetFile};
+pub use scan_record::{Bytes, Coverage, CoverageState, MAX_COVERAGE, Outcome, ScanRecord, TargetFile};
 pub use state::{ScanRef, State};
 pub use status::MachineStatus;
 pub use verify::Verified;

@@ -5,7 +5,7 @@ use std::fs::File;
 
 use super::directory::Directory;
 use super::state::{CARRIED, CHANGES, EVENTS, MANIFEST, RECORD, SCANS, TEMPORARY};
-use super::{Event, EventFile, EventWriter, Machine, Outcome, ScanId, ScanRecord, ScanRef, Tally};
+use super::{Event, EventFile, EventWriter, Machine, ManifestProof, Outcome, ScanId, ScanRecord, ScanRef, Tally};
 use crate::error::{Error, Result};
 
 /// A scan that is being written down. Dropped without [`Publish::commit`], it leaves nothing behind.
@@ -40,7 +40,7 @@ impl<'m, 's> Publish<'m, 's> {
     /// # Errors
     /// [`Error::State`] when it cannot be made.
     pub fn manifest(&mut self) -> Result<File> {
-        Self::temporary(&self.machine, self.scan_id, &mut self.manifest, MANIFEST)
+        Self::temporary(self.machine, self.scan_id, &mut self.manifest, MANIFEST)
     }
 
     /// The file into which the last good records of what is lost are to be written, if there are any.
@@ -48,7 +48,7 @@ impl<'m, 's> Publish<'m, 's> {
     /// # Errors
     /// [`Error::State`] when it cannot be made.
     pub fn carried(&mut self) -> Result<File> {
-        Self::temporary(&self.machine, self.scan_id, &mut self.carried, CARRIED)
+        Self::temporary(self.machine, self.scan_id, &mut self.carried, CARRIED)
     }
 
     fn temporary(machine: &Machine<'s>, scan_id: ScanId, slot: &mut Option<File>, extension: &str) -> Result<File> {
@@ -82,7 +82,7 @@ impl<'m, 's> Publish<'m, 's> {
     }
 
     /// Puts everything in place: the manifest, the carried records, the events, the record, and `latest`. The
-    /// record's outcome, previous scan and counts of events are set here. Returns the record as it was written,
+    /// record's outcome, previous scan, counts of events and proof of the manifest are set here. Returns the record as it was written,
     /// and the events, if there are any.
     ///
     /// # Errors
@@ -95,6 +95,8 @@ impl<'m, 's> Publish<'m, 's> {
         record.outcome = Outcome::Complete;
         record.previous = self.machine.latest();
         record.tally(self.tally());
+        let proof = ManifestProof::of(&manifest);
+        record.manifest = Some(proof.map_err(|error| Error::State(format!("state: read the manifest: {error}")))?);
 
         self.machine.set_unfinished();
         let settle = |file: &File, extension: &str| {

@@ -45,6 +45,9 @@ pub struct Query {
     pub severity: Option<Severity>,
 }
 
+/// The values of some columns, and how many events have them.
+pub type Group = (Vec<String>, u64);
+
 /// In which order events are handed out, by the column `TimeGenerated`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
@@ -167,7 +170,7 @@ impl State {
     ///
     /// # Errors
     /// [`Error::State`] when the state cannot be read; [`Error::Usage`] when there are more than a million groups.
-    pub fn count_by(&self, query: &Query, columns: &[&Column]) -> Result<(Vec<(Vec<String>, u64)>, Reading)> {
+    pub fn count_by(&self, query: &Query, columns: &[&Column]) -> Result<(Vec<Group>, Reading)> {
         let mut reading = Reading::default();
         let mut groups: BTreeMap<Vec<String>, u64> = BTreeMap::new();
         for scan in self.wanted(query, &mut reading)? {

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::entity_path::{hex_unless_unicode, readable};
+use crate::error::{Error, Result};
+use crate::manifest::json::encode_value;
 use crate::manifest::{Attribute, Record, Value};
 
 /// Shown of a created entity, and as the last known of a deleted or unreadable one, besides all that a diff
@@ -18,6 +19,9 @@ const ALSO_SALIENT: &[Attribute] = &[
     Attribute::LastWrite,
 ];
 
+/// What a fault says of itself.
+const OF_FAULT: &[Attribute] = &[Attribute::Layer, Attribute::At, Attribute::Error, Attribute::Part];
+
 /// Shown beside a changed attribute where it differs too: the number alone tells a person little.
 const COMPANIONS: &[(Attribute, Attribute)] = &[
     (Attribute::Uid, Attribute::User),
@@ -27,51 +31,43 @@ const COMPANIONS: &[(Attribute, Attribute)] = &[
     (Attribute::Sddl, Attribute::Owner),
 ];
 
-/// What describes an entity that came or went: all that a diff compares by default, and `ALSO_SALIENT`.
-pub(super) fn salient(record: &Record) -> Map<String, Json> {
-    let mut map = kind_of(record);
-    for (attribute, value) in &record.attributes {
-        if attribute.row().compared || ALSO_SALIENT.contains(attribute) {
-            insert(&mut map, *attribute, value);
-        }
-    }
-    map
-}
-
-/// The entity's kind.
-pub(super) fn kind_of(record: &Record) -> Map<String, Json> {
-    Map::from_iter([("kind".to_owned(), json!(record.kind.as_str()))])
+/// What describes an entity that came or went: all that a diff compares by default, and [`ALSO_SALIENT`].
+pub(super) fn salient(record: &Record) -> Result<Map<String, Json>> {
+    described(record, |attribute| attribute.row().compared || ALSO_SALIENT.contains(&attribute))
 }
 
 /// What a fault says of itself.
-pub(super) fn fault(record: &Record) -> Map<String, Json> {
-    let mut map = kind_of(record);
-    for attribute in [Attribute::Layer, Attribute::At, Attribute::Error, Attribute::Part] {
-        if let Some(value) = record.get(attribute) {
-            insert(&mut map, attribute, value);
-        }
-    }
-    map
+pub(super) fn fault(record: &Record) -> Result<Map<String, Json>> {
+    described(record, |attribute| OF_FAULT.contains(&attribute))
+}
+
+fn described(record: &Record, wanted: impl Fn(Attribute) -> bool) -> Result<Map<String, Json>> {
+    let wanted = record.attributes.iter().filter(|(attribute, _)| wanted(*attribute));
+    let mut map = object(wanted.map(|(attribute, value)| (*attribute, value)))?;
+    map.insert("kind".to_owned(), json!(record.kind.as_str()));
+    Ok(map)
 }
 
 /// The changed attributes as they were and as they are; of extended attributes, only those that differ.
-pub(super) fn changed(old: &Record, new: &Record, fields: &[Attribute]) -> (Map<String, Json>, Map<String, Json>) {
+pub(super) fn changed(
+    old: &Record,
+    new: &Record,
+    fields: &[Attribute],
+) -> Result<(Map<String, Json>, Map<String, Json>)> {
     let companions = COMPANIONS
         .iter()
         .filter(|(of, companion)| fields.contains(of) && !fields.contains(companion))
         .filter(|(_, companion)| old.get(*companion) != new.get(*companion))
         .map(|(_, companion)| companion);
-    let (mut before, mut after) = (Map::new(), Map::new());
-    for &attribute in fields.iter().chain(companions) {
-        let (was, is) = (old.get(attribute), new.get(attribute));
-        if let Some(was) = was {
-            insert(&mut before, attribute, &without_equal(was, is));
-        }
-        if let Some(is) = is {
-            insert(&mut after, attribute, &without_equal(is, was));
-        }
-    }
-    (before, after)
+    let shown: Vec<Attribute> = fields.iter().chain(companions).copied().collect();
+    let side = |mine: &Record, others: &Record| {
+        let values: Vec<_> = shown
+            .iter()
+            .filter_map(|&attribute| Some((attribute, without_equal(mine.get(attribute)?, others.get(attribute)))))
+            .collect();
+        object(values.iter().map(|(attribute, value)| (*attribute, value)))
+    };
+    Ok((side(old, new)?, side(new, old)?))
 }
 
 fn without_equal(value: &Value, other: Option<&Value>) -> Value {
@@ -79,31 +75,23 @@ fn without_equal(value: &Value, other: Option<&Value>) -> Value {
         (Value::Xattrs(mine), Some(Value::Xattrs(others))) => Value::Xattrs(
             mine.iter()
                 .filter(|(name, summary)| others.get(*name) != Some(summary))
-                .map(|(n, s)| (n.clone(), s.clone()))
+                .map(|(name, summary)| (name.clone(), summary.clone()))
                 .collect(),
         ),
         _ => value.clone(),
     }
 }
 
-fn insert(map: &mut Map<String, Json>, attribute: Attribute, value: &Value) {
-    let name = attribute.name();
-    let json = match value {
-        Value::Number(number) => json!(number),
-        Value::Text(text) => json!(text),
-        Value::List(list) => json!(list),
-        Value::Bytes(bytes) => {
-            if let Some(hex) = hex_unless_unicode(bytes) {
-                map.insert(format!("{name}_hex"), json!(hex));
-            }
-            json!(readable(bytes))
+/// The attributes as a manifest writes them.
+fn object<'v>(attributes: impl Iterator<Item = (Attribute, &'v Value)>) -> Result<Map<String, Json>> {
+    let mut text = b"{".to_vec();
+    for (attribute, value) in attributes {
+        if text.len() > 1 {
+            text.push(b',');
         }
-        Value::Xattrs(xattrs) => Json::Object(
-            xattrs
-                .iter()
-                .map(|(name, summary)| (readable(name), json!({"size": summary.size, "sha256": summary.sha256})))
-                .collect(),
-        ),
-    };
-    map.insert(name.to_owned(), json);
+        text.extend_from_slice(format!("\"{}\":", attribute.name()).as_bytes());
+        encode_value(attribute.name(), value, &mut text);
+    }
+    text.push(b'}');
+    serde_json::from_slice(&text).map_err(|error| Error::Bug(format!("the attributes of a change: {error}")))
 }

@@ -11,7 +11,7 @@ use super::directory::Directory;
 use super::event_file::Line;
 use super::lock::LOCK;
 use super::state::{CARRIED, CHANGES, EVENTS, LATEST, MACHINES, MANIFEST, RECORD, SCANS, TEMPORARY, read_record};
-use super::{MachineName, ManifestProof, Outcome, Problem, ScanId, ScanRecord, ScanRef, State};
+use super::{MachineName, ManifestProof, Outcome, Problem, ScanId, ScanRef, State};
 use crate::error::Result;
 
 /// What a check of the state has found.
@@ -31,8 +31,8 @@ pub struct Verified {
     pub notes: Vec<Problem>,
 }
 
-/// Reads a manifest, or a file of carried records, to its end, and says what its footer says.
-pub type Check<'c> = dyn FnMut(File) -> Result<ManifestProof> + 'c;
+/// Reads a manifest, or a file of carried records, to its end, holds it against its footer, and counts its records.
+pub type Check<'c> = dyn FnMut(File) -> Result<u64> + 'c;
 
 impl State {
     /// Checks everything in the state; `check` reads manifests.
@@ -98,15 +98,10 @@ impl Verifier<'_> {
                 self.note(&directory, &name, "belongs to a scan under way or a killed one, which the next takes back");
             } else if let Some(scan_id) = scan_of(MANIFEST) {
                 self.private_file(&directory, &name);
-                self.manifest(&directory, &name, ScanRef { machine: machine.clone(), scan_id }, latest, check);
+                self.manifest(&directory, &name, &ScanRef { machine: machine.clone(), scan_id }, latest, check);
             } else if let Some(scan_id) = scan_of(CARRIED) {
                 self.private_file(&directory, &name);
-                if directory.stat(&format!("{scan_id}{MANIFEST}"))?.is_none() {
-                    self.problem(&directory, &name, "has no manifest beside it");
-                }
-                if self.proof(&directory, &name, check).is_some() {
-                    self.verified.carried = self.verified.carried.saturating_add(1);
-                }
+                self.carried(&directory, &name, &ScanRef { machine: machine.clone(), scan_id }, check);
             } else {
                 self.problem(&directory, &name, "does not belong here");
             }
@@ -123,32 +118,55 @@ impl Verifier<'_> {
         &mut self,
         directory: &Directory,
         name: &str,
-        scan: ScanRef,
+        scan: &ScanRef,
         latest: Option<ScanId>,
         check: &mut Check<'_>,
     ) {
-        let Some(proof) = self.proof(directory, name, check) else { return };
+        let Some(records) = self.records(directory, name, check) else { return };
         self.verified.manifests = self.verified.manifests.saturating_add(1);
         if latest.is_none_or(|latest| scan.scan_id > latest) {
             self.note(directory, name, "is newer than the newest complete scan: under way, or killed");
             return;
         }
-        match self.state.record(&scan) {
-            Ok(Some(ScanRecord { manifest: Some(recorded), .. })) if recorded == proof => {}
-            Ok(Some(_)) => self.problem(directory, name, "is not the manifest that the scan's record names"),
+        let proof = match directory.file(name) {
+            Ok(Some(file)) => ManifestProof::of(&file).ok(),
+            _ => None,
+        };
+        match self.state.record(scan) {
+            Ok(Some(record)) if record.manifest != proof => {
+                self.problem(directory, name, "is not the manifest that the scan's record names");
+            }
+            Ok(Some(record)) => self.same_count(directory, name, records, record.records_total()),
             Ok(None) => self.problem(directory, name, "belongs to a scan without a record"),
             // Reported with the record itself.
             Err(_) => {}
         }
     }
 
-    fn proof(&mut self, directory: &Directory, name: &str, check: &mut Check<'_>) -> Option<ManifestProof> {
-        let proof = match directory.file(name) {
+    fn carried(&mut self, directory: &Directory, name: &str, scan: &ScanRef, check: &mut Check<'_>) {
+        if matches!(self.state.manifest(scan), Ok(None)) {
+            self.problem(directory, name, "has no manifest beside it");
+        }
+        let Some(records) = self.records(directory, name, check) else { return };
+        self.verified.carried = self.verified.carried.saturating_add(1);
+        if let Ok(Some(record)) = self.state.record(scan) {
+            self.same_count(directory, name, records, record.carried);
+        }
+    }
+
+    fn same_count(&mut self, directory: &Directory, name: &str, found: u64, named: u64) {
+        if found != named {
+            self.problem(directory, name, format!("holds {found} records, and the scan's record names {named}"));
+        }
+    }
+
+    fn records(&mut self, directory: &Directory, name: &str, check: &mut Check<'_>) -> Option<u64> {
+        let records = match directory.file(name) {
             Ok(Some(file)) => check(file),
             Ok(None) => return None,
             Err(error) => Err(error),
         };
-        proof.map_err(|error| self.problem(directory, name, error.to_string())).ok()
+        records.map_err(|error| self.problem(directory, name, error.to_string())).ok()
     }
 
     fn day(&mut self, days: &Directory, date: &str, extension: &str) -> Result<()> {

@@ -52,7 +52,10 @@ fn text(target: &Target, output: &mut Output) {
     let os = &target.machine.os;
     let system = os.name.clone().unwrap_or_else(|| format!("{} system", os.family.as_str()));
     let host = os.host.as_deref().map(|host| format!(", calls itself {host}")).unwrap_or_default();
-    say(1, if os.family.as_str() == "none" { "no operating system found".to_owned() } else { format!("{system}{host}") });
+    say(
+        1,
+        if os.family.as_str() == "none" { "no operating system found".to_owned() } else { format!("{system}{host}") },
+    );
     for (number, disk) in target.disks.iter().enumerate() {
         let size = if disk.size > 0 { format!(", {}", human_bytes(disk.size)) } else { String::new() };
         let table = disk.table.map(|table| format!(", partition table {table}")).unwrap_or_default();
@@ -68,7 +71,13 @@ fn text(target: &Target, output: &mut Output) {
             let name = volume.part_label.as_deref().map(|name| format!(", named \"{name}\"")).unwrap_or_default();
             let mount = mount(target, *index).map(|mount| format!(" → {mount}")).unwrap_or_default();
             let size = human_bytes(volume.size);
-            say(2, format!("{partition}{}{label}{uuid}, {size} at {:#x}{name}, {}{mount}", volume.content, volume.offset, volume.id));
+            say(
+                2,
+                format!(
+                    "{partition}{}{label}{uuid}, {size} at {:#x}{name}, {}{mount}",
+                    volume.content, volume.offset, volume.id
+                ),
+            );
             for (mark, remark) in remarks(volume) {
                 say(3, format!("{mark}: {remark}"));
             }
@@ -90,8 +99,11 @@ fn as_json(target: &Target) -> serde_json::Value {
         .disks
         .iter()
         .map(|disk| {
-            let files: Vec<_> =
-                disk.files.iter().map(|(path, size)| json!({"path": path.display().to_string(), "size": size})).collect();
+            let files: Vec<_> = disk
+                .files
+                .iter()
+                .map(|(path, size)| json!({"path": path.display().to_string(), "size": size}))
+                .collect();
             json!({"container": disk.container, "size": disk.size, "table": disk.table, "files": files})
         })
         .collect();

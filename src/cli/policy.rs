@@ -17,9 +17,7 @@ pub(super) fn run(verb: &PolicyVerb, output: &mut Output) -> Result<u8> {
     match verb {
         PolicyVerb::Show { policy, machine } => show(&effective(policy, machine.as_deref())?, output),
         PolicyVerb::Check { file } => check(file, output),
-        PolicyVerb::Explain { path, policy, machine } => {
-            explain(path, &effective(policy, machine.as_deref())?, output)
-        }
+        PolicyVerb::Explain { path, policy, machine } => explain(path, &effective(policy, machine.as_deref())?, output),
     }
 }
 

@@ -12,10 +12,7 @@ use crate::{
 impl WorkArgs {
     /// Worker threads: as said, else one for each core.
     pub(super) fn threads(&self) -> usize {
-        self.threads.map_or_else(
-            || std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-            usize::from,
-        )
+        self.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get), usize::from)
     }
 
     pub(super) fn budgets(&self) -> Budgets {

@@ -14,8 +14,8 @@ use crate::changelog::event_file::Line;
 use crate::changelog::{CoverageState, EntityType, Event, EventFile, Outcome, Problem, ScanRecord, Severity, in_order};
 use crate::error::{Error, Result};
 
-/// The widest column of paths; longer ones push what follows aside.
-const MAX_PATH: usize = 56;
+/// The widest column of paths; longer ones push what follows aside, and do not widen it for all.
+const MAX_PATH: usize = 48;
 
 /// How a list of events stands in the report: by severity, the scan's own events first, then by path.
 type Place = (Reverse<Severity>, bool, String, u64);
@@ -39,7 +39,8 @@ pub fn write(
         events.read(&mut |_, line| {
             match line {
                 Line::Event(event) => {
-                    width = subject(&event).chars().count().min(MAX_PATH).max(width);
+                    let len = subject(&event).chars().count();
+                    width = if len <= MAX_PATH { len.max(width) } else { width };
                     let count = counts.entry(Sort::of(&event)).or_insert(0_u64);
                     *count = count.saturating_add(1);
                 }
@@ -79,10 +80,12 @@ fn place(event: &Event, offset: u64) -> Place {
 /// # Errors
 /// When `out` cannot be written.
 pub fn write_header(out: &mut dyn Write, record: &ScanRecord, style: Style) -> io::Result<()> {
-    let mut parts = vec![style.paint(Role::Strong, escaped(record.machine.as_str())).to_string()];
-    if let Some(computer) = record.computer.as_deref().filter(|name| *name != record.machine.as_str()) {
-        parts.push(format!("calls itself {}", escaped(computer)));
-    }
+    // The host name inside the image is shown beside the machine's own name, never instead of it.
+    let machine = match record.computer.as_deref() {
+        Some(computer) if computer != record.machine.as_str() => format!("{} ({})", record.machine, escaped(computer)),
+        _ => record.machine.to_string(),
+    };
+    let mut parts = vec![style.paint(Role::Strong, machine).to_string()];
     parts.extend(record.window.map(|window| match window.from {
         Some(from) => format!("{} → {} UTC", human::minute(from), human::minute(window.to)),
         None => format!("{} UTC", human::minute(window.to)),
@@ -160,7 +163,8 @@ fn write_coverage(out: &mut dyn Write, record: &ScanRecord, style: Style) -> io:
     writeln!(out)?;
     let mut rows: Vec<_> = record.coverage.iter().collect();
     rows.sort_by_key(|row| row.state);
-    let width = rows.iter().map(|row| escaped(&row.name).chars().count()).max().unwrap_or(0).min(MAX_PATH);
+    let widths = rows.iter().map(|row| escaped(&row.name).chars().count());
+    let width = widths.filter(|width| *width <= MAX_PATH).max().unwrap_or(0);
     for row in rows {
         let role = if row.state == CoverageState::Gap { Role::Alarm } else { Role::Faint };
         let state = style.paint(role, format!("{:<8}", row.state.as_str())).to_string();

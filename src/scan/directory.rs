@@ -1,6 +1,9 @@
 //! The entries of one directory on their way through the walk, and what makes a name suspicious.
 
-use std::{collections::HashSet, hash::{BuildHasher, RandomState}};
+use std::{
+    collections::HashSet,
+    hash::{BuildHasher, RandomState},
+};
 
 use crate::{
     error::Fault,
@@ -30,12 +33,23 @@ pub(super) struct Names {
 
 impl Names {
     pub(super) fn new(budget: u64) -> Self {
-        Self { seen: HashSet::new(), dirs: HashSet::new(), hashers: (RandomState::new(), RandomState::new()), budget, count: 0 }
+        Self {
+            seen: HashSet::new(),
+            dirs: HashSet::new(),
+            hashers: (RandomState::new(), RandomState::new()),
+            budget,
+            count: 0,
+        }
     }
 
     /// Whether no path can hold this name.
     pub(super) fn is_impossible(&self, name: &[u8], separator: u8) -> bool {
-        name.is_empty() || name == b"." || name == b".." || name.contains(&separator) || name.contains(&b'/') || name.contains(&0)
+        name.is_empty()
+            || name == b"."
+            || name == b".."
+            || name.contains(&separator)
+            || name.contains(&b'/')
+            || name.contains(&0)
     }
 
     /// Whether the directory has more entries than the budget allows.

@@ -72,7 +72,10 @@ pub(super) fn record(
     ] {
         set(attribute, time.map(|time: Timestamp| Value::Text(time.to_string())));
     }
-    set(Attribute::Flags, metadata.flags.filter(|flags| *flags != 0).map(|flags| Value::Text(inode_flags::to_text(flags))));
+    set(
+        Attribute::Flags,
+        metadata.flags.filter(|flags| *flags != 0).map(|flags| Value::Text(inode_flags::to_text(flags))),
+    );
     set(Attribute::Target, metadata.target.clone().map(Value::Bytes));
     set(Attribute::Rdev, metadata.rdev.map(|(major, minor)| Value::Text(format!("{major},{minor}"))));
     set(Attribute::Volume, Some(Value::Text(context.volume.to_owned())));

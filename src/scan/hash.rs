@@ -100,7 +100,8 @@ mod tests {
     #[test]
     fn data_and_holes_hash_as_the_bytes_they_stand_for() {
         let count = AtomicU64::new(0);
-        let sink = || HashSink { sha: Sha256::new(), len: 0, holes: 0, hole_budget: 1 << 20, over: false, progress: &count };
+        let sink =
+            || HashSink { sha: Sha256::new(), len: 0, holes: 0, hole_budget: 1 << 20, over: false, progress: &count };
         assert_eq!(bytes(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         let mut zeros = sink();
         assert!(zeros.hole(1 << 20).is_continue());

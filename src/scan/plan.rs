@@ -78,7 +78,9 @@ impl Plan {
         let shown = path.escape_ascii();
         match resolver.resolve(path) {
             Ok(Resolution::Found(place)) => return Some(place),
-            Ok(Resolution::Missing(_)) if resolver.resolve_link(path).is_ok_and(|r| matches!(r, Resolution::Found(_))) => {
+            Ok(Resolution::Missing(_))
+                if resolver.resolve_link(path).is_ok_and(|r| matches!(r, Resolution::Found(_))) =>
+            {
                 self.notes.push(format!("{shown}: monitored by {pattern}, is a link that leads nowhere"));
             }
             Ok(Resolution::Missing(_)) => self.notes.push(format!("{shown}: monitored by {pattern}, is not there")),

@@ -64,7 +64,12 @@ enum Task {
     Dir(Dir),
     Batch(Batch),
     /// A file whose record is complete but for the hash.
-    Hash { volume: usize, node: NodeId, links: u64, record: Record },
+    Hash {
+        volume: usize,
+        node: NodeId,
+        links: u64,
+        record: Record,
+    },
 }
 
 /// What all workers share.
@@ -190,7 +195,10 @@ impl<'m> Walk<'m> {
     fn enter_aside<R: Records>(&self, dir: Dir, sink: &mut R) -> Result<()> {
         let volume = &self.machine.volumes[dir.volume].id;
         let (part, why) = if self.mark(&dir) {
-            (Part::Attributes, "the directory and the entry that leads to it contradict each other: another parent, or no directory")
+            (
+                Part::Attributes,
+                "the directory and the entry that leads to it contradict each other: another parent, or no directory",
+            )
         } else {
             (Part::Listing, "the directory was entered under another name already, and is listed there only")
         };
@@ -310,7 +318,8 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
         walk.progress.enter(&dir.path);
         if dir.depth > walk.budgets.depth {
             let limit = walk.budgets.depth;
-            let fault = Fault::new("scan", "", format!("directories lie deeper than {limit}; raise it with --max-depth"));
+            let fault =
+                Fault::new("scan", "", format!("directories lie deeper than {limit}; raise it with --max-depth"));
             return self.fault(&dir.path, b"", Part::Listing, fault, dir.volume);
         }
         if let Some(expected) = &dir.found_in {
@@ -537,9 +546,9 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
     /// Completes a file's record with its hash. A file of several names is read once, as long as it is remembered.
     fn hash(&mut self, volume: usize, node: &NodeId, links: u64, mut record: Record) -> Result<()> {
         let linked = (links > 1).then(|| (volume, node.clone()));
-        let known = linked.as_ref().and_then(|key| {
-            self.walk.linked.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
-        });
+        let known = linked
+            .as_ref()
+            .and_then(|key| self.walk.linked.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned());
         if let Some(sha256) = known {
             record.set(Attribute::Sha256, Value::Text(sha256));
             return self.walk.emit(self.sink, record);

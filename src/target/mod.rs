@@ -87,14 +87,18 @@ pub fn open(given: &str, options: &Options) -> Result<Target> {
     for (number, name) in names.iter().enumerate() {
         if name.path.is_dir() {
             if names.len() > 1 {
-                return Err(Error::Usage(format!("{}: a directory cannot be joined to other disks", name.path.display())));
+                return Err(Error::Usage(format!(
+                    "{}: a directory cannot be joined to other disks",
+                    name.path.display()
+                )));
             }
             let (disk, volume) = directory(name, options)?;
             disks.push(disk);
             volumes.push(volume);
             continue;
         }
-        let open = image::probe::OpenOptions { image_root: options.image_root.clone(), snapshot: name.snapshot.clone() };
+        let open =
+            image::probe::OpenOptions { image_root: options.image_root.clone(), snapshot: name.snapshot.clone() };
         let opened = image::probe::open(&name.path, &open)?;
         notes.extend(opened.notes);
         gaps.extend(opened.gaps);
@@ -117,10 +121,13 @@ pub fn open(given: &str, options: &Options) -> Result<Target> {
     }
     volumes::make_ids_unique(&mut volumes);
     let machine = Machine::assemble(volumes, options.root.as_deref())?;
-    if machine.mounts.is_empty() && gaps.is_empty() && machine.volumes.iter().all(|v| !matches!(v.state, State::Gap(_))) {
+    if machine.mounts.is_empty() && gaps.is_empty() && machine.volumes.iter().all(|v| !matches!(v.state, State::Gap(_)))
+    {
         let found: Vec<_> = machine.volumes.iter().map(|v| v.content.as_str()).collect();
         let found = if found.is_empty() { "no volume at all".to_owned() } else { found.join(", ") };
-        return Err(Error::Target(format!("{given}: nothing to scan: expected at least one filesystem, found {found}")));
+        return Err(Error::Target(format!(
+            "{given}: nothing to scan: expected at least one filesystem, found {found}"
+        )));
     }
     Ok(Target { given: given.to_owned(), disks, machine, notes, gaps, modified, read })
 }

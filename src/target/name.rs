@@ -52,7 +52,10 @@ mod tests {
             std::fs::write(path(name), "x").unwrap();
         }
         let parsed = |given: &str| {
-            parse(given).into_iter().map(|disk| (disk.path.to_str().unwrap().to_owned(), disk.snapshot)).collect::<Vec<_>>()
+            parse(given)
+                .into_iter()
+                .map(|disk| (disk.path.to_str().unwrap().to_owned(), disk.snapshot))
+                .collect::<Vec<_>>()
         };
         assert_eq!(parsed(&path("a+b.raw")), [(path("a+b.raw"), None)]);
         assert_eq!(parsed(&path("c@d.raw")), [(path("c@d.raw"), None)]);
