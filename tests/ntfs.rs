@@ -3,7 +3,11 @@
 
 #[path = "ntfs/corpus.rs"]
 mod corpus;
+#[path = "ntfs/fixtures.rs"]
+mod fixtures;
 #[path = "ntfs/machines.rs"]
 mod machines;
+#[path = "ntfs/sparse.rs"]
+mod sparse;
 #[path = "ntfs/walk.rs"]
 mod walk;
