@@ -7,6 +7,10 @@ mod corpus;
 mod fixtures;
 #[path = "ntfs/machines.rs"]
 mod machines;
+#[path = "ntfs/mutations.rs"]
+mod mutations;
+#[path = "ntfs/second_opinion.rs"]
+mod second_opinion;
 #[path = "ntfs/sparse.rs"]
 mod sparse;
 #[path = "ntfs/walk.rs"]
