@@ -3,7 +3,7 @@
 
 use std::ops::ControlFlow;
 
-use super::{Hive, Key, KeyId, Value, cell};
+use super::{Hive, Key, KeyId, Value, cell, key_node::KeyNode};
 use crate::{
     error::{Fault, Result},
     security::le,
@@ -40,7 +40,7 @@ pub trait Visitor {
 }
 
 /// Where a walk stands: the names from the key that it began at, which itself is not named.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct KeyPath {
     joined: Vec<u8>,
     ends: Vec<usize>,
@@ -83,7 +83,9 @@ impl Hive {
     /// Hands the key `start` and all that is beneath it to `visitor`.
     ///
     /// A key that was handed out before is a fault, and so are keys deeper than [`MAX_DEPTH`], and values or list
-    /// elements beyond what a hive of this size has room for without using bytes twice.
+    /// elements beyond what a hive of this size has room for without using bytes twice. A key whose record names
+    /// another parent than the key that lists it comes last, with a fault, and not at all a second time, so that no
+    /// forged list can take a key from its place.
     pub fn walk(&self, start: KeyId, visitor: &mut dyn Visitor) {
         let size = self.bins().len();
         let mut walk = Walk {
@@ -91,6 +93,8 @@ impl Hive {
             visitor,
             path: KeyPath::default(),
             stack: vec![(start, 0)],
+            misplaced: Vec::new(),
+            room: self.list_budget(),
             seen: Seen::new(size),
             elements: self.list_budget(),
             values: self.list_budget(),
@@ -98,11 +102,7 @@ impl Hive {
             faults: 0,
         };
         walk.seen.insert(start.0);
-        while let Some((id, depth)) = walk.stack.pop() {
-            if walk.visit(id, depth).is_break() {
-                break;
-            }
-        }
+        let _ = walk.run();
     }
 }
 
@@ -112,6 +112,10 @@ struct Walk<'w> {
     path: KeyPath,
     /// Keys still to visit, with their depth; the next is the last.
     stack: Vec<(KeyId, usize)>,
+    /// Keys that name another parent than the one that lists them, with its path; they come last.
+    misplaced: Vec<(KeyId, KeyPath)>,
+    /// Bytes that the paths of misplaced keys may still take.
+    room: usize,
     seen: Seen,
     elements: usize,
     values: usize,
@@ -121,10 +125,35 @@ struct Walk<'w> {
 }
 
 impl Walk<'_> {
-    fn visit(&mut self, id: KeyId, depth: usize) -> ControlFlow<()> {
-        self.path.truncate(depth.saturating_sub(1));
+    fn run(&mut self) -> ControlFlow<()> {
+        loop {
+            while let Some((id, depth)) = self.stack.pop() {
+                self.path.truncate(depth.saturating_sub(1));
+                self.visit(id, depth, None)?;
+            }
+            let Some((id, path)) = self.misplaced.pop() else {
+                return ControlFlow::Continue(());
+            };
+            self.path = path;
+            let parent = KeyNode::read(self.hive.bins(), id.0).map_or(0, |node| node.parent());
+            let fault = cell::fault(
+                id.0,
+                format!("a key that names cell {parent:#x} as its parent, not the key that lists it"),
+            );
+            if self.seen.insert(id.0) {
+                self.visit(id, self.path.depth().saturating_add(1), Some(fault))?;
+            } else {
+                self.visitor.fault(&self.path, fault);
+            }
+        }
+    }
+
+    fn visit(&mut self, id: KeyId, depth: usize, misplaced: Option<Fault>) -> ControlFlow<()> {
         let key = match self.hive.key(id) {
-            Ok(key) => key,
+            Ok(mut key) => {
+                key.faults.extend(misplaced);
+                key
+            }
             Err(error) => {
                 self.visitor.fault(&self.path, error.into());
                 return ControlFlow::Continue(());
@@ -183,6 +212,9 @@ impl Walk<'_> {
         let below = depth.saturating_add(1);
         let result = hive.subkeys_within(key.id, &mut elements, &mut |subkey| {
             match subkey {
+                Ok(id) if KeyNode::read(hive.bins(), id.0).is_ok_and(|node| node.parent() != key.id.0) => {
+                    self.defer(id)
+                }
                 Ok(id) if self.seen.insert(id.0) => self.stack.push((id, below)),
                 Ok(id) => self.fault(cell::fault(id.0, "a key that was reached before, in a loop or a second list")),
                 Err(fault) => self.fault(fault),
@@ -193,6 +225,17 @@ impl Walk<'_> {
         self.report(result);
         if let Some(added) = self.stack.get_mut(first..) {
             added.reverse();
+        }
+    }
+
+    /// Keeps a key that names another parent for the end.
+    fn defer(&mut self, id: KeyId) {
+        match self.room.checked_sub(self.path.joined.len().saturating_add(64)) {
+            Some(room) => {
+                self.room = room;
+                self.misplaced.push((id, self.path.clone()));
+            }
+            None => self.fault(cell::fault(id.0, "a key that names another parent: too many to read them")),
         }
     }
 
