@@ -16,6 +16,10 @@ use crate::{
 
 /// Keys that one path may lead to: hostile hives can repeat a name.
 const MAX_MATCHES: usize = 1_024;
+/// Faults that are kept of one look-up.
+const MAX_FAULTS: usize = 64;
+/// What a key or value takes at least: its record and its place in a list.
+const MIN_RECORD: usize = 24;
 
 /// A registry hive in memory, its transaction logs replayed. Immutable, and shared by all threads.
 ///
@@ -148,9 +152,9 @@ impl Hive {
         self.subkeys_within(id, &mut self.list_budget(), each)
     }
 
-    /// More elements than this cannot stand in a hive without being counted twice.
+    /// A hive has no room for more keys, or more values, than this.
     pub(super) fn list_budget(&self) -> usize {
-        self.bins().len().checked_div(4).unwrap_or(0)
+        self.bins().len().checked_div(MIN_RECORD).unwrap_or(0)
     }
 
     pub(super) fn subkeys_within(
@@ -219,39 +223,47 @@ impl Hive {
     /// only in case, which Windows forbids and a hostile hive may do.
     ///
     /// # Errors
-    /// [`Error::Budget`] when more than 1,024 keys match. Lists that cannot be read are passed over here; a walk
-    /// reports them.
-    pub fn find(&self, path: &[&[u8]]) -> Result<Vec<KeyId>> {
-        let mut keys = vec![self.root];
+    /// [`Error::Budget`] when more than 1,024 keys match.
+    pub fn find(&self, path: &[&[u8]]) -> Result<Found> {
+        let mut found = Found { keys: vec![self.root], faults: Vec::new() };
         for segment in path {
             let mut matches = Vec::new();
-            for key in keys {
-                self.subkeys(key, &mut |subkey| {
-                    if let Ok(id) = subkey
-                        && self.is_named(id, segment)
-                        && !matches.contains(&id)
-                    {
-                        matches.push(id);
+            let mut budget = self.list_budget();
+            for key in std::mem::take(&mut found.keys) {
+                let listed = self.subkeys_within(key, &mut budget, &mut |subkey| {
+                    match subkey.and_then(|id| Ok((id, KeyNode::read(self.bins(), id.0)?))) {
+                        Ok((id, node)) if name::same(&node.name(), segment) && !matches.contains(&id) => {
+                            matches.push(id)
+                        }
+                        Ok(_) => {}
+                        Err(fault) => found.add(fault),
                     }
                     if matches.len() > MAX_MATCHES { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-                })?;
+                });
+                if let Err(error) = listed {
+                    found.add(error.into());
+                }
                 if matches.len() > MAX_MATCHES {
                     return Err(Error::budget(LAYER, format!("more than {MAX_MATCHES} keys at one path")));
                 }
             }
-            keys = matches;
+            found.keys = matches;
         }
-        Ok(keys)
+        Ok(found)
     }
 
     /// The first key at a path below the root, as `Select` or `Microsoft\Windows NT\CurrentVersion`, matched
-    /// without case.
+    /// without case. `None` only where the key is certainly absent.
     ///
     /// # Errors
-    /// As [`Hive::find`].
+    /// As [`Hive::find`], and [`Error::Corrupt`] when no key was found and a list on the way could not be read.
     pub fn lookup(&self, path: &str) -> Result<Option<KeyId>> {
         let segments: Vec<&[u8]> = path.split('\\').filter(|name| !name.is_empty()).map(str::as_bytes).collect();
-        Ok(self.find(&segments)?.first().copied())
+        let found = self.find(&segments)?;
+        match (found.keys.first(), found.faults.into_iter().next()) {
+            (None, Some(fault)) => Err(Error::corrupt(LAYER, fault.at, fault.error)),
+            (key, _) => Ok(key.copied()),
+        }
     }
 
     /// A value of a key by its name, matched without case; the empty name is the unnamed value.
@@ -273,9 +285,23 @@ impl Hive {
         }
         Ok(found)
     }
+}
 
-    fn is_named(&self, id: KeyId, segment: &[u8]) -> bool {
-        KeyNode::read(self.bins(), id.0).is_ok_and(|node| name::same(&node.name(), segment))
+/// What a path leads to.
+#[derive(Debug, Clone, Default)]
+pub struct Found {
+    /// The keys at the path, in the order of the lists.
+    pub keys: Vec<KeyId>,
+    /// Lists and keys on the way that could not be read, at most 64 of them: where there are any, a key that is
+    /// not among `keys` may be there all the same.
+    pub faults: Vec<Fault>,
+}
+
+impl Found {
+    fn add(&mut self, fault: Fault) {
+        if self.faults.len() < MAX_FAULTS {
+            self.faults.push(fault);
+        }
     }
 }
 
@@ -288,8 +314,10 @@ fn find_root(bins: &[u8], base: &BaseBlock, replay: &mut Replay) -> Result<KeyId
     }
     let offsets = (0..u32::try_from(bins.len()).unwrap_or(NIL)).step_by(8);
     let root = offsets.map(KeyId).find(|id| {
+        let at = le::size(id.0);
         // A free cell's size is positive: its top bit is not set.
-        le::u32(bins, le::size(id.0)).is_some_and(|size| size.cast_signed() < 0)
+        le::u32(bins, at).is_some_and(|size| size.cast_signed() < 0)
+            && le::slice(bins, at, 6).is_some_and(|cell| cell.ends_with(b"nk"))
             && KeyNode::read(bins, id.0).is_ok_and(|node| node.flags() & HIVE_ENTRY != 0)
     });
     let Some(root) = root else {

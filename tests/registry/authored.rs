@@ -137,8 +137,8 @@ fn big_data_is_whole_to_the_last_byte() {
 fn look_ups_match_without_case_and_find_repeated_names() {
     let root = key("ROOT").subkey(key("Run").subkey(key("One"))).subkey(key("RUN").subkey(key("one")));
     let hive = Hive::open(regf::write(5, &root, &[]), Vec::new()).unwrap();
-    assert_eq!(hive.find(&[b"run"]).unwrap().len(), 2);
-    assert_eq!(hive.find(&[b"run", b"ONE"]).unwrap().len(), 2);
+    assert_eq!(hive.find(&[b"run"]).unwrap().keys.len(), 2);
+    assert_eq!(hive.find(&[b"run", b"ONE"]).unwrap().keys.len(), 2);
     assert_eq!(hive.lookup(r"Run\Two").unwrap(), None);
     assert_eq!(hive.lookup("").unwrap(), Some(hive.root()));
 

@@ -141,6 +141,19 @@ fn offsets_that_point_nowhere_are_faults_or_nothing() {
     }
 }
 
+/// Where a list on the way cannot be read, a key may be there all the same: its absence is not told as a fact.
+#[test]
+fn a_look_up_tells_absent_from_unreadable() {
+    let mut hive = small(5);
+    let root = find_key(&hive, "ROOT");
+    assert_eq!(Hive::open(hive.clone(), Vec::new()).unwrap().lookup("Absent").unwrap(), None);
+    put(&mut hive, root + 28, 0x7FFF_FFF0);
+    let hive = Hive::open(hive, Vec::new()).unwrap();
+    assert!(hive.lookup("Run").unwrap_err().to_string().contains("subkeys list past the end"));
+    let found = hive.find(&[b"Run"]).unwrap();
+    assert_eq!((found.keys.len(), found.faults.len()), (0, 1));
+}
+
 /// One list that many keys share is read once for what it holds, not once for each: the walk's work is bounded by
 /// the size of the hive.
 #[test]
