@@ -8,6 +8,7 @@ use super::{
     cell, hive_bin,
     key_node::{HIVE_ENTRY, KeyNode},
     key_security, key_value, name, replay, subkeys_list,
+    walk::beyond_room,
 };
 use crate::{
     error::{Error, Fault, Result},
@@ -205,9 +206,16 @@ impl Hive {
                 return Ok(());
             }
         };
+        let mut room = bins.len().saturating_mul(2);
         for element in list.chunks_exact(4).take(le::size(stated)) {
-            let at = le::u32(element, 0).unwrap_or(NIL);
-            if each(key_value::read(bins, self.minor, at).map_err(Fault::from)).is_break() {
+            let value = key_value::read(bins, self.minor, le::u32(element, 0).unwrap_or(NIL));
+            let taken = value.as_ref().map_or(0, |value| value.data.len()).saturating_add(MIN_RECORD);
+            let Some(left) = room.checked_sub(taken) else {
+                let _ = each(Err(beyond_room(id)));
+                return Ok(());
+            };
+            room = left;
+            if each(value.map_err(Fault::from)).is_break() {
                 return Ok(());
             }
         }
@@ -271,19 +279,12 @@ impl Hive {
     /// # Errors
     /// [`Error::Corrupt`] when no key stands at `id`.
     pub fn value(&self, id: KeyId, name: &str) -> Result<Option<Value<'_>>> {
-        let mut found = None;
         let bins = self.bins();
         let (stated, list_at) = KeyNode::read(bins, id.0)?.values();
         let list = if stated == 0 { &[] } else { cell::read(bins, list_at, "values list")? };
-        for element in list.chunks_exact(4).take(le::size(stated)) {
-            if let Ok(value) = key_value::read(bins, self.minor, le::u32(element, 0).unwrap_or(NIL))
-                && name::same(&value.name, name.as_bytes())
-            {
-                found = Some(value);
-                break;
-            }
-        }
-        Ok(found)
+        let mut cells = list.chunks_exact(4).take(le::size(stated)).filter_map(|element| le::u32(element, 0));
+        let named = |at: &u32| key_value::name_of(bins, *at).is_ok_and(|found| name::same(&found, name.as_bytes()));
+        cells.find(named).map(|at| key_value::read(bins, self.minor, at)).transpose()
     }
 }
 

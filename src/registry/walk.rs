@@ -168,7 +168,7 @@ impl Walk<'_> {
             return ControlFlow::Break(());
         }
         if matches!(step, Step::Into | Step::Values) {
-            self.visit_values(id);
+            self.visit_values(&key);
         }
         if matches!(step, Step::Into | Step::Subkeys) {
             self.push_subkeys(&key, depth);
@@ -179,13 +179,17 @@ impl Walk<'_> {
         ControlFlow::Continue(())
     }
 
-    fn visit_values(&mut self, id: KeyId) {
-        let hive = self.hive;
-        let result = hive.values(id, &mut |value| {
-            if self.values == 0 || self.data == 0 {
-                self.fault(cell::fault(id.0, "more values or data than the hive has room for: the rest is not read"));
-                return ControlFlow::Break(());
+    fn visit_values(&mut self, key: &Key<'_>) {
+        if self.is_spent() {
+            if key.values > 0 {
+                self.fault(beyond_room(key.id));
             }
+            return;
+        }
+        let hive = self.hive;
+        let mut left = key.values;
+        let result = hive.values(key.id, &mut |value| {
+            left = left.saturating_sub(1);
             self.values = self.values.saturating_sub(1);
             match value {
                 Ok(value) => {
@@ -194,9 +198,17 @@ impl Walk<'_> {
                 }
                 Err(fault) => self.fault(fault),
             }
-            ControlFlow::Continue(())
+            if self.is_spent() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
+        if self.is_spent() && left > 0 {
+            self.fault(beyond_room(key.id));
+        }
         self.report(result);
+    }
+
+    /// Whether the walk has handed out what a hive of this size can hold.
+    fn is_spent(&self) -> bool {
+        self.values == 0 || self.data == 0
     }
 
     fn push_subkeys(&mut self, key: &Key<'_>, depth: usize) {
@@ -251,6 +263,11 @@ impl Walk<'_> {
         }
         self.faults = self.faults.saturating_add(1);
     }
+}
+
+/// The fault of a key whose values would use bytes of the hive twice.
+pub(super) fn beyond_room(id: KeyId) -> Fault {
+    cell::fault(id.0, "more values or data than the hive has room for: the rest is not read")
 }
 
 /// Offsets that were seen: one bit for each byte of the bins. Offsets past their end are always new, since no key

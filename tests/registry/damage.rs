@@ -175,6 +175,46 @@ fn shared_lists_are_bounded() {
     assert!(rows.len() < 100_000 && faults.iter().any(|fault| fault.contains("has room for")));
 }
 
+/// Many values that share one large cell of data: what is handed out is bounded by the size of the hive.
+#[test]
+fn shared_data_is_bounded() {
+    let mut root = key("ROOT").value("big", 3, vec![7; 300_000]);
+    for number in 0..2_000 {
+        root = root.value(&format!("{number}"), 3, vec![1; 8]);
+    }
+    let mut hive = regf::write(5, &root, &[]);
+    let big = find(&hive, b"vk", 0);
+    let (size, data) = (get(&hive, big + 4), get(&hive, big + 8));
+    for nth in 1..2_000 {
+        let record = find(&hive, b"vk", nth);
+        put(&mut hive, record + 4, size);
+        put(&mut hive, record + 8, data);
+    }
+    let (rows, faults) = read(hive.clone(), Vec::new());
+    assert!(rows.len() < 10 && faults.len() == 1 && faults[0].contains("has room for"), "{faults:?}");
+    let hive = Hive::open(hive, Vec::new()).unwrap();
+    let mut handed_out = 0;
+    let each = &mut |value: Result<snapfim::registry::Value<'_>, _>| {
+        handed_out += value.map_or(0, |value| value.data.len());
+        std::ops::ControlFlow::Continue(())
+    };
+    hive.values(hive.root(), each).unwrap();
+    assert!(handed_out <= 2 * hive.bytes().len());
+}
+
+/// Big data whose 65,535 segments are one cell would be a gigabyte.
+#[test]
+fn one_segment_many_times_is_a_fault() {
+    let mut hive = regf::write(5, &key("ROOT").value("big", 3, vec![7; 300_000]), &[]);
+    let (value, big) = (find(&hive, b"vk", 0), find(&hive, b"db", 0));
+    put(&mut hive, value + 4, 0x3FFF_0000);
+    put(&mut hive, big, u32::from_le_bytes([b'd', b'b', 0xFF, 0xFF]));
+    let opened = Hive::open(hive.clone(), Vec::new()).unwrap();
+    let value = opened.value(opened.root(), "big").unwrap().unwrap();
+    assert!(value.data.len() < hive.len() && value.size == 0x3FFF_0000);
+    assert!(value.fault.unwrap().error.contains("more than the hive's"));
+}
+
 #[test]
 fn keys_deeper_than_the_limit_are_a_fault() {
     let mut deep = key("deepest");
