@@ -137,7 +137,7 @@ impl Output for Count {
 }
 
 fn measure(dir: &Path, case: Case) {
-    let start = Instant::now();
+    let start = Start::now();
     let input = Input {
         old: Reader::open(&dir.join("old")).unwrap(),
         carried: None,
@@ -154,7 +154,7 @@ fn measure(dir: &Path, case: Case) {
 
 /// The sort that a scan needs: two workers, records in an order of their own.
 fn sort(dir: &Path, records: u64) {
-    let start = Instant::now();
+    let start = Start::now();
     let sorter = Sorter::new(dir, MEMORY / 2);
     let work = &|worker: u64| {
         let mut collector = Collector::new(&sorter);
@@ -168,21 +168,37 @@ fn sort(dir: &Path, records: u64) {
         workers.into_iter().map(|worker| worker.join().unwrap()).collect()
     });
     report("collect", start, "", "");
-    let start = Instant::now();
+    let start = Start::now();
     let file = File::create(dir.join("new")).unwrap();
     write(BufWriter::new(file), &header(), runs, MEMORY).unwrap();
     let size = fs::metadata(dir.join("new")).unwrap().len();
     report("write", start, &format!("{} KiB", size >> 10), "");
 }
 
-/// CPU time and peak memory as `proc_pid_stat(5)` and `proc_pid_status(5)` tell them, at 100 ticks a second.
-fn report(name: &str, start: Instant, changes: &str, moved: &str) {
-    let wall = start.elapsed().as_secs_f64();
+/// When a case began.
+struct Start {
+    wall: Instant,
+    cpu: f64,
+}
+
+impl Start {
+    fn now() -> Self {
+        Self { wall: Instant::now(), cpu: cpu() }
+    }
+}
+
+/// CPU seconds of this process, as `proc_pid_stat(5)` tells them at 100 ticks a second.
+fn cpu() -> f64 {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let ticks: u64 = stat.split(' ').skip(13).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    ticks as f64 / 100.0
+}
+
+/// Times, and the peak memory as `proc_pid_status(5)` tells it.
+fn report(name: &str, start: Start, changes: &str, moved: &str) {
+    let (wall, cpu) = (start.wall.elapsed().as_secs_f64(), cpu() - start.cpu);
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak =
         status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse::<u64>().ok());
-    let cpu = ticks as f64 / 100.0;
     println!("{name:8} {wall:>8.2} {cpu:>8.2} {:>8} {changes:>9} {moved:>9}", peak.unwrap_or(0) >> 10);
 }

@@ -72,13 +72,17 @@ fn reader(header: &Header, records: &[Record]) -> Reader {
 }
 
 fn diff_with(old: &Scan, new: &Scan, policy: Option<PolicyDiff<'_>>) -> (Collected, Summary) {
+    diff_within(old, new, policy, sorter())
+}
+
+fn diff_within(old: &Scan, new: &Scan, policy: Option<PolicyDiff<'_>>, sorter: Sorter) -> (Collected, Summary) {
     let input = Input {
         old: reader(&old.header, &old.records),
         carried: (!old.carried.is_empty()).then(|| reader(&old.header, &old.carried)),
         new: reader(&new.header, &new.records),
         compared: &compared,
         policy,
-        sorter: sorter(),
+        sorter,
     };
     let mut out = Collected::default();
     let summary = run(input, &mut out).unwrap();
@@ -311,6 +315,19 @@ fn a_fault_hides_what_is_beneath_it_and_does_not_delete() {
 }
 
 #[test]
+fn a_fault_of_any_part_keeps_what_is_missing_from_being_deleted() {
+    let old = [file("/a", "1", "x"), stream("/a", "s", "y")];
+    for (part, expected) in [
+        (Part::Content, ["Deleted /a:s -", "Unreadable /a /a"]),
+        (Part::Attributes, ["Unreadable /a /a", "Unreadable /a:s /a"]),
+    ] {
+        let mut lines = lines(&diff(&Scan::of(&old), &Scan::of(&[fault("/a", part)])));
+        lines.sort();
+        assert_eq!(lines, expected);
+    }
+}
+
+#[test]
 fn beneath_a_directory_that_was_read_a_fault_further_up_hides_nothing() {
     let old = [dir("/", "0"), dir("/d", "1"), file("/d/a", "2", "x"), dir("/e", "3"), file("/e/b", "4", "y")];
     let new = [dir("/", "0"), fault("/", Part::Listing), dir("/d", "1")];
@@ -457,6 +474,37 @@ fn a_change_of_policy_is_counted_not_listed() {
     assert_eq!(lines(&out), ["Modified /etc/a /etc/a sha256", "Deleted /usr/c -", "Created - /usr/e"]);
     let event = ScanChange::PolicyChanged { what: vec!["rule srv added".into()], entered: 1, left: 1 };
     assert_eq!(out.scan_changes, [event]);
+}
+
+#[test]
+fn what_spills_to_disk_comes_out_as_what_does_not() {
+    let (mut old, mut new) = (vec![dir("/p", "0")], vec![dir("/q", "0")]);
+    for at in 0..4000 {
+        let (path, id, content) = (format!("{at:04}"), format!("{}", at + 1), format!("content {at}"));
+        match at % 5 {
+            0 => old.push(file(&format!("/p/{path}"), &id, &content)),
+            1 => new.push(file(&format!("/q/{path}"), &id, &content)),
+            2 => {
+                old.push(file(&format!("/p/{path}"), &id, &content));
+                new.push(file(&format!("/q/{path}"), &id, &content));
+            }
+            3 => {
+                old.push(file(&format!("/p/{path}"), &id, &content));
+                new.push(file(&format!("/q/{path}"), &id, "other"));
+            }
+            _ => {
+                old.push(file(&format!("/x/{path}"), "", &content));
+                new.push(file(&format!("/a/{path}"), "", &content));
+            }
+        }
+    }
+    let (old, new) = (Scan::of(&old), Scan::of(&new));
+    let spilling = diff_within(&old, &new, None, sorter());
+    let in_memory = diff_within(&old, &new, None, Sorter::new("/nonexistent", 256 << 20));
+    assert!(spilling == in_memory);
+    let (out, summary) = spilling;
+    assert_eq!((summary.deleted, summary.created, summary.renamed, summary.moved_along), (800, 800, 1601, 800));
+    assert!(out.changes.is_sorted_by_key(|change| change.new.as_ref().or(change.old.as_ref()).unwrap().path.clone()));
 }
 
 #[test]

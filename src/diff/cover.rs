@@ -98,11 +98,13 @@ impl Faults {
         parts
     }
 
-    /// The fault that hides the stream or value, if it is missing.
+    /// The fault that hides the entity itself, if it is missing: any of its own, and for a stream or value one of
+    /// the file or key that may have cost it its list of them.
     fn hides(&self, key: &JoinKey) -> Option<&[u8]> {
+        let part = matches!(key.class, Class::Stream | Class::Value);
         let hidden = self.path == key.path
-            && (self.at(key).any(&[Parts::ENTITY])
-                || self.whole.any(&[Parts::ENTITY, Parts::LISTING, Parts::ATTRIBUTES]));
+            && (self.at(key) != Parts::NONE
+                || part && self.whole.any(&[Parts::ENTITY, Parts::LISTING, Parts::ATTRIBUTES]));
         hidden.then_some(&self.line)
     }
 }
@@ -151,9 +153,7 @@ impl Cover {
 
     /// The fault that hides an entity that was not seen.
     pub(super) fn hides(&mut self, key: &JoinKey) -> Option<&[u8]> {
-        if matches!(key.class, Class::Stream | Class::Value)
-            && let Some(fault) = self.here.hides(key)
-        {
+        if let Some(fault) = self.here.hides(key) {
             return Some(fault);
         }
         self.above.nearest(&key.path)?.1.as_deref()

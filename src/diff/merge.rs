@@ -43,7 +43,7 @@ pub fn run(input: Input<'_>, out: &mut dyn Output) -> Result<Summary> {
         entered: 0,
         left: 0,
     };
-    merge.run(input.old.ahead(), input.carried, input.new.ahead())?;
+    merge.run(input.old.ahead()?, input.carried, input.new.ahead()?)?;
 
     if let Some(change) = machine_changed(&old_header, &new_header) {
         out.scan_change(change)?;
@@ -146,6 +146,11 @@ impl Merge<'_> {
     fn group(&mut self, key: &JoinKey, old: &[Vec<u8>], carried: &[Vec<u8>], new: &[Vec<u8>]) -> Result<()> {
         if !new.is_empty() {
             self.cover.present(key);
+        }
+        if let ([old], [], [new]) = (old, carried, new) {
+            self.summary.entities_old += 1;
+            self.summary.entities_new += 1;
+            return self.both(key, Known::plain(old), new);
         }
         let mut known = Vec::with_capacity(old.len().max(carried.len()));
         for (carried_at, at) in pair(carried, old).map_err(waited)? {

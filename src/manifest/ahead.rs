@@ -9,7 +9,7 @@ use super::{
     block::{Block, Blocks},
     read::damaged,
 };
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// How many blocks wait at most.
 const DEPTH: usize = 3;
@@ -25,11 +25,12 @@ pub(super) struct Ahead {
 }
 
 impl Ahead {
-    pub(super) fn start(mut blocks: Blocks) -> Self {
+    pub(super) fn start(mut blocks: Blocks) -> Result<Self> {
         let name = blocks.name.clone();
         let (fill, full) = sync_channel(DEPTH);
         let (empty, emptied) = sync_channel::<Block>(DEPTH + 1);
-        thread::spawn(move || {
+        let thread = thread::Builder::new().name("manifest".to_owned());
+        let work = move || {
             loop {
                 let mut block = emptied.try_recv().unwrap_or_default();
                 let next = blocks.fill(&mut block).map(|more| more.then_some(block));
@@ -39,8 +40,9 @@ impl Ahead {
                     return;
                 }
             }
-        });
-        Self { name, full, empty, ended: false }
+        };
+        thread.spawn(work).map_err(|error| Error::State(format!("{name}: no thread to read it: {error}")))?;
+        Ok(Self { name, full, empty, ended: false })
     }
 
     /// As [`Blocks::fill`].

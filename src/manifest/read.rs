@@ -69,13 +69,15 @@ impl Reader {
     }
 
     /// Decompresses and hashes in a thread of its own from here on, a few blocks ahead.
-    #[must_use]
-    pub fn ahead(mut self) -> Self {
+    ///
+    /// # Errors
+    /// [`Error::State`] when the host gives no thread.
+    pub fn ahead(mut self) -> Result<Self> {
         self.source = match self.source {
-            Source::Here(blocks) => Source::Ahead(Ahead::start(*blocks)),
+            Source::Here(blocks) => Source::Ahead(Ahead::start(*blocks)?),
             ahead => ahead,
         };
-        self
+        Ok(self)
     }
 
     /// The first line.
@@ -190,7 +192,7 @@ mod tests {
 
     fn why(bytes: &[u8]) -> String {
         let here = reader(bytes).and_then(Reader::verify).unwrap_err().to_string();
-        let ahead = reader(bytes).and_then(|reader| reader.ahead().verify()).unwrap_err().to_string();
+        let ahead = reader(bytes).and_then(Reader::ahead).and_then(Reader::verify).unwrap_err().to_string();
         assert_eq!(here, ahead);
         here
     }
@@ -202,7 +204,7 @@ mod tests {
             let mut reader = reader(&bytes).unwrap();
             assert_eq!(*reader.header(), header());
             if ahead {
-                reader = reader.ahead();
+                reader = reader.ahead().unwrap();
             }
             for at in 0..20_000 {
                 assert_eq!(reader.next_record().unwrap().unwrap().number(Attribute::Size), Some(at));

@@ -166,7 +166,7 @@ fn tree() -> impl Strategy<Value = Tree> {
 
 /// Records that are shown as their lines when a case fails.
 #[derive(Clone)]
-pub struct Lines(pub Vec<Record>);
+pub(crate) struct Lines(pub(crate) Vec<Record>);
 
 impl std::fmt::Debug for Lines {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -178,7 +178,7 @@ impl std::fmt::Debug for Lines {
     }
 }
 
-pub fn scan() -> impl Strategy<Value = Lines> {
+pub(crate) fn scan() -> impl Strategy<Value = Lines> {
     tree().prop_map(|tree| Lines(tree.records()))
 }
 
@@ -190,12 +190,12 @@ fn two_trees() -> impl Strategy<Value = (Tree, Tree)> {
     })
 }
 
-pub fn two_scans() -> impl Strategy<Value = (Lines, Lines)> {
+pub(crate) fn two_scans() -> impl Strategy<Value = (Lines, Lines)> {
     two_trees().prop_map(|(a, b)| (Lines(a.records()), Lines(b.records())))
 }
 
 /// A scan, one of the tree as it is later with some of it unreadable, and one of the same tree in full.
-pub fn damaged_scans() -> impl Strategy<Value = (Lines, Lines, Lines)> {
+pub(crate) fn damaged_scans() -> impl Strategy<Value = (Lines, Lines, Lines)> {
     let damage =
         (any::<Index>(), prop::sample::select(vec![Part::Entity, Part::Listing, Part::Content, Part::Attributes]));
     (two_trees(), prop::collection::vec((damage, any::<u64>()), 0..4)).prop_map(|((a, b), damages)| {
@@ -240,22 +240,22 @@ fn strip(records: &mut [Record], here: impl Fn(&Record) -> bool, attributes: &[A
     }
 }
 
-pub type Place = (Vec<u8>, Class, Vec<u8>);
+pub(crate) type Place = (Vec<u8>, Class, Vec<u8>);
 
-pub fn place(record: &Record) -> Place {
+pub(crate) fn place(record: &Record) -> Place {
     (record.path.clone(), record.kind.class(), record.name.clone())
 }
 
 /// What a reader of the changes believes to be there.
 #[derive(Debug, Clone)]
-pub struct State(BTreeMap<Place, Record>);
+pub(crate) struct State(BTreeMap<Place, Record>);
 
 impl State {
-    pub fn of(records: &[Record]) -> Self {
+    pub(crate) fn of(records: &[Record]) -> Self {
         Self(records.iter().map(|record| (place(record), record.clone())).collect())
     }
 
-    pub fn apply(&mut self, changes: &[Change]) {
+    pub(crate) fn apply(&mut self, changes: &[Change]) {
         let mut renames: Vec<&Change> = Vec::new();
         for change in changes {
             let old = change.old.as_ref().map(place);
@@ -309,7 +309,7 @@ impl State {
     }
 
     /// Takes over attributes that it lacks because a scan lacked them.
-    pub fn learn(&mut self, lacking: &[Record], whole: &[Record]) {
+    pub(crate) fn learn(&mut self, lacking: &[Record], whole: &[Record]) {
         let lacking = Self::of(lacking);
         for record in whole {
             let (place, lacks) = (place(record), |of: &Record, attribute| of.get(attribute).is_none());
@@ -323,7 +323,7 @@ impl State {
     }
 
     /// What of it is compared.
-    pub fn compared(&self) -> BTreeMap<Place, (Kind, Vec<(Attribute, String)>)> {
+    pub(crate) fn compared(&self) -> BTreeMap<Place, (Kind, Vec<(Attribute, String)>)> {
         let set: AttributeSet = compared(&[]);
         self.0
             .iter()
