@@ -11,6 +11,7 @@ pub(super) const MOUNT_POINT: u32 = 0xA000_0003;
 pub(super) const WOF: u32 = 0x8000_0017;
 pub(super) const DEDUP: u32 = 0x8000_0013;
 const LX_SYMLINK: u32 = 0xA000_001D;
+const APP_EXEC_LINK: u32 = 0x8000_001B;
 /// Cloud files: 0x9000_001A with anything in the third-last digit.
 const CLOUD: u32 = 0x9000_001A;
 const CLOUD_MASK: u32 = 0xFFFF_0FFF;
@@ -50,14 +51,15 @@ impl ReparsePoint {
         self.tag & CLOUD_MASK == CLOUD
     }
 
-    /// Where a link leads, in WTF-8: the print name where there is one, else the substitute name. `None` where the
-    /// tag is not a link's; `Err` where its data does not parse.
+    /// Where a link leads, in WTF-8: the print name where there is one, else the substitute name; of an app execution
+    /// alias the program. `None` where the tag is not a link's; `Err` where its data does not parse.
     pub(super) fn target(&self) -> Option<Result<Vec<u8>, String>> {
         let target = match self.tag {
             SYMLINK => self.names(12),
             MOUNT_POINT => self.names(8),
             // 0x00 version, 0x04 the target in UTF-8.
             LX_SYMLINK => self.data.get(4..).map(<[u8]>::to_vec),
+            APP_EXEC_LINK => self.program(),
             _ => return None,
         };
         Some(target.ok_or_else(|| {
@@ -74,5 +76,40 @@ impl ReparsePoint {
         let substitute = name(0)?;
         let print = name(4)?;
         Some(wtf8::encode(wtf8::units(if print.is_empty() { substitute } else { print })))
+    }
+
+    /// 0x00 version, 0x04 strings that end in NUL: package, entry point, program, kind.
+    fn program(&self) -> Option<Vec<u8>> {
+        let units: Vec<u16> = wtf8::units(self.data.get(4..)?).collect();
+        let program = units.split(|unit| *unit == 0).nth(2).filter(|program| !program.is_empty())?;
+        Some(wtf8::encode(program.iter().copied()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_by_tag() {
+        let kind = |tag, directory, size| ReparsePoint { tag, data: Vec::new() }.kind(directory, size);
+        assert_eq!(kind(MOUNT_POINT, true, 0), Kind::Symlink);
+        assert_eq!(kind(0x9000_601A, true, 0), Kind::Dir, "what is beneath a cloud folder must be seen");
+        assert_eq!(kind(0x9000_601A, false, 0), Kind::File);
+        assert_eq!(kind(WOF, false, 0), Kind::File);
+        assert_eq!(kind(0x0000_1234, false, 10), Kind::File, "content under an unknown tag is content");
+        assert_eq!(kind(APP_EXEC_LINK, false, 0), Kind::Reparse);
+        assert_eq!(kind(0xA000_0027, true, 0), Kind::Reparse);
+    }
+
+    #[test]
+    fn targets() {
+        let strings = "Pkg_1\0Pkg!App\0C:\\Program Files\\app.exe\0zero\0".encode_utf16().flat_map(u16::to_le_bytes);
+        let data = [3, 0, 0, 0].into_iter().chain(strings).collect();
+        let point = ReparsePoint { tag: APP_EXEC_LINK, data };
+        assert_eq!(point.target(), Some(Ok(b"C:\\Program Files\\app.exe".to_vec())));
+        let cut = ReparsePoint { tag: SYMLINK, data: vec![0xFF; 12] };
+        assert!(cut.target().is_some_and(|target| target.is_err()));
+        assert_eq!(ReparsePoint { tag: WOF, data: Vec::new() }.target(), None);
     }
 }

@@ -38,6 +38,8 @@ impl Run {
 #[derive(Debug, Clone, Default)]
 pub(super) struct RunMap {
     runs: Vec<Run>,
+    /// Clusters that are not holes.
+    stored: u64,
 }
 
 impl RunMap {
@@ -83,6 +85,11 @@ impl RunMap {
                     _ => return Err(format!("a run of {len} clusters at {lcn:#x}, the volume has {limit:#x}")),
                 }
             };
+            // Runs may not share clusters: a few bytes of runs would stand for more data than anyone can read.
+            self.stored = self.stored.saturating_add(if place.is_some() { len } else { 0 });
+            if self.stored > limit {
+                return Err(format!("runs of more clusters than the volume has ({limit:#x})"));
+            }
             if self.runs.len() >= MAX_RUNS {
                 return Err(format!("more than {MAX_RUNS} runs"));
             }
