@@ -2,6 +2,7 @@
 //!
 //! What is expected was written by other tools, see `fixtures/disk/make.sh`: sfdisk, blkid, mtools; and fatfs.
 //! Tests over the public test sets find them by `SNAPFIM_DATA`.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what a test stumbles over ends it")]
 
 #[path = "disk/content.rs"]
 mod content;
