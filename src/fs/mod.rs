@@ -24,9 +24,10 @@ use crate::error::{Error, Fault, Result};
 /// What a node is called inside its filesystem.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum NodeId {
-    /// An inode number, or an MFT reference with its sequence number in the upper 16 bits.
+    /// An inode number, an MFT reference with its sequence number in the upper 16 bits, or the byte offset of a
+    /// FAT directory entry.
     Number(u64),
-    /// A path from the root of the volume, for filesystems without numbers (FAT, a directory of this host).
+    /// A path from the root of the volume, for filesystems without numbers (a directory of this host).
     Path(Arc<[u8]>),
 }
 

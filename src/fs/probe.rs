@@ -7,13 +7,16 @@ use std::sync::Arc;
 use super::{FileSystem, ext::Ext, fat::Fat, ntfs::Ntfs};
 use crate::{error::Result, image::Image};
 
+/// Opens a volume that looks right.
+type Open = fn(Arc<dyn Image>) -> Result<Arc<dyn FileSystem>>;
+
 /// A filesystem that can be read.
 struct Reader {
     /// How messages call it.
     name: &'static str,
     /// Whether the volume looks like this filesystem; opening it may still fail.
     claims: fn(&dyn Image) -> bool,
-    open: fn(Arc<dyn Image>) -> Result<Arc<dyn FileSystem>>,
+    open: Open,
 }
 
 /// Every filesystem that can be read, one a row.

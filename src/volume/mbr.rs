@@ -166,8 +166,11 @@ impl Reader<'_> {
             for (slot, &at) in ENTRIES.iter().enumerate() {
                 match Entry::parse(&sector, at) {
                     Some(entry) if entry.is_extended() => {
-                        if next.is_none() {
-                            next = Some(extended.start.saturating_add(entry.start));
+                        let link = extended.start.saturating_add(entry.start);
+                        if *next.get_or_insert(link) != link {
+                            let why =
+                                format!("mbr: extended boot record at {start:#x}: a second link; it was not followed");
+                            self.table.gap(link.saturating_mul(self.sector_size), 0, why);
                         }
                     }
                     // The third and fourth slot are unused; what stands there counts only when it lies inside.

@@ -8,17 +8,14 @@ use crate::{
     image::{Image, RunKind, field::wide},
 };
 
-/// Data that is read at most to find out whether a volume is all zeros; holes cost nothing.
-const MAX_READ: u64 = 64 << 20;
-
-/// Runs of data and holes that are asked for at most.
-const MAX_RUNS: usize = 100_000;
+/// A volume is looked at so far. Holes count too: what follows must not depend on the container.
+const MAX_LOOKED: u64 = 1 << 30;
 
 /// Read at once.
 const PIECE: u64 = 1 << 20;
 
 /// Bytes that are shown of what is not recognised.
-const SHOWN: usize = 16;
+const SHOWN: u64 = 16;
 
 enum Blank {
     Zeros,
@@ -53,30 +50,32 @@ pub(in super::super) fn unrecognised(image: &dyn Image) -> State {
 
 fn look(image: &dyn Image) -> Result<Blank> {
     let mut offset = 0_u64;
-    let mut read = 0_u64;
     let mut piece = Vec::new();
-    for _ in 0..MAX_RUNS {
-        if offset >= image.len() {
-            return Ok(Blank::Zeros);
+    while offset < image.len() {
+        if offset >= MAX_LOOKED {
+            return Ok(Blank::Unknown { looked: MAX_LOOKED });
         }
         let run = image.run_at(offset)?;
-        let len = run.len.max(1);
-        if run.kind == RunKind::Hole {
-            offset = offset.saturating_add(len);
+        // A short hole is read with what follows it, so that the steps are few.
+        if run.kind == RunKind::Hole && run.len >= PIECE {
+            offset = offset.saturating_add(run.len);
             continue;
         }
-        if read >= MAX_READ {
-            break;
-        }
-        let len = len.min(PIECE).min(image.len().saturating_sub(offset));
+        let len = PIECE.min(image.len().saturating_sub(offset));
         piece.resize(usize::try_from(len).unwrap_or_default(), 0);
         image.read_at(offset, &mut piece)?;
         if let Some(at) = piece.iter().position(|&byte| byte != 0) {
-            let first = piece.get(at..).unwrap_or_default().iter().copied().take(SHOWN).collect();
-            return Ok(Blank::Data { offset: offset.saturating_add(wide(at)), first });
+            let offset = offset.saturating_add(wide(at));
+            if offset >= MAX_LOOKED {
+                return Ok(Blank::Unknown { looked: MAX_LOOKED });
+            }
+            let len = SHOWN.min(image.len().saturating_sub(offset));
+            let mut first = vec![0; usize::try_from(len).unwrap_or_default()];
+            image.read_at(offset, &mut first)?;
+            return Ok(Blank::Data { offset, first });
         }
         offset = offset.saturating_add(len);
-        read = read.saturating_add(len);
     }
-    Ok(Blank::Unknown { looked: offset })
+    // A hole may have led past the limit.
+    if image.len() > MAX_LOOKED { Ok(Blank::Unknown { looked: MAX_LOOKED }) } else { Ok(Blank::Zeros) }
 }

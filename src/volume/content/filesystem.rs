@@ -134,10 +134,12 @@ pub(super) fn reiserfs(view: &View) -> Option<Found> {
     Some(Found::filesystem("reiserfs").id(view.id(at.checked_add(84)?)).label(view.bytes(at.checked_add(100)?, 16)))
 }
 
-/// NILFS2 (`include/uapi/linux/nilfs2_ondisk.h`, at 1024): magic at 6, size of the superblock at 8, UUID at 152.
+/// NILFS2 (`include/uapi/linux/nilfs2_ondisk.h`, at 1024): magic at 6, size of the superblock at 8, UUID at 152,
+/// label at 168.
 pub(super) fn nilfs2(view: &View) -> Option<Found> {
     let size = le16(&view.head, 1032)?;
-    (view.has(1030, b"\x34\x34") && (200..=1024).contains(&size)).then(|| Found::filesystem("nilfs2").id(view.id(1176)))
+    (view.has(1030, b"\x34\x34") && (200..=1024).contains(&size))
+        .then(|| Found::filesystem("nilfs2").id(view.id(1176)).label(view.bytes(1192, 80)))
 }
 
 /// OCFS2 (`fs/ocfs2/ocfs2_fs.h`): the superblock is block 2, of 512 bytes up to 4 KiB.
