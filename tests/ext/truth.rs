@@ -5,6 +5,9 @@ use std::{collections::BTreeMap, fmt::Write as _, ops::ControlFlow, path::Path};
 use sha2::{Digest, Sha256};
 use snapfim::fs::{FileSystem, Kind, Listed, NodeId, Session, Sink, Stream, Timestamp};
 
+/// Longer files are not read.
+const LONGEST: u64 = 1 << 30;
+
 /// One line of a table: column name to text.
 pub(crate) type Row = BTreeMap<String, String>;
 
@@ -124,11 +127,14 @@ fn entity(session: &mut dyn Session, node: &NodeId, path: &str, faults: &mut Vec
     let mut put = |column: &str, value: String| drop(row.insert(column.to_owned(), value));
     if name == "file" {
         let mut hash = Hash(Sha256::new(), 0);
-        match session.read(node, &Stream::Content, &mut hash) {
-            Ok(()) => assert_eq!(hash.1, metadata.size, "{path}"),
-            Err(error) => faults.push(format!("{path}: read: {error}")),
+        // The tables have no hash of longer files either.
+        if metadata.size <= LONGEST {
+            match session.read(node, &Stream::Content, &mut hash) {
+                Ok(()) => assert_eq!(hash.1, metadata.size, "{path}"),
+                Err(error) => faults.push(format!("{path}: read: {error}")),
+            }
+            put("sha256", hex(&hash.0.finalize()));
         }
-        put("sha256", hex(&hash.0.finalize()));
         match session.extents(node, &Stream::Content) {
             Ok(extents) => {
                 let end = extents.iter().fold(0, |at, extent| {
