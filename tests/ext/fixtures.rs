@@ -94,6 +94,23 @@ dirty! {
     dirty_ext3: "dirty-ext3",
     revoked_v2: "revoked-v2",
     revoked_v3: "revoked-v3",
+    revoked_v2_narrow: "revoked-v2-narrow",
+    revoked_v3_narrow: "revoked-v3-narrow",
     orphans_list: "orphans-list",
     orphans_file: "orphans-file",
+}
+
+#[test]
+fn fast_commits_are_a_gap() {
+    let info = same("fast-commit");
+    assert_eq!(info.gaps.len(), 1, "{info:?}");
+    assert!(info.gaps[0].contains("fast commits after transaction"), "{info:?}");
+}
+
+#[test]
+fn orphans_are_noted() {
+    for name in ["orphans-list", "orphans-file"] {
+        let info = same(name);
+        assert_eq!(info.notes.last().unwrap(), "9 inodes were deleted or truncated while open", "{name}");
+    }
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "this is a test")]
 
 mod corpus;
+mod damage;
 mod fixtures;
 mod machines;
 mod truth;
