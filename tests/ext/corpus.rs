@@ -2,7 +2,6 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use sha2::{Digest as _, Sha256};
 use snapfim::{
     fs::{FileSystem as _, ext::Ext},
     image::Memory,
@@ -10,11 +9,10 @@ use snapfim::{
 
 use crate::truth;
 
-const IMAGES: [&str; 9] = [
+const IMAGES: [&str; 8] = [
     "dfvfs-ext2.raw",
     "dfvfs-ext4.raw",
     "ext4-view-test_disk1",
-    "ext4-view-test_disk_4k_block_journal",
     "ext4-view-test_disk_ext2",
     "ext4-view-test_disk_ext3",
     "go-ext4-hierarchy_32.ext4",
@@ -22,6 +20,7 @@ const IMAGES: [&str; 9] = [
     "go-ext4-tiny.ext4",
 ];
 
+// The table of the image with a journal is of the disk without replay: see `second_opinion`.
 #[test]
 fn what_the_kernel_listed() {
     let Some(data) = std::env::var_os("SNAPFIM_DATA").map(PathBuf::from) else {
@@ -35,14 +34,14 @@ fn what_the_kernel_listed() {
         let truth = truth::read(&data.join(format!("truth/{name}.tsv")), "0");
         let ext = Ext::open(Arc::new(image)).unwrap();
         let mut walked = truth::walk(&ext);
-        for row in walked.rows.values_mut().filter(|row| row.get("type").is_some_and(|kind| kind == "link")) {
-            let digest = Sha256::digest(row["target"].as_bytes());
-            row.insert("sha256".to_owned(), digest.iter().map(|byte| format!("{byte:02x}")).collect());
+        for row in walked.rows.values_mut().filter(|row| row["type"] == "link") {
+            let target = format!("->{}", row["target"]);
+            row.insert("sha256".to_owned(), target);
         }
-        println!("{name}: {} entries, {:?}, {:?}", walked.rows.len(), ext.info(), walked.faults);
-        let differences = truth::differences(&walked.rows, &truth);
-        for line in differences.iter().take(40) {
-            println!("  {line}");
-        }
+        let mut differences = truth::differences(&walked.rows, &truth);
+        differences.extend(walked.faults);
+        // The kernel shows a made-up name where it has no key.
+        differences.retain(|line| !line.starts_with("/encrypted_dir"));
+        assert_eq!(differences, [""; 0], "{name}: {:?}", ext.info());
     }
 }

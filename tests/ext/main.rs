@@ -5,4 +5,5 @@ mod corpus;
 mod damage;
 mod fixtures;
 mod machines;
+mod second_opinion;
 mod truth;
