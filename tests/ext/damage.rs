@@ -78,7 +78,9 @@ fn mutants(name: &str, count: usize) {
     let image = fixtures::image(name);
     let places = interesting(&image);
     let mut random = Random(0x5EED_0000 + name.len() as u64);
-    for number in 0..count {
+    // A number in the environment asks for so many times more.
+    let factor = std::env::var("SNAPFIM_MUTANTS").map_or(1, |factor| factor.parse().unwrap());
+    for number in 0..count * factor {
         let mut mutant = image.clone();
         for _ in 0..=random.below(4) {
             // Half of the flips hit the first blocks: superblock, descriptors, inode tables.
@@ -157,6 +159,34 @@ fn a_copy_of_the_superblock_is_used_and_noted() {
             Err(error) => assert_eq!((name, error.to_string().contains("magic")), ("meta-bg", true)),
         }
     }
+}
+
+#[test]
+fn copies_of_descriptors_are_used_and_noted() {
+    // The first descriptor block: behind the superblock in block 1, or first in the first meta block group.
+    for (name, block) in [("sparse-super2", 2), ("meta-bg", 2), ("meta-bg-32", 2), ("ext2", 2)] {
+        let mut image = fixtures::image(name);
+        image[block * 1024..(block + 1) * 1024].fill(0);
+        let (ext, walked) = reopened(image);
+        assert!(ext.info().notes[0].ends_with("were read from their copies"), "{name}: {:?}", ext.info());
+        assert_eq!(walked.faults, [""; 0], "{name}");
+        assert_eq!(walked.rows.into_keys().collect::<Vec<_>>(), paths(name), "{name}");
+    }
+}
+
+#[test]
+fn groups_without_descriptors_are_gaps_and_their_inodes_faults() {
+    let mut image = fixtures::image("meta-bg-32");
+    // Group 1 begins at block 1025; the first meta block group has copies of its descriptors there and in its last.
+    for block in [2, 1026, 1 + 31 * 1024] {
+        image[block * 1024..(block + 1) * 1024].fill(0);
+    }
+    let ext = Ext::open(Arc::new(Memory(image))).unwrap();
+    assert!(ext.info().gaps.len() > 2, "{:?}", ext.info());
+    let mut session = ext.session().unwrap();
+    let root = session.root();
+    let error = session.metadata(&root).unwrap_err().to_string();
+    assert_eq!(error, "ext4: inode 2: the descriptor of group 0 is damaged");
 }
 
 #[test]

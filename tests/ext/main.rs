@@ -3,6 +3,7 @@
 
 mod corpus;
 mod damage;
+mod extents;
 mod fixtures;
 mod machines;
 mod second_opinion;

@@ -48,7 +48,14 @@ pub(crate) fn escape(bytes: &[u8]) -> String {
     })
 }
 
-struct Hash(Sha256, u64);
+/// Takes a stream's hash and length.
+pub(crate) struct Hash(pub(crate) Sha256, pub(crate) u64);
+
+impl Hash {
+    pub(crate) fn hex(self) -> String {
+        hex(&self.0.finalize())
+    }
+}
 
 impl Sink for Hash {
     fn data(&mut self, bytes: &[u8]) -> ControlFlow<()> {
@@ -133,7 +140,7 @@ fn entity(session: &mut dyn Session, node: &NodeId, path: &str, faults: &mut Vec
                 Ok(()) => assert_eq!(hash.1, metadata.size, "{path}"),
                 Err(error) => faults.push(format!("{path}: read: {error}")),
             }
-            put("sha256", hex(&hash.0.finalize()));
+            put("sha256", hash.hex());
         }
         match session.extents(node, &Stream::Content) {
             Ok(extents) => {
