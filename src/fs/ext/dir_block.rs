@@ -101,7 +101,7 @@ fn record_len(stated: u16, block_len: usize) -> usize {
 }
 
 fn kind(file_type: u8) -> Option<Kind> {
-    Some(match file_type & 0x7 {
+    Some(match file_type & 0xF {
         1 => Kind::File,
         2 => Kind::Dir,
         3 => Kind::Char,

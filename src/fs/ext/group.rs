@@ -33,7 +33,7 @@ impl Groups {
         }
         let mut inode_tables = Vec::new();
         let mut buf = Vec::new();
-        let (mut copies, mut lost) = (0_u32, Vec::new());
+        let (mut copies, mut lost) = (0_u32, 0_usize);
         let per_block = per_block(superblock);
         let mut loaded = None;
         for group in 0..superblock.groups {
@@ -52,7 +52,10 @@ impl Groups {
                         table
                     }
                     None => {
-                        lost.push(error.to_string());
+                        lost = lost.saturating_add(1);
+                        if lost <= MAX_NAMED {
+                            gaps.push(error.to_string());
+                        }
                         0
                     }
                 },
@@ -62,10 +65,8 @@ impl Groups {
         if copies > 0 {
             notes.push(format!("{copies} damaged group descriptors were read from their copies"));
         }
-        let unnamed = lost.len().saturating_sub(MAX_NAMED);
-        gaps.extend(lost.into_iter().take(MAX_NAMED));
-        if unnamed > 0 {
-            gaps.push(format!("{LAYER}: {unnamed} more group descriptors are damaged"));
+        if lost > MAX_NAMED {
+            gaps.push(format!("{LAYER}: {} more group descriptors are damaged", lost.saturating_sub(MAX_NAMED)));
         }
         Ok(Self { inode_tables })
     }

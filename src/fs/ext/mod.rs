@@ -58,7 +58,6 @@ impl Ext {
     /// misread, [`Error::Budget`] when it has more groups than anyone has, [`Error::Io`] from the image.
     pub fn open(image: Arc<dyn Image>) -> Result<Self> {
         let found = superblock::find(&*image)?;
-        found.superblock.features.check()?;
         let from_copy = found.note.is_some();
         let (mut notes, mut gaps) = (Vec::from_iter(found.note), Vec::from_iter(found.gap));
         let mut volume = Volume::new(image, found.superblock);
@@ -69,7 +68,6 @@ impl Ext {
             volume.set_overlay(replay.overlay);
             if !from_copy {
                 let replayed = superblock::read_first(|offset, buf| volume.read_at(offset, buf))?;
-                replayed.features.check()?;
                 if replayed.block_size != volume.superblock.block_size {
                     return Err(Error::corrupt(LAYER, "journal", "it would change the block size"));
                 }

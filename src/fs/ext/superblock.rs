@@ -73,6 +73,7 @@ impl Superblock {
             return Err(bad(format!("magic {magic:#06x} instead of {MAGIC:#06x}")));
         }
         let features = Features { compat: le32(raw, 0x5C), incompat: le32(raw, 0x60), ro_compat: le32(raw, 0x64) };
+        features.check()?;
         let old_revision = le32(raw, 0x4C) == 0;
         let block_size = match le32(raw, 0x18) {
             log @ 0..=MAX_LOG_BLOCK_SIZE => 1024_u32 << log,
@@ -196,10 +197,14 @@ fn read_at(image: &dyn Image, offset: u64) -> Result<[u8; LEN]> {
     Ok(raw)
 }
 
-/// Whether the first superblock is there and sane.
+/// Whether the first superblock is there and sane, or has features that are refused.
 pub(super) fn probe(image: &dyn Image) -> Result<bool> {
     let end = OFFSET.saturating_add(super::bytes::len64(LEN));
-    Ok(image.len() >= end && Superblock::parse(&read_at(image, OFFSET)?).is_ok())
+    if image.len() < end {
+        return Ok(false);
+    }
+    // What must be refused by name is recognised all the same.
+    Ok(matches!(Superblock::parse(&read_at(image, OFFSET)?), Ok(_) | Err(Error::Unsupported { .. })))
 }
 
 /// The first superblock as a read function sees it (the replayed journal may hold a newer one).
@@ -216,6 +221,7 @@ pub(super) fn find(image: &dyn Image) -> Result<Found> {
             return Ok(Found { superblock, note: None, gap: None });
         }
         Ok((superblock, _)) => (Error::corrupt(LAYER, "superblock", "checksum mismatch"), Some(superblock)),
+        Err(error @ Error::Unsupported { .. }) => return Err(error),
         Err(error) => (error, None),
     };
     if let Some((superblock, offset)) = find_copy(image) {

@@ -22,8 +22,8 @@ use crate::error::{Error, Result};
 
 /// Begins every block of the log that is not content.
 pub(super) const MAGIC: u32 = 0xC03B_3998;
-/// Blocks that are replayed or taken back; a journal of 16 GiB in blocks of 4 KiB holds no more.
-const MAX_REPLAYED: usize = 4 << 20;
+/// Blocks that are replayed or taken back; a journal of 4 GiB in blocks of 4 KiB holds no more.
+const MAX_REPLAYED: usize = 1 << 20;
 
 /// What the journal holds.
 #[derive(Default)]
@@ -72,7 +72,9 @@ fn run(volume: &Volume, replay: &mut Replay) -> Result<()> {
     let revoked = revoked(&file, &journal, &scan)?;
     replay.overlay = Overlay::new(newest(volume, &file, &journal, &scan, &revoked, &mut replay.gaps)?);
     let transactions = scan.end.wrapping_sub(journal.sequence);
-    replay.notes.push(format!("journal replayed: {transactions} transactions, {} blocks", replay.overlay.len()));
+    if transactions > 0 {
+        replay.notes.push(format!("journal replayed: {transactions} transactions, {} blocks", replay.overlay.len()));
+    }
     if let Some(gap) = scan.gap {
         replay.gaps.push(format!("{LAYER}: journal: {gap}, what follows was not replayed"));
     }

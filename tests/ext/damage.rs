@@ -1,0 +1,261 @@
+//! What a damaged image must give: never a panic or a hang, and no silence about what was lost.
+
+use std::{ops::ControlFlow, sync::Arc};
+
+use snapfim::{
+    fs::{FileSystem as _, Listed, NodeId, Session, Sink, Stream, ext::Ext},
+    image::Memory,
+};
+
+use crate::{fixtures, truth};
+
+/// A fixed sequence of numbers (xorshift64*).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as usize % end
+    }
+}
+
+/// Takes at most so many bytes of a file: a mutant may claim to be of any size.
+struct Some4MiB(u64);
+
+impl Sink for Some4MiB {
+    fn data(&mut self, bytes: &[u8]) -> ControlFlow<()> {
+        self.hole(bytes.len() as u64)
+    }
+
+    fn hole(&mut self, len: u64) -> ControlFlow<()> {
+        self.0 = self.0.saturating_add(len);
+        if self.0 > 4 << 20 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+/// Walks and reads everything; directories only once, since a mutant may have loops. Returns what was met.
+fn exercise(image: Vec<u8>) -> (usize, usize) {
+    let Ok(ext) = Ext::open(Arc::new(Memory(image))) else { return (0, 1) };
+    let mut session = ext.session().unwrap();
+    let (mut entries, mut faults) = (0, ext.info().gaps.len());
+    let mut todo = vec![session.root()];
+    let mut seen = std::collections::HashSet::new();
+    while let Some(node) = todo.pop() {
+        if !seen.insert(node.clone()) || seen.len() > 2000 {
+            continue;
+        }
+        entries += 1;
+        faults += visit(session.as_mut(), &node, &mut todo);
+    }
+    (entries, faults)
+}
+
+fn visit(session: &mut dyn Session, node: &NodeId, todo: &mut Vec<NodeId>) -> usize {
+    let mut faults = match session.metadata(node) {
+        Ok(metadata) => metadata.faults.len(),
+        Err(_) => 1,
+    };
+    faults += usize::from(session.read(node, &Stream::Content, &mut Some4MiB(0)).is_err());
+    faults += usize::from(session.extents(node, &Stream::Content).is_err());
+    let listed = session.list(node, &mut |listed| {
+        match listed {
+            Listed::Entry(entry) => todo.push(entry.node),
+            Listed::Fault(_) => faults += 1,
+        }
+        ControlFlow::Continue(())
+    });
+    faults + usize::from(listed.is_err())
+}
+
+/// Offsets of bytes that are neither filling nor zero: mostly metadata, in images as empty as these.
+fn interesting(image: &[u8]) -> Vec<usize> {
+    image.iter().enumerate().filter(|(_, byte)| !matches!(byte, 0 | 0xAA)).map(|(at, _)| at).collect()
+}
+
+fn mutants(name: &str, count: usize) {
+    let image = fixtures::image(name);
+    let places = interesting(&image);
+    let mut random = Random(0x5EED_0000 + name.len() as u64);
+    // A number in the environment asks for so many times more.
+    let factor = std::env::var("SNAPFIM_MUTANTS").map_or(1, |factor| factor.parse().unwrap());
+    for number in 0..count * factor {
+        let mut mutant = image.clone();
+        for _ in 0..=random.below(4) {
+            // Half of the flips hit the first blocks: superblock, descriptors, inode tables.
+            let end = if number % 2 == 0 { places.len() } else { places.len().min(3000) };
+            let at = places[random.below(end)];
+            mutant[at] = match random.below(4) {
+                0 => 0xFF,
+                1 => 0,
+                2 => mutant[at] ^ (1 << random.below(8)),
+                _ => random.below(256) as u8,
+            };
+        }
+        if number % 16 == 15 {
+            mutant.truncate(random.below(image.len()));
+        }
+        exercise(mutant);
+    }
+}
+
+#[test]
+fn mutants_of_hash_trees_and_attributes() {
+    mutants("metadata", 250);
+    mutants("inline-512", 250);
+}
+
+#[test]
+fn mutants_of_indirect_blocks() {
+    mutants("ext2-revision-0", 250);
+}
+
+#[test]
+fn mutants_of_journals() {
+    mutants("dirty-csum-none", 250);
+    mutants("revoked-v2", 150);
+    mutants("dirty-csum-v1", 100);
+}
+
+#[test]
+fn mutants_of_descriptors() {
+    mutants("meta-bg-32", 100);
+}
+
+#[test]
+fn mutants_of_long_attributes() {
+    mutants("ea-inode", 150);
+}
+
+/// The byte offsets at which `needle` stands; the journal of a clean filesystem may hold copies, which do not count.
+fn find(image: &[u8], needle: &[u8]) -> Vec<usize> {
+    image.windows(needle.len()).enumerate().filter(|(_, window)| *window == needle).map(|(at, _)| at).collect()
+}
+
+fn reopened(image: Vec<u8>) -> (Ext, truth::Walked) {
+    let ext = Ext::open(Arc::new(Memory(image))).unwrap();
+    let walked = truth::walk(&ext);
+    (ext, walked)
+}
+
+fn paths(name: &str) -> Vec<String> {
+    reopened(fixtures::image(name)).1.rows.into_keys().collect()
+}
+
+#[test]
+fn a_copy_of_the_superblock_is_used_and_noted() {
+    for name in ["meta-bg", "sparse-super2", "ext2"] {
+        let mut image = fixtures::image(name);
+        image[1024 + 0x38] = 0;
+        assert!(!Ext::probe(&Memory(image.clone())).unwrap());
+        // Groups of another size than usual hide their copies from a search; the others are found.
+        match Ext::open(Arc::new(Memory(image))) {
+            Ok(ext) => {
+                assert!(ext.info().notes[0].contains("the copy at"), "{:?}", ext.info());
+                let walked = truth::walk(&ext);
+                assert_eq!(walked.rows.into_keys().collect::<Vec<_>>(), paths(name), "{name}");
+            }
+            Err(error) => assert_eq!((name, error.to_string().contains("magic")), ("meta-bg", true)),
+        }
+    }
+}
+
+#[test]
+fn copies_of_descriptors_are_used_and_noted() {
+    // The first descriptor block: behind the superblock in block 1, or first in the first meta block group.
+    for (name, block) in [("sparse-super2", 2), ("meta-bg", 2), ("meta-bg-32", 2), ("ext2", 2)] {
+        let mut image = fixtures::image(name);
+        image[block * 1024..(block + 1) * 1024].fill(0);
+        let (ext, walked) = reopened(image);
+        assert!(ext.info().notes[0].ends_with("were read from their copies"), "{name}: {:?}", ext.info());
+        assert_eq!(walked.faults, [""; 0], "{name}");
+        assert_eq!(walked.rows.into_keys().collect::<Vec<_>>(), paths(name), "{name}");
+    }
+}
+
+#[test]
+fn groups_without_descriptors_are_gaps_and_their_inodes_faults() {
+    let mut image = fixtures::image("meta-bg-32");
+    // Group 1 begins at block 1025; the first meta block group has copies of its descriptors there and in its last.
+    for block in [2, 1026, 1 + 31 * 1024] {
+        image[block * 1024..(block + 1) * 1024].fill(0);
+    }
+    let ext = Ext::open(Arc::new(Memory(image))).unwrap();
+    assert!(ext.info().gaps.len() > 2, "{:?}", ext.info());
+    let mut session = ext.session().unwrap();
+    let root = session.root();
+    let error = session.metadata(&root).unwrap_err().to_string();
+    assert_eq!(error, "ext4: inode 2: the descriptor of group 0 is damaged");
+}
+
+#[test]
+fn a_wrong_superblock_checksum_is_a_gap_where_there_is_no_copy() {
+    let mut image = fixtures::image("metadata");
+    image[1024 + 0x78] ^= 0xFF;
+    let (ext, walked) = reopened(image);
+    assert!(ext.info().gaps[0].contains("superblock: checksum mismatch"), "{:?}", ext.info());
+    assert_eq!(walked.rows.into_keys().collect::<Vec<_>>(), paths("metadata"));
+}
+
+#[test]
+fn a_bad_directory_block_is_a_fault_and_its_siblings_stay() {
+    let mut image = fixtures::image("metadata");
+    for name_at in find(&image, b"latin-\xe9\xff") {
+        // The record's length is four bytes before the name.
+        image[name_at - 4] = 3;
+    }
+    let (_, walked) = reopened(image);
+    assert!(walked.faults.iter().any(|fault| fault.contains("directory block 0: checksum mismatch")));
+    assert!(walked.faults.iter().any(|fault| fault.contains("record length 3 for a name of 8 bytes")));
+    assert!(walked.rows.contains_key("/lost+found"));
+}
+
+#[test]
+fn a_bad_inode_is_a_fault_beside_its_data() {
+    let mut image = fixtures::image("metadata");
+    // The target of the link with 59 bytes stands in its inode.
+    for target in find(&image, &[&[0], &[b't'; 59][..], &[0]].concat()) {
+        image[target + 1] = b'T';
+    }
+    let (_, walked) = reopened(image);
+    assert_eq!(walked.faults.len(), 1);
+    assert!(walked.faults[0].starts_with("/link-59: ext4: inode 27: checksum "), "{:?}", walked.faults);
+    assert!(walked.rows["/link-59"]["target"].starts_with("Ttt"));
+    assert_eq!(walked.rows.into_keys().collect::<Vec<_>>(), paths("metadata"));
+}
+
+#[test]
+fn a_bad_extent_node_is_a_fault() {
+    let mut image = fixtures::image("extents-1k");
+    let mut node = None;
+    for block in (0..image.len()).step_by(1024) {
+        // A leaf with all its 84 entries used.
+        if image[block..].starts_with(&[0x0A, 0xF3, 84, 0, 84, 0, 0, 0]) {
+            node.get_or_insert(block);
+        }
+    }
+    image[node.unwrap() + 1020] ^= 1;
+    let (_, walked) = reopened(image);
+    assert!(!walked.faults.is_empty());
+    assert!(walked.faults.iter().all(|fault| fault.contains("extent node") && fault.contains("checksum")));
+}
+
+#[test]
+fn what_a_broken_journal_does_not_give_is_a_gap() {
+    for name in ["dirty-csum-v3", "dirty-csum-v1", "revoked-v2"] {
+        let mut image = fixtures::image(name);
+        // The last commit block of the log: magic number, type 2.
+        let mut commits = Vec::new();
+        for block in (0..image.len()).step_by(1024) {
+            if image[block..].starts_with(&[0xC0, 0x3B, 0x39, 0x98, 0, 0, 0, 2]) {
+                commits.push((u32::from_be_bytes(image[block + 8..block + 12].try_into().unwrap()), block));
+            }
+        }
+        let (_, last) = commits.into_iter().max().unwrap();
+        image[last + 17] ^= 1;
+        let ext = Ext::open(Arc::new(Memory(image))).unwrap();
+        assert!(ext.info().gaps[0].contains("has a wrong checksum"), "{name}: {:?}", ext.info());
+        assert!(ext.info().notes[0].starts_with("journal replayed"), "{name}: {:?}", ext.info());
+    }
+}
