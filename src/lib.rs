@@ -13,7 +13,7 @@ pub mod diff;
 pub mod error;
 pub mod fs;
 pub mod image;
-// JOB pub mod job;
+pub mod job;
 pub mod machine;
 pub mod manifest;
 pub mod policy;

@@ -3,7 +3,15 @@
 
 #[path = "ntfs/corpus.rs"]
 mod corpus;
+#[path = "ntfs/fixtures.rs"]
+mod fixtures;
 #[path = "ntfs/machines.rs"]
 mod machines;
+#[path = "ntfs/mutations.rs"]
+mod mutations;
+#[path = "ntfs/second_opinion.rs"]
+mod second_opinion;
+#[path = "ntfs/sparse.rs"]
+mod sparse;
 #[path = "ntfs/walk.rs"]
 mod walk;

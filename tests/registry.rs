@@ -1,4 +1,5 @@
 //! Hives read by `snapfim::registry`: authored ones against hivex, real ones against yarp and nt-hive.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 #[path = "registry/authored.rs"]
 mod authored;

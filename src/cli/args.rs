@@ -269,9 +269,9 @@ pub(crate) struct StatusArgs {
     /// State directory
     #[arg(long, value_name = "DIR")]
     pub(crate) state: PathBuf,
-    /// A machine is overdue when its last scan is older than this, 10 % late is allowed
-    #[arg(long, value_name = "DURATION", default_value = "24h")]
-    pub(crate) every: String,
+    /// A machine is overdue when its last scan is older than this, 10 % late is allowed [default: as its last scan said]
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) every: Option<String>,
     /// How it is printed
     #[arg(long, value_enum, default_value_t = ReportFormat::Text, value_name = "FORMAT")]
     pub(crate) format: ReportFormat,

@@ -3,11 +3,16 @@
 
 mod args;
 mod cat;
+mod diff;
 mod inspect;
+mod log;
 mod manifest;
 mod output;
 mod policy;
+mod progress;
+mod scan;
 mod settings;
+mod status;
 
 use std::process::ExitCode;
 
@@ -45,6 +50,12 @@ pub fn main() -> ExitCode {
 
 fn run(cli: &Cli, output: &mut Output) -> Result<u8> {
     match &cli.verb {
+        Verb::Scan(args) => scan::run(args, output),
+        Verb::Diff(args) => diff::run(args, output),
+        Verb::Log(args) => log::run(args, output),
+        Verb::History(args) => log::history(args, output),
+        Verb::Status(args) => status::run(args, output),
+        Verb::Verify(args) => status::verify(args, output),
         Verb::Inspect(args) => inspect::run(args, output),
         Verb::Cat(args) => cat::run(args, output),
         Verb::Manifest(args) => manifest::run(args, output),
@@ -62,6 +73,5 @@ fn run(cli: &Cli, output: &mut Output) -> Result<u8> {
             output.data(&page);
             Ok(0)
         }
-        _ => Err(crate::error::Error::Usage("not yet".to_owned())),
     }
 }

@@ -3,14 +3,17 @@
 use std::io::{self, BufWriter, IsTerminal, Write};
 
 use super::args::{Cli, When};
-use crate::{error::Error, report::escape};
+use crate::{
+    changelog::Problem,
+    error::Error,
+    report::{Style, escape},
+};
 
 /// Where a verb prints to.
 pub(super) struct Output {
     data: BufWriter<io::Stdout>,
     failed: Option<io::Error>,
-    /// Whether standard output takes colour.
-    pub(super) colour: bool,
+    colour: bool,
     /// Whether standard error is a terminal on which progress may be drawn.
     pub(super) progress: bool,
     /// 0, 1 with -v, 2 with -vv.
@@ -43,6 +46,11 @@ impl Output {
         }
     }
 
+    /// How reports are to look on standard output.
+    pub(super) fn style(&self) -> Style {
+        Style { colour: self.colour }
+    }
+
     /// Whether nobody takes more data.
     pub(super) fn is_closed(&self) -> bool {
         self.failed.is_some()
@@ -59,6 +67,17 @@ impl Output {
         if !self.quiet {
             self.say(text);
         }
+    }
+
+    /// Says what of a log is damaged; the exit code when something is.
+    pub(super) fn problems(&mut self, problems: &[Problem], unlisted: u64) -> Option<u8> {
+        for problem in problems {
+            self.say(&problem.to_string());
+        }
+        if unlisted > 0 {
+            self.say(&format!("and {unlisted} more"));
+        }
+        (!problems.is_empty()).then_some(74)
     }
 
     /// Says an error on standard error.
@@ -83,5 +102,17 @@ impl Output {
         }
         self.say(&format!("standard output: {failed}"));
         Some(74)
+    }
+}
+
+/// For reports, which write to any writer. Never fails: what went wrong is said at the end.
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.data(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

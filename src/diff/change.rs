@@ -49,7 +49,8 @@ pub struct Change {
     pub old: Option<Record>,
     /// The entity now; `None` when deleted. When unreadable: the fault, or the partial record.
     pub new: Option<Record>,
-    /// The compared attributes that differ, in the order of the table.
+    /// The compared attributes that differ, in the order of the table; when unreadable in part, those that are
+    /// missing.
     pub fields: Vec<Attribute>,
     /// What deserves a look.
     pub findings: Vec<Finding>,
@@ -94,4 +95,16 @@ pub enum ScanChange {
         /// Pairs of name, old and new: `host`, `volume`.
         what: Vec<(String, String, String)>,
     },
+}
+
+impl Change {
+    /// Whether the kind of the entity differs: a file that became a link. It is one of the fields that changed,
+    /// beside [`Change::fields`].
+    #[must_use]
+    pub fn kind_changed(&self) -> bool {
+        match (self.kind, &self.old, &self.new) {
+            (ChangeKind::Modified | ChangeKind::Renamed, Some(old), Some(new)) => old.kind != new.kind,
+            _ => false,
+        }
+    }
 }

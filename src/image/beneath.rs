@@ -313,7 +313,7 @@ mod tests {
 
     fn content(opened: Result<(HostFile, Place)>) -> Result<String, String> {
         let (file, _) = opened.map_err(|e| e.to_string())?;
-        let mut bytes = vec![0; file.len() as usize];
+        let mut bytes = vec![0; usize::try_from(file.len()).unwrap()];
         file.read_at(0, &mut bytes).map_err(|e| e.to_string())?;
         Ok(String::from_utf8(bytes).unwrap())
     }

@@ -69,6 +69,15 @@ pub trait Layered: Image {
     /// # Errors
     /// When `offset` is past the end, or the container's own tables cannot be read.
     fn origin(&self, offset: u64, want: u64) -> Result<(u64, Origin)>;
+
+    /// As [`Image::run_at`], with no more looking than it takes: what layers ask each other, so that the cost of a
+    /// run grows with the depth of a chain and not with its power.
+    ///
+    /// # Errors
+    /// As [`Image::run_at`].
+    fn run_once(&self, offset: u64) -> Result<Run> {
+        self.run_at(offset)
+    }
 }
 
 /// Something that unpacks compressed units of a file.
@@ -132,12 +141,12 @@ impl<M: Map> Mapped<M> {
             Source::Zeros => (RunKind::Hole, u64::MAX),
             Source::Packed { .. } => (RunKind::Data, u64::MAX),
             Source::Stored { file, at } => {
-                let run = file.run_at(at)?;
+                let run = file.run_once(at)?;
                 (run.kind, run.len)
             }
             Source::Below => match self.0.below().filter(|below| offset < below.len()) {
                 Some(below) => {
-                    let run = below.run_at(offset)?;
+                    let run = below.run_once(offset)?;
                     (run.kind, run.len)
                 }
                 None => (RunKind::Hole, u64::MAX),
@@ -217,6 +226,10 @@ impl<M: Map> Image for Mapped<M> {
 }
 
 impl<M: Map> Layered for Mapped<M> {
+    fn run_once(&self, offset: u64) -> Result<Run> {
+        self.run(offset)
+    }
+
     fn origin(&self, offset: u64, want: u64) -> Result<(u64, Origin)> {
         let stretch = self.stretch(offset, want)?;
         let (len, origin) = match stretch.source {
@@ -278,6 +291,11 @@ impl Image for Window {
 }
 
 impl Layered for Window {
+    fn run_once(&self, offset: u64) -> Result<Run> {
+        let run = self.inner.run_once(self.translate(offset, 1)?)?;
+        Ok(Run { len: run.len.min(self.len.saturating_sub(offset)), ..run })
+    }
+
     fn origin(&self, offset: u64, want: u64) -> Result<(u64, Origin)> {
         let (len, origin) = self.inner.origin(self.translate(offset, 1)?, want)?;
         Ok((len.min(self.len.saturating_sub(offset)), origin))

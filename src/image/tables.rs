@@ -93,7 +93,13 @@ impl Entries {
 impl Tables {
     /// The tables that lie in `file`.
     pub(crate) fn new(layer: &'static str, file: Arc<dyn Layered>) -> Self {
-        Self { layer, file, pages: Cache::new(PAGES) }
+        Self::one_of(1, layer, file)
+    }
+
+    /// The same where `files` of its kind make up one disk, and share the memory for pages.
+    pub(crate) fn one_of(files: usize, layer: &'static str, file: Arc<dyn Layered>) -> Self {
+        let pages = PAGES.saturating_mul(8).checked_div(files).unwrap_or(PAGES).clamp(1, PAGES);
+        Self { layer, file, pages: Cache::new(pages) }
     }
 
     /// The file that they lie in.

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     changelog::{
-        Bytes, Event, EventFile, MachineName, ManifestProof, Publish, ScanId, ScanRecord, State, TargetFile, cadence, refuse_inside,
+        Bytes, Event, EventFile, MachineName, Publish, ScanId, ScanRecord, State, TargetFile, cadence, refuse_inside,
     },
     error::{Error, Result},
     manifest::{Header, Kind, Reader, Record, Sorter, Writer},
@@ -155,7 +155,6 @@ fn run(night: &Night<'_>, progress: &Progress, publish: &mut Publish<'_, '_>, re
     file.flush().map_err(|error| Error::State(format!("manifest: {error}")))?;
     count(record, &scanned.counts);
     record.bytes = Bytes { read: target.bytes_read(), hashed: progress.bytes(), taken_over: 0 };
-    record.manifest = Some(ManifestProof { records: scanned.counts.records(), sha256: scanned.sha256 });
     coverage::fill(record, &target, &policy, &scanned.faults, &scanned.notes);
 
     if let Some(old) = publish.machine().latest_manifest()? {

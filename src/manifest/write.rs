@@ -54,24 +54,13 @@ impl Counts {
 ///
 /// # Errors
 /// When a temporary file cannot be read or `out` cannot be written.
-pub fn write<W: Write>(out: W, header: &Header, runs: Vec<Runs>, memory: usize) -> Result<Finished<W>> {
+pub fn write<W: Write>(out: W, header: &Header, runs: Vec<Runs>, memory: usize) -> Result<(W, Counts)> {
     let mut writer = Writer::new(out, header)?;
     let mut merged = merge(runs, memory)?;
     while let Some((_, line)) = merged.next()? {
         writer.push_line(line)?;
     }
     writer.finish()
-}
-
-/// A manifest that is written, and what its footer says.
-#[derive(Debug)]
-pub struct Finished<W> {
-    /// What it was written to.
-    pub out: W,
-    /// How many records there are.
-    pub counts: Counts,
-    /// SHA-256 of all lines before the footer, lower-case hexadecimal.
-    pub sha256: String,
 }
 
 /// Writes a manifest from records that come in order.
@@ -140,13 +129,13 @@ impl<W: Write> Writer<W> {
     ///
     /// # Errors
     /// When `out` cannot be written.
-    pub fn finish(mut self) -> Result<Finished<W>> {
+    pub fn finish(mut self) -> Result<(W, Counts)> {
         self.flush()?;
         let sha256: String = self.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         self.out.write_all(footer(self.counts.records(), &sha256).as_bytes()).map_err(failed)?;
         let mut out = self.out.finish().map_err(failed)?;
         out.flush().map_err(failed)?;
-        Ok(Finished { out, counts: self.counts, sha256 })
+        Ok((out, self.counts))
     }
 }
 

@@ -17,6 +17,10 @@ pub(super) fn read(bins: &[u8], at: u32, record: &[u8], size: usize) -> (Vec<u8>
 }
 
 fn append(bins: &[u8], at: u32, record: &[u8], size: usize, data: &mut Vec<u8>) -> Result<(), Fault> {
+    if size > bins.len() {
+        // Segments could be one cell, again and again.
+        return Err(cell::fault(at, format!("{size} bytes of data stated, more than the hive's {}", bins.len())));
+    }
     let count = le::u16(record, 2).unwrap_or(0);
     let list_at = le::u32(record, 4).unwrap_or(super::NIL);
     let list = cell::read(bins, list_at, "list of segments")?;

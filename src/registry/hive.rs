@@ -8,6 +8,7 @@ use super::{
     cell, hive_bin,
     key_node::{HIVE_ENTRY, KeyNode},
     key_security, key_value, name, replay, subkeys_list,
+    walk::beyond_room,
 };
 use crate::{
     error::{Error, Fault, Result},
@@ -16,6 +17,10 @@ use crate::{
 
 /// Keys that one path may lead to: hostile hives can repeat a name.
 const MAX_MATCHES: usize = 1_024;
+/// Faults that are kept of one look-up.
+const MAX_FAULTS: usize = 64;
+/// What a key or value takes at least: its record and its place in a list.
+const MIN_RECORD: usize = 24;
 
 /// A registry hive in memory, its transaction logs replayed. Immutable, and shared by all threads.
 ///
@@ -148,9 +153,9 @@ impl Hive {
         self.subkeys_within(id, &mut self.list_budget(), each)
     }
 
-    /// More elements than this cannot stand in a hive without being counted twice.
+    /// A hive has no room for more keys, or more values, than this.
     pub(super) fn list_budget(&self) -> usize {
-        self.bins().len().checked_div(4).unwrap_or(0)
+        self.bins().len().checked_div(MIN_RECORD).unwrap_or(0)
     }
 
     pub(super) fn subkeys_within(
@@ -201,9 +206,16 @@ impl Hive {
                 return Ok(());
             }
         };
+        let mut room = bins.len().saturating_mul(2);
         for element in list.chunks_exact(4).take(le::size(stated)) {
-            let at = le::u32(element, 0).unwrap_or(NIL);
-            if each(key_value::read(bins, self.minor, at).map_err(Fault::from)).is_break() {
+            let value = key_value::read(bins, self.minor, le::u32(element, 0).unwrap_or(NIL));
+            let taken = value.as_ref().map_or(0, |value| value.data.len()).saturating_add(MIN_RECORD);
+            let Some(left) = room.checked_sub(taken) else {
+                let _ = each(Err(beyond_room(id)));
+                return Ok(());
+            };
+            room = left;
+            if each(value.map_err(Fault::from)).is_break() {
                 return Ok(());
             }
         }
@@ -219,39 +231,47 @@ impl Hive {
     /// only in case, which Windows forbids and a hostile hive may do.
     ///
     /// # Errors
-    /// [`Error::Budget`] when more than 1,024 keys match. Lists that cannot be read are passed over here; a walk
-    /// reports them.
-    pub fn find(&self, path: &[&[u8]]) -> Result<Vec<KeyId>> {
-        let mut keys = vec![self.root];
+    /// [`Error::Budget`] when more than 1,024 keys match.
+    pub fn find(&self, path: &[&[u8]]) -> Result<Found> {
+        let mut found = Found { keys: vec![self.root], faults: Vec::new() };
         for segment in path {
             let mut matches = Vec::new();
-            for key in keys {
-                self.subkeys(key, &mut |subkey| {
-                    if let Ok(id) = subkey
-                        && self.is_named(id, segment)
-                        && !matches.contains(&id)
-                    {
-                        matches.push(id);
+            let mut budget = self.list_budget();
+            for key in std::mem::take(&mut found.keys) {
+                let listed = self.subkeys_within(key, &mut budget, &mut |subkey| {
+                    match subkey.and_then(|id| Ok((id, KeyNode::read(self.bins(), id.0)?))) {
+                        Ok((id, node)) if name::same(&node.name(), segment) && !matches.contains(&id) => {
+                            matches.push(id)
+                        }
+                        Ok(_) => {}
+                        Err(fault) => found.add(fault),
                     }
                     if matches.len() > MAX_MATCHES { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-                })?;
+                });
+                if let Err(error) = listed {
+                    found.add(error.into());
+                }
                 if matches.len() > MAX_MATCHES {
                     return Err(Error::budget(LAYER, format!("more than {MAX_MATCHES} keys at one path")));
                 }
             }
-            keys = matches;
+            found.keys = matches;
         }
-        Ok(keys)
+        Ok(found)
     }
 
     /// The first key at a path below the root, as `Select` or `Microsoft\Windows NT\CurrentVersion`, matched
-    /// without case.
+    /// without case. `None` only where the key is certainly absent.
     ///
     /// # Errors
-    /// As [`Hive::find`].
+    /// As [`Hive::find`], and [`Error::Corrupt`] when no key was found and a list on the way could not be read.
     pub fn lookup(&self, path: &str) -> Result<Option<KeyId>> {
         let segments: Vec<&[u8]> = path.split('\\').filter(|name| !name.is_empty()).map(str::as_bytes).collect();
-        Ok(self.find(&segments)?.first().copied())
+        let found = self.find(&segments)?;
+        match (found.keys.first(), found.faults.into_iter().next()) {
+            (None, Some(fault)) => Err(Error::corrupt(LAYER, fault.at, fault.error)),
+            (key, _) => Ok(key.copied()),
+        }
     }
 
     /// A value of a key by its name, matched without case; the empty name is the unnamed value.
@@ -259,23 +279,30 @@ impl Hive {
     /// # Errors
     /// [`Error::Corrupt`] when no key stands at `id`.
     pub fn value(&self, id: KeyId, name: &str) -> Result<Option<Value<'_>>> {
-        let mut found = None;
         let bins = self.bins();
         let (stated, list_at) = KeyNode::read(bins, id.0)?.values();
         let list = if stated == 0 { &[] } else { cell::read(bins, list_at, "values list")? };
-        for element in list.chunks_exact(4).take(le::size(stated)) {
-            if let Ok(value) = key_value::read(bins, self.minor, le::u32(element, 0).unwrap_or(NIL))
-                && name::same(&value.name, name.as_bytes())
-            {
-                found = Some(value);
-                break;
-            }
-        }
-        Ok(found)
+        let mut cells = list.chunks_exact(4).take(le::size(stated)).filter_map(|element| le::u32(element, 0));
+        let named = |at: &u32| key_value::name_of(bins, *at).is_ok_and(|found| name::same(&found, name.as_bytes()));
+        cells.find(named).map(|at| key_value::read(bins, self.minor, at)).transpose()
     }
+}
 
-    fn is_named(&self, id: KeyId, segment: &[u8]) -> bool {
-        KeyNode::read(self.bins(), id.0).is_ok_and(|node| name::same(&node.name(), segment))
+/// What a path leads to.
+#[derive(Debug, Clone, Default)]
+pub struct Found {
+    /// The keys at the path, in the order of the lists.
+    pub keys: Vec<KeyId>,
+    /// Lists and keys on the way that could not be read, at most 64 of them: where there are any, a key that is
+    /// not among `keys` may be there all the same.
+    pub faults: Vec<Fault>,
+}
+
+impl Found {
+    fn add(&mut self, fault: Fault) {
+        if self.faults.len() < MAX_FAULTS {
+            self.faults.push(fault);
+        }
     }
 }
 
@@ -288,8 +315,10 @@ fn find_root(bins: &[u8], base: &BaseBlock, replay: &mut Replay) -> Result<KeyId
     }
     let offsets = (0..u32::try_from(bins.len()).unwrap_or(NIL)).step_by(8);
     let root = offsets.map(KeyId).find(|id| {
+        let at = le::size(id.0);
         // A free cell's size is positive: its top bit is not set.
-        le::u32(bins, le::size(id.0)).is_some_and(|size| size.cast_signed() < 0)
+        le::u32(bins, at).is_some_and(|size| size.cast_signed() < 0)
+            && le::slice(bins, at, 6).is_some_and(|cell| cell.ends_with(b"nk"))
             && KeyNode::read(bins, id.0).is_ok_and(|node| node.flags() & HIVE_ENTRY != 0)
     });
     let Some(root) = root else {

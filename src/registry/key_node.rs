@@ -1,7 +1,7 @@
 //! Keys.
 //!
-//! \[regf\] "Key node": `nk`; then at offset 2 flags (16 bits), 4 last written (FILETIME), 20 number of subkeys,
-//! 28 subkeys list, 36 number of values, 40 values list, 44 key security, 48 class name (32 bits each), 72 length
+//! \[regf\] "Key node": `nk`; then at offset 2 flags (16 bits), 4 last written (FILETIME), 16 parent, 20 number of
+//! subkeys, 28 subkeys list, 36 number of values, 40 values list, 44 key security, 48 class name (32 bits each), 72 length
 //! of the name and 74 of the class name in bytes (16 bits each), 76 the name.
 
 use std::borrow::Cow;
@@ -81,6 +81,11 @@ impl<'h> KeyNode<'h> {
 
     pub(super) fn flags(&self) -> u16 {
         self.half(2)
+    }
+
+    /// The key above, as this record has it; of the root it means nothing.
+    pub(super) fn parent(&self) -> u32 {
+        self.word(16)
     }
 
     /// Number of subkeys and where their list is.

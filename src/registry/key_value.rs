@@ -45,27 +45,64 @@ impl Value<'_> {
     }
 }
 
+/// A `vk` cell whose fixed fields are there.
+struct ValueRecord<'h> {
+    at: u32,
+    record: &'h [u8],
+    name_len: u16,
+    size: u32,
+    data: u32,
+    kind: u32,
+    flags: u16,
+}
+
+impl<'h> ValueRecord<'h> {
+    fn parse(bins: &'h [u8], at: u32) -> Result<Self> {
+        let record = cell::record(bins, at, b"vk", "value")?;
+        let fields = || {
+            Some(Self {
+                at,
+                record,
+                name_len: le::u16(record, 2)?,
+                size: le::u32(record, 4)?,
+                data: le::u32(record, 8)?,
+                kind: le::u32(record, 12)?,
+                flags: le::u16(record, 16)?,
+            })
+        };
+        fields().ok_or_else(|| cell::corrupt(at, format!("value: {NAME} bytes expected, found {}", record.len())))
+    }
+
+    /// As much of the name as there is, and why it is not whole.
+    fn name(&self) -> (Cow<'h, [u8]>, Option<Fault>) {
+        let (tail, len) = (self.record.get(NAME..).unwrap_or_default(), usize::from(self.name_len));
+        let raw = tail.get(..len).unwrap_or(tail);
+        let cut = (raw.len() < len).then(|| {
+            cell::fault(self.at, format!("value name of {len} bytes leaves its cell, {} bytes", self.record.len()))
+        });
+        let latin1 = self.flags & COMPRESSED_NAME != 0;
+        (if latin1 { name::from_latin1(raw) } else { Cow::Owned(name::from_utf16(raw)) }, cut)
+    }
+}
+
+/// The name of the value of a `vk` cell.
+pub(super) fn name_of(bins: &[u8], at: u32) -> Result<Cow<'_, [u8]>> {
+    Ok(ValueRecord::parse(bins, at)?.name().0)
+}
+
 /// The value of a `vk` cell.
 pub(super) fn read(bins: &[u8], minor: u32, at: u32) -> Result<Value<'_>> {
-    let record = cell::record(bins, at, b"vk", "value")?;
-    let (Some(name_len), Some(size), Some(data_at), Some(kind), Some(flags)) =
-        (le::u16(record, 2), le::u32(record, 4), le::u32(record, 8), le::u32(record, 12), le::u16(record, 16))
-    else {
-        return Err(cell::corrupt(at, format!("value: {NAME} bytes expected, found {}", record.len())));
-    };
-    let tail = record.get(NAME..).unwrap_or_default();
-    let raw = tail.get(..tail.len().min(name_len.into())).unwrap_or_default();
-    let cut = (raw.len() < usize::from(name_len))
-        .then(|| cell::fault(at, format!("value name of {name_len} bytes leaves its cell, {} bytes", record.len())));
-    let name = if flags & COMPRESSED_NAME != 0 { name::from_latin1(raw) } else { Cow::Owned(name::from_utf16(raw)) };
-    let stated = size & !INLINE;
-    let (data, short) = if size & INLINE != 0 {
-        inline(record, at, le::size(stated))
+    let record = ValueRecord::parse(bins, at)?;
+    let (name, cut) = record.name();
+    let is_inline = record.size & INLINE != 0;
+    let size = if is_inline { record.size & !INLINE } else { record.size };
+    let (data, short) = if is_inline {
+        inline(record.record, at, le::size(size))
     } else {
-        in_cells(bins, minor, data_at, le::size(size))
+        in_cells(bins, minor, record.data, le::size(size))
     };
-    let size = if size & INLINE != 0 { stated } else { size };
-    Ok(Value { name, kind, size, data, tombstone: flags & TOMBSTONE != 0, fault: cut.or(short) })
+    let tombstone = record.flags & TOMBSTONE != 0;
+    Ok(Value { name, kind: record.kind, size, data, tombstone, fault: cut.or(short) })
 }
 
 fn inline(record: &[u8], at: u32, size: usize) -> (Cow<'_, [u8]>, Option<Fault>) {

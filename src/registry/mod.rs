@@ -24,7 +24,7 @@ mod subkeys_list;
 pub mod value;
 mod walk;
 
-pub use hive::Hive;
+pub use hive::{Found, Hive};
 pub use key_node::{Key, KeyId};
 pub use key_security::SecurityId;
 pub use key_value::Value;

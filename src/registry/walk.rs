@@ -3,7 +3,7 @@
 
 use std::ops::ControlFlow;
 
-use super::{Hive, Key, KeyId, Value, cell};
+use super::{Hive, Key, KeyId, Value, cell, key_node::KeyNode};
 use crate::{
     error::{Fault, Result},
     security::le,
@@ -40,7 +40,7 @@ pub trait Visitor {
 }
 
 /// Where a walk stands: the names from the key that it began at, which itself is not named.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct KeyPath {
     joined: Vec<u8>,
     ends: Vec<usize>,
@@ -83,7 +83,9 @@ impl Hive {
     /// Hands the key `start` and all that is beneath it to `visitor`.
     ///
     /// A key that was handed out before is a fault, and so are keys deeper than [`MAX_DEPTH`], and values or list
-    /// elements beyond what a hive of this size has room for without using bytes twice.
+    /// elements beyond what a hive of this size has room for without using bytes twice. A key whose record names
+    /// another parent than the key that lists it comes last, with a fault, and not at all a second time, so that no
+    /// forged list can take a key from its place.
     pub fn walk(&self, start: KeyId, visitor: &mut dyn Visitor) {
         let size = self.bins().len();
         let mut walk = Walk {
@@ -91,6 +93,8 @@ impl Hive {
             visitor,
             path: KeyPath::default(),
             stack: vec![(start, 0)],
+            misplaced: Vec::new(),
+            room: self.list_budget(),
             seen: Seen::new(size),
             elements: self.list_budget(),
             values: self.list_budget(),
@@ -98,11 +102,7 @@ impl Hive {
             faults: 0,
         };
         walk.seen.insert(start.0);
-        while let Some((id, depth)) = walk.stack.pop() {
-            if walk.visit(id, depth).is_break() {
-                break;
-            }
-        }
+        let _ = walk.run();
     }
 }
 
@@ -112,6 +112,10 @@ struct Walk<'w> {
     path: KeyPath,
     /// Keys still to visit, with their depth; the next is the last.
     stack: Vec<(KeyId, usize)>,
+    /// Keys that name another parent than the one that lists them, with its path; they come last.
+    misplaced: Vec<(KeyId, KeyPath)>,
+    /// Bytes that the paths of misplaced keys may still take.
+    room: usize,
     seen: Seen,
     elements: usize,
     values: usize,
@@ -121,10 +125,35 @@ struct Walk<'w> {
 }
 
 impl Walk<'_> {
-    fn visit(&mut self, id: KeyId, depth: usize) -> ControlFlow<()> {
-        self.path.truncate(depth.saturating_sub(1));
+    fn run(&mut self) -> ControlFlow<()> {
+        loop {
+            while let Some((id, depth)) = self.stack.pop() {
+                self.path.truncate(depth.saturating_sub(1));
+                self.visit(id, depth, None)?;
+            }
+            let Some((id, path)) = self.misplaced.pop() else {
+                return ControlFlow::Continue(());
+            };
+            self.path = path;
+            let parent = KeyNode::read(self.hive.bins(), id.0).map_or(0, |node| node.parent());
+            let fault = cell::fault(
+                id.0,
+                format!("a key that names cell {parent:#x} as its parent, not the key that lists it"),
+            );
+            if self.seen.insert(id.0) {
+                self.visit(id, self.path.depth().saturating_add(1), Some(fault))?;
+            } else {
+                self.visitor.fault(&self.path, fault);
+            }
+        }
+    }
+
+    fn visit(&mut self, id: KeyId, depth: usize, misplaced: Option<Fault>) -> ControlFlow<()> {
         let key = match self.hive.key(id) {
-            Ok(key) => key,
+            Ok(mut key) => {
+                key.faults.extend(misplaced);
+                key
+            }
             Err(error) => {
                 self.visitor.fault(&self.path, error.into());
                 return ControlFlow::Continue(());
@@ -139,7 +168,7 @@ impl Walk<'_> {
             return ControlFlow::Break(());
         }
         if matches!(step, Step::Into | Step::Values) {
-            self.visit_values(id);
+            self.visit_values(&key);
         }
         if matches!(step, Step::Into | Step::Subkeys) {
             self.push_subkeys(&key, depth);
@@ -150,13 +179,17 @@ impl Walk<'_> {
         ControlFlow::Continue(())
     }
 
-    fn visit_values(&mut self, id: KeyId) {
-        let hive = self.hive;
-        let result = hive.values(id, &mut |value| {
-            if self.values == 0 || self.data == 0 {
-                self.fault(cell::fault(id.0, "more values or data than the hive has room for: the rest is not read"));
-                return ControlFlow::Break(());
+    fn visit_values(&mut self, key: &Key<'_>) {
+        if self.is_spent() {
+            if key.values > 0 {
+                self.fault(beyond_room(key.id));
             }
+            return;
+        }
+        let hive = self.hive;
+        let mut left = key.values;
+        let result = hive.values(key.id, &mut |value| {
+            left = left.saturating_sub(1);
             self.values = self.values.saturating_sub(1);
             match value {
                 Ok(value) => {
@@ -165,9 +198,17 @@ impl Walk<'_> {
                 }
                 Err(fault) => self.fault(fault),
             }
-            ControlFlow::Continue(())
+            if self.is_spent() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
+        if self.is_spent() && left > 0 {
+            self.fault(beyond_room(key.id));
+        }
         self.report(result);
+    }
+
+    /// Whether the walk has handed out what a hive of this size can hold.
+    fn is_spent(&self) -> bool {
+        self.values == 0 || self.data == 0
     }
 
     fn push_subkeys(&mut self, key: &Key<'_>, depth: usize) {
@@ -183,6 +224,9 @@ impl Walk<'_> {
         let below = depth.saturating_add(1);
         let result = hive.subkeys_within(key.id, &mut elements, &mut |subkey| {
             match subkey {
+                Ok(id) if KeyNode::read(hive.bins(), id.0).is_ok_and(|node| node.parent() != key.id.0) => {
+                    self.defer(id)
+                }
                 Ok(id) if self.seen.insert(id.0) => self.stack.push((id, below)),
                 Ok(id) => self.fault(cell::fault(id.0, "a key that was reached before, in a loop or a second list")),
                 Err(fault) => self.fault(fault),
@@ -193,6 +237,17 @@ impl Walk<'_> {
         self.report(result);
         if let Some(added) = self.stack.get_mut(first..) {
             added.reverse();
+        }
+    }
+
+    /// Keeps a key that names another parent for the end.
+    fn defer(&mut self, id: KeyId) {
+        match self.room.checked_sub(self.path.joined.len().saturating_add(64)) {
+            Some(room) => {
+                self.room = room;
+                self.misplaced.push((id, self.path.clone()));
+            }
+            None => self.fault(cell::fault(id.0, "a key that names another parent: too many to read them")),
         }
     }
 
@@ -208,6 +263,11 @@ impl Walk<'_> {
         }
         self.faults = self.faults.saturating_add(1);
     }
+}
+
+/// The fault of a key whose values would use bytes of the hive twice.
+pub(super) fn beyond_room(id: KeyId) -> Fault {
+    cell::fault(id.0, "more values or data than the hive has room for: the rest is not read")
 }
 
 /// Offsets that were seen: one bit for each byte of the bins. Offsets past their end are always new, since no key

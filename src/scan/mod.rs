@@ -41,8 +41,6 @@ pub struct Scanned<W> {
     pub header: Header,
     /// How many records there are, by kind.
     pub counts: Counts,
-    /// SHA-256 of the manifest's lines, as its footer states it.
-    pub sha256: String,
     /// Everything that could not be read, or not in full, in the order of paths, the first [`FAULTS_LISTED`].
     pub faults: Vec<SeenFault>,
     /// What is worth knowing: absent monitored paths, links that lead nowhere, replayed journals.
@@ -122,10 +120,10 @@ pub fn scan<W: Write>(
         runs.push(sink.records.finish());
     }
     let faults: Vec<_> = faults.into_iter().take(FAULTS_LISTED).collect();
-    let written = manifest::write::write(out, &header, runs, options.budgets.memory)?;
+    let (out, counts) = manifest::write::write(out, &header, runs, options.budgets.memory)?;
     let mut notes = plan.notes;
     notes.extend(machine.notes.iter().cloned());
-    Ok(Scanned { out: written.out, header, counts: written.counts, sha256: written.sha256, faults, notes })
+    Ok(Scanned { out, header, counts, faults, notes })
 }
 
 fn header(machine: &Machine, policy: &EffectivePolicy) -> Result<Header> {

@@ -1,6 +1,6 @@
 //! Writes registry hives for tests, byte by byte from the format's documentation (M. Suhanov, "Windows registry
 //! file format specification"), and cuts transaction logs from two states of a hive (`log`).
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used)]
 
 pub(crate) mod log;
 

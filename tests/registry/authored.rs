@@ -27,7 +27,7 @@ pub(super) fn descriptors() -> Vec<Vec<u8>> {
 pub(super) fn sample() -> Key {
     let bytes = |len: usize| (0..len).map(|at| u8::try_from(at * 7 % 251).unwrap()).collect::<Vec<u8>>();
     let mut sizes = key("Sizes");
-    for len in [0, 1, 2, 3, 4, 5, 8, 4096, 16_343, 16_344, 16_345, 32_688, 32_689, 50_000, 200_000] {
+    for len in [0, 1, 2, 3, 4, 5, 8, 4096, 16_343, 16_344, 16_352, 32_688, 32_696, 50_000, 200_000] {
         sizes = sizes.value(&format!("{len} bytes"), 3, bytes(len));
     }
     let mut types = key("Types");
@@ -119,12 +119,26 @@ fn classes_descriptors_and_links() {
     assert_eq!(hive.key(hive.lookup("Deep").unwrap().unwrap()).unwrap().security, None);
 }
 
+/// A last segment of one byte, which hivex drops: the data is what was written.
+#[test]
+fn big_data_is_whole_to_the_last_byte() {
+    for len in [16_345, 32_689] {
+        let data: Vec<u8> = (0..len).map(|at| u8::try_from(at % 251).unwrap()).collect();
+        let root = key("ROOT").value("big", 3, data.clone());
+        for minor in [3, 4, 5, 6] {
+            let hive = Hive::open(regf::write(minor, &root, &[]), Vec::new()).unwrap();
+            let value = hive.value(hive.root(), "BIG").unwrap().unwrap();
+            assert!(value.data == data && value.fault.is_none());
+        }
+    }
+}
+
 #[test]
 fn look_ups_match_without_case_and_find_repeated_names() {
     let root = key("ROOT").subkey(key("Run").subkey(key("One"))).subkey(key("RUN").subkey(key("one")));
     let hive = Hive::open(regf::write(5, &root, &[]), Vec::new()).unwrap();
-    assert_eq!(hive.find(&[b"run"]).unwrap().len(), 2);
-    assert_eq!(hive.find(&[b"run", b"ONE"]).unwrap().len(), 2);
+    assert_eq!(hive.find(&[b"run"]).unwrap().keys.len(), 2);
+    assert_eq!(hive.find(&[b"run", b"ONE"]).unwrap().keys.len(), 2);
     assert_eq!(hive.lookup(r"Run\Two").unwrap(), None);
     assert_eq!(hive.lookup("").unwrap(), Some(hive.root()));
 

@@ -28,7 +28,7 @@ pub(super) const ROOT: u64 = 5;
 const LAST_SYSTEM_RECORD: u64 = 11;
 const INDEX: &str = "$I30";
 /// Names of one directory of which it is remembered that they stand, to tell lone 8.3 names.
-const MAX_NAMES: usize = 16 << 20;
+const MAX_NAMES: usize = 4 << 20;
 
 /// Hands out the entries of a directory.
 pub(super) fn list(

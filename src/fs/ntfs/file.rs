@@ -60,6 +60,11 @@ impl File {
         Ok(file)
     }
 
+    /// How many records it takes.
+    pub(super) fn records(&self) -> usize {
+        self.records.len()
+    }
+
     /// Every attribute of a kind, in order.
     pub(super) fn all(&self, kind: u32) -> impl Iterator<Item = &Attribute> {
         self.attributes.iter().filter(move |(_, a)| a.kind == kind).map(|(_, attribute)| attribute)

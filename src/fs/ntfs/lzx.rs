@@ -180,3 +180,37 @@ fn translate_calls(out: &mut [u8]) {
         at = at.saturating_add(5);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{lznt1, xpress};
+
+    /// Random data, and random data behind a plausible beginning: every decoder refuses or fills, and never panics.
+    #[test]
+    fn hostile_data_is_refused_or_decoded() {
+        let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+        let mut next = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state.to_le_bytes()
+        };
+        let mut out = vec![0; 32768];
+        let mut decoded = 0_usize;
+        for case in 0..3000_usize {
+            let mut data: Vec<u8> = (0..case % 80 + 1).flat_map(|_| next()).collect();
+            match case % 3 {
+                // 512 words of 9 bits are a whole code.
+                1 => data.splice(..0, [0x99; 256]).for_each(drop),
+                // Pretrees with 16 words of 4 bits.
+                2 => data.splice(..0, [0x44, 0x14, 0x44, 0x44, 0x44, 0x44, 0x44, 0x44]).for_each(drop),
+                _ => {}
+            }
+            decoded = decoded
+                .saturating_add(usize::from(super::decode(&data, &mut out).is_some()))
+                .saturating_add(usize::from(xpress::decode(&data, &mut out).is_some()))
+                .saturating_add(usize::from(lznt1::decode(&data, &mut out).is_ok()));
+        }
+        assert!(decoded > 0);
+    }
+}

@@ -12,6 +12,7 @@ use super::{
     attribute::{self, Attribute},
     content, directory, extended_attributes,
     file::File,
+    interix,
     reader::Reader,
     reparse_point::{self, ReparsePoint},
     secure::{Descriptors, Secure},
@@ -65,6 +66,15 @@ pub(super) fn gather(reader: &mut Reader<'_>, secure: &Secure, descriptors: &mut
             None
         }
     });
+
+    let size = metadata.size;
+    if point.is_none()
+        && let Some(target) =
+            keep(interix::target(reader.volume, file, windows.attributes, size), &mut faults).flatten()
+    {
+        metadata.kind = Some(Kind::Symlink);
+        metadata.target = Some(target);
+    }
 
     windows.streams = streams(file, point.as_ref(), &mut faults);
     let id = information.and_then(|information| information.security_id);

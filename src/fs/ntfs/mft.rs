@@ -67,10 +67,14 @@ impl Mft {
 
     /// Reads the bytes of record `number` as they are on disk.
     pub(super) fn record_bytes(&self, image: &dyn Image, boot: &BootSector, number: u64) -> Result<Vec<u8>> {
+        self.record_below(self.len, image, boot, number)
+    }
+
+    fn record_below(&self, len: u64, image: &dyn Image, boot: &BootSector, number: u64) -> Result<Vec<u8>> {
         let size = le::to_u64(boot.record_size);
-        let at = number.checked_mul(size).filter(|at| at.checked_add(size).is_some_and(|end| end <= self.len));
+        let at = number.checked_mul(size).filter(|at| at.checked_add(size).is_some_and(|end| end <= len));
         let at = at.ok_or_else(|| {
-            let records = self.len.checked_div(size).unwrap_or(0);
+            let records = len.checked_div(size).unwrap_or(0);
             Error::corrupt(LAYER, format!("record {number}"), format!("$MFT has {records} records"))
         })?;
         let mut bytes = vec![0; boot.record_size];
@@ -107,7 +111,8 @@ impl Mft {
         {
             let number = entry.reference.number();
             let at = || format!("record {number} (of $MFT)");
-            let bytes = self.extension_bytes(image, boot, number)?;
+            let mapped = self.runs.end().saturating_mul(boot.cluster_size);
+            let bytes = self.record_below(self.len.min(mapped), image, boot, number)?;
             let record = Record::parse(number, bytes).map_err(|what| Error::corrupt(LAYER, at(), what))?;
             attribute_list::check_extension(&record, entry.reference, base_reference)
                 .and_then(|()| {
@@ -119,11 +124,6 @@ impl Mft {
                 .map_err(|what| Error::corrupt(LAYER, at(), what))?;
         }
         damage.map_or(Ok(()), |what| Err(Error::corrupt(LAYER, "attribute list of $MFT", what)))
-    }
-
-    fn extension_bytes(&self, image: &dyn Image, boot: &BootSector, number: u64) -> Result<Vec<u8>> {
-        let mapped = self.runs.end().saturating_mul(boot.cluster_size);
-        Self { runs: self.runs.clone(), len: self.len.min(mapped) }.record_bytes(image, boot, number)
     }
 
     fn mapped_records(&self, boot: &BootSector) -> u64 {

@@ -25,6 +25,7 @@ mod fixup;
 mod hibernation;
 mod huffman;
 mod index;
+mod interix;
 mod le;
 mod log_file;
 mod lznt1;

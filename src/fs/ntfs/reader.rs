@@ -18,6 +18,8 @@ const WINDOW: usize = 64 << 10;
 const WINDOWS: u64 = 128;
 /// Files that are kept as they were parsed: listing a directory and asking for metadata come close together.
 const RECENT_FILES: usize = 8;
+/// Files of more records than this are not kept.
+const MAX_KEPT_RECORDS: usize = 256;
 
 /// Reads records and assembles files, with caches of fixed size.
 pub(super) struct Reader<'v> {
@@ -44,6 +46,9 @@ impl<'v> Reader<'v> {
             return Ok(Rc::clone(file));
         }
         let file = Rc::new(File::load(self, reference)?);
+        if file.records() > MAX_KEPT_RECORDS {
+            return Ok(file);
+        }
         let kept = (reference, Rc::clone(&file));
         match self.recent.get_mut(self.oldest) {
             Some(slot) => *slot = kept,

@@ -23,8 +23,18 @@ const PIECE: u64 = 1 << 20;
 /// The stored hashes.
 #[derive(Default)]
 pub(super) struct Stored {
-    pub(super) md5: Option<[u8; 16]>,
+    /// In the hash section and in the digest section.
+    pub(super) md5: Vec<[u8; 16]>,
     pub(super) sha1: Option<[u8; 20]>,
+}
+
+impl Stored {
+    /// One more MD5; zeros stand where none was computed, and every segment may repeat the same one.
+    pub(super) fn add_md5(&mut self, md5: [u8; 16]) {
+        if md5 != [0; 16] && !self.md5.contains(&md5) && self.md5.len() < 2 {
+            self.md5.push(md5);
+        }
+    }
 }
 
 /// Whether the disk is the one that was acquired; `None` for a hash that the image does not store.
@@ -58,7 +68,7 @@ pub fn verify_stored_hash(path: &Path) -> Result<Verdict> {
     }
     let (md5, sha1) = (md5.finalize(), sha1.finalize());
     Ok(Verdict {
-        md5: stored.md5.map(|stored| stored.as_slice() == md5.as_slice()),
+        md5: (!stored.md5.is_empty()).then(|| stored.md5.iter().all(|stored| stored.as_slice() == md5.as_slice())),
         sha1: stored.sha1.map(|stored| stored.as_slice() == sha1.as_slice()),
     })
 }

@@ -94,13 +94,13 @@ impl Section {
                 contents.tables.push(table);
             }
             b"hash" => {
-                contents.hash.md5 =
-                    Some(Structure::new(LAYER, "hash", self.data, &read_vec(file, self.data, 16)?).array(0)?)
+                let bytes = read_vec(file, self.data, 16)?;
+                contents.hash.add_md5(Structure::new(LAYER, "hash", self.data, &bytes).array(0)?);
             }
             b"digest" => {
                 let bytes = read_vec(file, self.data, 36)?;
                 let s = Structure::new(LAYER, "digest", self.data, &bytes);
-                contents.hash.md5 = Some(s.array(0)?).filter(|md5| *md5 != [0; 16]).or(contents.hash.md5);
+                contents.hash.add_md5(s.array(0)?);
                 contents.hash.sha1 = Some(s.array(16)?).filter(|sha1| *sha1 != [0; 20]);
             }
             b"error2" => {

@@ -17,6 +17,7 @@ use crate::{
     error::{Error, Result},
     image::{
         Image,
+        field::wide,
         structure::{Structure, narrow, read_vec},
     },
 };
@@ -75,7 +76,7 @@ pub(super) fn read(file: &dyn Image, header: &Header) -> Result<Vec<Snapshot>> {
             size: (extra >= 16).then(|| r.be64(8)).transpose()?.filter(|size| *size > 0),
             l1: L1 { at: s.be64(0)?, entries: s.be32(8)?.into() },
         });
-        let used = ENTRY.saturating_add(super::super::field::wide(length)).div_ceil(8).saturating_mul(8);
+        let used = ENTRY.saturating_add(wide(length)).div_ceil(8).saturating_mul(8);
         at = at.saturating_add(used);
         if at.saturating_sub(header.snapshots_at) > MAX_TABLE {
             return Err(Error::budget(LAYER, format!("the snapshot table is larger than {MAX_TABLE:#x} bytes")));

@@ -8,6 +8,7 @@ use super::LAYER;
 use crate::{
     error::Result,
     image::{
+        field::wide,
         mapped::{Layered, Map, Source, Stretch},
         structure::narrow,
         tables::{BitOrder, Bits, Tables},
@@ -48,8 +49,11 @@ impl Map for Blocks {
         let mut len = self.block.saturating_sub(inside);
         if first == UNUSED {
             let blocks = narrow(self.size.div_ceil(self.block).saturating_sub(number));
-            let more = (1..blocks).take_while(|n| entry(*n) == Some(UNUSED)).take(narrow(want / self.block)).count();
-            len = len.saturating_add(self.block.saturating_mul(super::super::field::wide(more)));
+            let more = (1..blocks)
+                .take_while(|n| entry(*n) == Some(UNUSED))
+                .take(narrow(want.checked_div(self.block).unwrap_or(0)))
+                .count();
+            len = len.saturating_add(self.block.saturating_mul(wide(more)));
             return Ok(Stretch { len, source: Source::Below });
         }
         let bitmap_at = u64::from(first).saturating_mul(SECTOR);

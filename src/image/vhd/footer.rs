@@ -16,7 +16,7 @@ use crate::{
     image::{
         Image,
         field::wide,
-        structure::{Structure, read_vec},
+        structure::{Structure, narrow, read_vec},
     },
 };
 
@@ -52,7 +52,7 @@ impl Footer {
         let mut first_error = None;
         for (n, at) in places.into_iter().enumerate() {
             let there = end.saturating_sub(at).min(wide(LENGTH));
-            let mut bytes = read_vec(file, at, super::super::structure::narrow(there))?;
+            let mut bytes = read_vec(file, at, narrow(there))?;
             bytes.resize(LENGTH, 0);
             match Self::parse(at, &bytes) {
                 Ok(footer) if n == 2 && footer.kind == Kind::Fixed => {}

@@ -6,12 +6,6 @@ const POLYNOMIAL: u32 = 0x82f6_3b78;
 static TABLE: [u32; 256] = {
     let mut table = [0; 256];
     let mut n = 0_u32;
-    #[expect(
-        clippy::arithmetic_side_effects,
-        clippy::as_conversions,
-        clippy::indexing_slicing,
-        reason = "const, n < 256"
-    )]
     while n < 256 {
         let mut crc = n;
         let mut bit = 0;

@@ -73,7 +73,9 @@ fn find_entries(log: &[u8], header: &Header) -> Result<BTreeMap<u32, Entry>> {
                     format!("the log's entries overlap: more than {MAX_PASSES} times its length to check"),
                 )
             })?;
-            let bytes: Vec<u8> = log.iter().cycle().skip(at).take(length).copied().collect();
+            // The log is a ring.
+            let (front, back) = log.split_at(at);
+            let bytes: Vec<u8> = back.iter().chain(front).take(length).copied().collect();
             let s = Structure::new(LAYER, "log entry", wide(at), &bytes);
             if s.le32(4)? == crc32c(&bytes, 4) {
                 let (tail, sequence) = (s.le32(12)?, s.le64(16)?);
@@ -136,7 +138,7 @@ fn apply(entry: &Entry, file_length: u64, replay: &mut Replay) -> Result<()> {
     for descriptor in descriptors.chunks(DESCRIPTOR) {
         let d = Structure::new(LAYER, "log descriptor", entry.at.into(), descriptor);
         let at = d.le64(16)?;
-        if d.le64(24)? != entry.sequence || at % wide(SECTOR) != 0 {
+        if d.le64(24)? != entry.sequence || !at.is_multiple_of(wide(SECTOR)) {
             return Err(d.wrong(format!("it belongs to another entry than {}, or writes at {at:#x}", entry.sequence)));
         }
         match &d.array::<4>(0)? {

@@ -13,7 +13,7 @@ use crate::{
     error::{Error, Result},
     image::{
         Image,
-        structure::{Structure, read_vec},
+        structure::{Structure, narrow, read_vec},
     },
 };
 
@@ -65,7 +65,7 @@ fn parse(at: u64, bytes: &[u8]) -> Result<Regions> {
         return Err(s.wrong(format!("{count} entries: at most {MAX_ENTRIES}")));
     }
     let (mut bat, mut metadata) = (None, None);
-    let entries = s.slice(ENTRIES_AT, super::super::structure::narrow(count.into()).saturating_mul(ENTRY))?;
+    let entries = s.slice(ENTRIES_AT, narrow(count.into()).saturating_mul(ENTRY))?;
     for entry in entries.chunks(ENTRY) {
         let e = Structure::new(LAYER, "region table entry", at, entry);
         let region = Region { at: e.le64(16)?, length: e.le32(24)? };

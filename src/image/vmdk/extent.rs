@@ -21,6 +21,9 @@ use crate::{
     },
 };
 
+/// Compressed extents of one disk, each of which keeps unpacked grains; real disks have one.
+const MAX_COMPRESSED: usize = 64;
+
 /// The descriptor inside a sparse file, empty where it has none; `None` when the file is no sparse extent.
 pub(super) fn embedded_descriptor(file: &dyn Image) -> Result<Option<Vec<u8>>> {
     let magic = read_vec(file, 0, narrow(file.len().min(8)))?;
@@ -35,21 +38,23 @@ pub(super) fn embedded_descriptor(file: &dyn Image) -> Result<Option<Vec<u8>>> {
     Ok(other.then(Vec::new))
 }
 
-/// The extent that a line of a descriptor names, which covers `len` bytes of the disk from `start`.
+/// The extent that a line of a descriptor names, one of so many `extents`; `part` of the disk is where it begins and
+/// how many bytes it has.
 pub(super) fn open_named(
     file: Arc<dyn Layered>,
     at: &Place,
     line: &ExtentLine,
-    start: u64,
-    len: u64,
+    extents: usize,
+    part: (u64, u64),
     below: Option<&Arc<dyn Layered>>,
 ) -> Result<Arc<dyn Layered>> {
+    let (start, len) = part;
     if line.kind == ExtentKind::Flat {
         let from = line.offset.saturating_mul(super::SECTOR);
         return Ok(Arc::new(Window::new(LAYER, file, from, len).map_err(|_| short(at, line, len))?));
     }
     let below = below.map(|below| -> Arc<dyn Layered> { Arc::new(Window::tail(Arc::clone(below), start)) });
-    let image = open_sparse(file, at.id(), below)?;
+    let image = open_sparse(file, at.id(), extents, below)?;
     // The header counts the same sectors; the line may leave out what the grain's rounding adds.
     if image.len() < len {
         return Err(short(at, line, len));
@@ -65,10 +70,11 @@ fn short(at: &Place, line: &ExtentLine, len: u64) -> Error {
     )
 }
 
-/// A sparse extent of any of the three formats.
+/// A sparse extent of any of the three formats, one of so many `extents` of its disk.
 pub(super) fn open_sparse(
     file: Arc<dyn Layered>,
     id: FileId,
+    extents: usize,
     below: Option<Arc<dyn Layered>>,
 ) -> Result<Arc<dyn Layered>> {
     let magic = read_vec(&*file, 0, narrow(file.len().min(8)))?;
@@ -81,7 +87,7 @@ pub(super) fn open_sparse(
             directory_at: header.directory_at,
             entries: Entries::Sectors { zero_grains: false },
             packed: None,
-            tables: Tables::new(LAYER, file),
+            tables: Tables::one_of(extents, LAYER, file),
             below,
         }
     } else if magic.starts_with(sesparse::MAGIC) {
@@ -93,11 +99,17 @@ pub(super) fn open_sparse(
             directory_at: header.directory_at,
             entries: Entries::SeSparse(header),
             packed: None,
-            tables: Tables::new(LAYER, file),
+            tables: Tables::one_of(extents, LAYER, file),
             below,
         }
     } else {
         let header = SparseHeader::read(&*file)?;
+        if header.compressed && extents > MAX_COMPRESSED {
+            return Err(Error::budget(
+                LAYER,
+                format!("{extents} compressed extents: at most {MAX_COMPRESSED} are read"),
+            ));
+        }
         Grains {
             size: header.capacity,
             grain: header.grain,
@@ -105,7 +117,7 @@ pub(super) fn open_sparse(
             directory_at: header.directory_at,
             entries: Entries::Sectors { zero_grains: header.zero_grains },
             packed: header.compressed.then(|| Packed::new(Arc::clone(&file), id, header.grain)),
-            tables: Tables::new(LAYER, file),
+            tables: Tables::one_of(extents, LAYER, file),
             below,
         }
     };

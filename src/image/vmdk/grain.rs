@@ -12,7 +12,7 @@ use crate::{
         field::wide,
         mapped::{FileId, Layered, Map, Pack, Source, Stretch},
         structure::{Structure, narrow, read_vec},
-        tables::{Cache, Tables},
+        tables::{self, Cache, Tables},
     },
 };
 
@@ -110,35 +110,42 @@ impl Grains {
     }
 
     /// The grains from this entry of a table on, as far as the table's page reaches.
-    fn grains(&self, table: u64, index: u64) -> Result<Box<dyn Fn(usize) -> Option<Result<Grain>> + '_>> {
-        match &self.entries {
-            Entries::Sectors { zero_grains } => {
-                let at = table.saturating_add(index.saturating_mul(4));
-                let page = self.tables.entries::<4>("grain table", at)?;
-                Ok(Box::new(move |n| {
-                    Some(Ok(match page.array(n).map(u32::from_le_bytes)? {
-                        0 => Grain::Below,
-                        1 if *zero_grains => Grain::Zeros,
-                        sector => Grain::At(u64::from(sector).saturating_mul(SECTOR)),
-                    }))
-                }))
-            }
+    fn grains(&self, table: u64, index: u64) -> Result<Page<'_>> {
+        let at = |width: u64| table.saturating_add(index.saturating_mul(width));
+        let page = match &self.entries {
+            Entries::Sectors { .. } => self.tables.entries::<4>("grain table", at(4))?,
+            Entries::SeSparse(_) => self.tables.entries::<8>("grain table", at(8))?,
+        };
+        Ok(Page { page, entries: &self.entries })
+    }
+}
+
+/// The entries of a grain table that are at hand.
+struct Page<'a> {
+    page: tables::Entries,
+    entries: &'a Entries,
+}
+
+impl Page<'_> {
+    fn get(&self, n: usize) -> Option<Result<Grain>> {
+        match self.entries {
+            Entries::Sectors { zero_grains } => Some(Ok(match self.page.array(n).map(u32::from_le_bytes)? {
+                0 => Grain::Below,
+                1 if *zero_grains => Grain::Zeros,
+                sector => Grain::At(u64::from(sector).saturating_mul(SECTOR)),
+            })),
             Entries::SeSparse(header) => {
-                let at = table.saturating_add(index.saturating_mul(8));
-                let page = self.tables.entries::<8>("grain table", at)?;
-                Ok(Box::new(move |n| {
-                    let entry = page.array(n).map(u64::from_le_bytes)?;
-                    Some(match entry >> 60 {
-                        0 if entry == 0 => Ok(Grain::Below),
-                        1 | 2 => Ok(Grain::Zeros),
-                        3 => Ok(Grain::At(header.grain_at(entry))),
-                        _ => Err(Error::corrupt(
-                            LAYER,
-                            "seSparse grain table",
-                            format!("the entry {entry:#018x} is of no known kind"),
-                        )),
-                    })
-                }))
+                let entry = self.page.array(n).map(u64::from_le_bytes)?;
+                Some(match entry >> 60 {
+                    0 if entry == 0 => Ok(Grain::Below),
+                    1 | 2 => Ok(Grain::Zeros),
+                    3 => Ok(Grain::At(header.grain_at(entry))),
+                    _ => Err(Error::corrupt(
+                        LAYER,
+                        "seSparse grain table",
+                        format!("the entry {entry:#018x} is of no known kind"),
+                    )),
+                })
             }
         }
     }
@@ -166,7 +173,7 @@ impl Map for Grains {
             return Ok(Stretch { len, source: Source::Below });
         };
         let grains = self.grains(table, index)?;
-        let first = grains(0).ok_or_else(|| Error::Bug(format!("vmdk: no grain table entry at {table:#x}")))??;
+        let first = grains.get(0).ok_or_else(|| Error::Bug(format!("vmdk: no grain table entry at {table:#x}")))??;
         let mut len = self.grain.saturating_sub(inside);
         if let (Some(pack), Grain::At(at)) = (&self.packed, first) {
             return Ok(Stretch { len, source: Source::Packed { pack, at, len: 0, skip: inside } });
@@ -176,7 +183,7 @@ impl Map for Grains {
                 Grain::At(at) => Grain::At(at.saturating_add(self.grain.saturating_mul(wide(n)))),
                 other => other,
             };
-            if len >= want || !matches!(grains(n), Some(Ok(grain)) if grain == next) {
+            if len >= want || !matches!(grains.get(n), Some(Ok(grain)) if grain == next) {
                 break;
             }
             len = len.saturating_add(self.grain);

@@ -38,7 +38,7 @@ pub(crate) fn open(file: Arc<dyn Layered>, place: &Place) -> Result<Layer> {
         let below = parent(place, &descriptor, &mut findings)?;
         let mut extents = Vec::new();
         for line in &descriptor.extents {
-            extents.push(extent_of(place, line, &extents, below.as_ref(), &mut findings)?);
+            extents.push(extent_of(place, &descriptor, line, &extents, below.as_ref(), &mut findings)?);
         }
         return Ok(findings.with(LAYER, Arc::new(Mapped(Joined::new(LAYER, extents)?))));
     };
@@ -61,7 +61,7 @@ pub(crate) fn open(file: Arc<dyn Layered>, place: &Place) -> Result<Layer> {
             ),
         ));
     }
-    let disk = extent::open_sparse(file, place.id(), below)?;
+    let disk = extent::open_sparse(file, place.id(), 1, below)?;
     Ok(findings.with(LAYER, disk))
 }
 
@@ -99,6 +99,7 @@ fn parent(place: &Place, child: &Descriptor, findings: &mut Findings) -> Result<
 /// The extent that a line of the descriptor names, behind those that come `before` it.
 fn extent_of(
     place: &Place,
+    descriptor: &Descriptor,
     line: &descriptor::ExtentLine,
     before: &[Part],
     below: Option<&Arc<dyn Layered>>,
@@ -112,7 +113,7 @@ fn extent_of(
             let name = from_windows(&String::from_utf8_lossy(&line.name));
             let (file, at) = place.open(LAYER, "extent", &name)?;
             findings.files.push(at.used(&file));
-            Some(extent::open_named(Arc::new(file), &at, line, start, len, below)?)
+            Some(extent::open_named(Arc::new(file), &at, line, descriptor.extents.len(), (start, len), below)?)
         }
     };
     Ok(Part { start, len, image })

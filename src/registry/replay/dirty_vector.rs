@@ -24,7 +24,7 @@ pub(super) fn apply(
     let Some(written) = base.map(|base| base.last_written).or_else(|| hive_bin::timestamp(bins)) else {
         return false;
     };
-    for log in choose(logs, written, replay) {
+    for log in choose(logs, written, base.is_some(), replay) {
         match recover(hive, log, capacity) {
             Ok((recovered, pages, note)) => {
                 *hive = recovered;
@@ -44,15 +44,18 @@ pub(super) fn apply(
 /// The logs to try, best first: \[regf\] "Multiple transaction log files", "Old format".
 ///
 /// A log belongs to the write whose time the hive bears. A second log is used after a failed write and holds
-/// all that the first held: it comes first when it is later than the hive and than the first.
-fn choose<'a, 'l>(logs: &'a [Log<'l>], written: u64, replay: &mut Replay) -> Vec<&'a Log<'l>> {
+/// all that the first held: it comes first when it is later than the hive and than the first. Without a base block
+/// the time is that of the first bin, which may be older than the interrupted write.
+fn choose<'a, 'l>(logs: &'a [Log<'l>], written: u64, exact: bool, replay: &mut Replay) -> Vec<&'a Log<'l>> {
     let (mut matching, mut later) = (Vec::new(), Vec::new());
     let first = logs.first().map(|log| (log.index, log.base.last_written));
     for log in logs {
         let time = log.base.last_written;
         if time == written {
             matching.push(log);
-        } else if time > written && log.index > 0 && first.is_some_and(|(index, t)| index == log.index || time > t) {
+        } else if time > written
+            && (!exact || log.index > 0 && first.is_some_and(|(index, t)| index == log.index || time > t))
+        {
             later.push(log);
         } else {
             replay.notes.push(format!("log {}: not used, it belongs to another write of the hive", log.index));

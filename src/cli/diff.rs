@@ -1,0 +1,41 @@
+//! `snapfim diff OLD NEW`: two targets or manifests, compared once.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{
+    args::DiffArgs,
+    output::Output,
+    progress::Follow,
+    scan::print,
+    settings::NamedPolicy,
+};
+use crate::{
+    error::Result,
+    job::{self, Comparison},
+    scan::Progress,
+};
+
+pub(super) fn run(args: &DiffArgs, output: &mut Output) -> Result<u8> {
+    let NamedPolicy { policy, name } = args.policy.policy("full")?;
+    let comparison = Comparison {
+        old: &args.old,
+        new: &args.new,
+        open: args.open.options(),
+        machine: args.machine.as_deref(),
+        policy: &policy,
+        policy_name: &name,
+        threads: args.work.threads(),
+        budgets: args.work.budgets(),
+        temp: &std::env::temp_dir(),
+        now: &Timestamp::now,
+    };
+    let progress = Arc::new(Progress::default());
+    let compared = {
+        let _follow = Follow::start(&format!("{} and {}", args.old, args.new), &progress, output.progress);
+        job::compare(&comparison, &progress)?
+    };
+    print(&compared.record, Some(&compared.events), args.format, output)?;
+    Ok(if args.exit_zero { compared.record.exit & !1 } else { compared.record.exit })
+}

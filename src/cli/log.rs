@@ -1,0 +1,122 @@
+//! `snapfim log` and `snapfim history`: reading the change log.
+
+use std::ops::ControlFlow;
+
+use jiff::Timestamp;
+
+use super::{
+    args::{HistoryArgs, LogArgs, LogFormat},
+    output::Output,
+};
+use crate::{
+    changelog::{
+        ChangeType, EntityType, Event, MachineName, Severity, State, cadence, column,
+        path_filter::PathFilter,
+        query::{Order, Query, Reading},
+    },
+    error::{Error, Result},
+    report::{csv, ndjson, status, text},
+};
+
+pub(super) fn run(args: &LogArgs, output: &mut Output) -> Result<u8> {
+    let state = State::open(&args.state)?;
+    let query = query(args)?;
+    if !args.count_by.is_empty() {
+        return count(&state, &query, args, output);
+    }
+    let reading = print(output, args.format, |each| state.log(&query, Order::NewestFirst, each))?;
+    Ok(end(output, &reading))
+}
+
+pub(super) fn history(args: &HistoryArgs, output: &mut Output) -> Result<u8> {
+    let state = State::open(&args.state)?;
+    let machine = args.machine.as_deref().map(MachineName::given).transpose()?;
+    let reading = print(output, args.format, |each| state.history(&args.path, machine, each))?;
+    Ok(end(output, &reading))
+}
+
+fn query(args: &LogArgs) -> Result<Query> {
+    let now = Timestamp::now();
+    let time = |text: &Option<String>| text.as_deref().map(|text| cadence::parse_time(text, now)).transpose();
+    let unknown = |flag: &str, text: &str| Error::Usage(format!("{flag} {text}: no such one"));
+    let entity = |text: &String| EntityType::by_name(text).ok_or_else(|| unknown("--entity", text));
+    let change = |text: &String| ChangeType::by_name(text).ok_or_else(|| unknown("--type", text));
+    let severity = |text: &str| Severity::by_name(text).ok_or_else(|| unknown("--severity", text));
+    Ok(Query {
+        machine: args.machine.as_deref().map(MachineName::given).transpose()?,
+        computer: args.computer.clone(),
+        entities: args.entity.iter().map(entity).collect::<Result<_>>()?,
+        types: args.types.iter().map(change).collect::<Result<_>>()?,
+        since: time(&args.since)?,
+        until: time(&args.until)?,
+        path: args.path.as_deref().map(PathFilter::glob).transpose()?,
+        severity: args.severity.as_deref().map(severity).transpose()?,
+    })
+}
+
+/// Prints events as they come.
+fn print(
+    output: &mut Output,
+    format: LogFormat,
+    read: impl FnOnce(&mut dyn FnMut(Event) -> Result<ControlFlow<()>>) -> Result<Reading>,
+) -> Result<Reading> {
+    let style = output.style();
+    let unwritten = |error| Error::io("report", "write", error);
+    if format == LogFormat::Csv {
+        csv::write_header(output).map_err(unwritten)?;
+    }
+    read(&mut |event| {
+        match format {
+            LogFormat::Text => text::write_log_line(output, &event, style),
+            LogFormat::Ndjson => ndjson::write(output, &event),
+            LogFormat::Csv => csv::write(output, &event),
+        }
+        .map_err(unwritten)?;
+        Ok(if output.is_closed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    })
+}
+
+fn count(state: &State, query: &Query, args: &LogArgs, output: &mut Output) -> Result<u8> {
+    let columns: Vec<_> = args
+        .count_by
+        .iter()
+        .map(|name| {
+            column::by_name(name).ok_or_else(|| {
+                let known: Vec<_> = column::COLUMNS.iter().map(|column| column.name).collect();
+                Error::Usage(format!("--count-by {name}: no such column; there are {}", known.join(", ")))
+            })
+        })
+        .collect::<Result<_>>()?;
+    let (groups, reading) = state.count_by(query, &columns)?;
+    let style = output.style();
+    let unwritten = |error| Error::io("report", "write", error);
+    match args.format {
+        LogFormat::Text => status::groups(&columns, &groups).write(output, style).map_err(unwritten)?,
+        LogFormat::Ndjson => {
+            for (values, count) in &groups {
+                let mut row = serde_json::Map::new();
+                for (column, value) in columns.iter().zip(values) {
+                    row.insert(column.name.to_owned(), value.clone().into());
+                }
+                row.insert("Count".to_owned(), (*count).into());
+                ndjson::write(output, &row).map_err(unwritten)?;
+            }
+        }
+        LogFormat::Csv => {
+            let heads = columns.iter().map(|column| column.name).chain(["Count"]);
+            csv::write_row(output, heads).map_err(unwritten)?;
+            for (values, count) in &groups {
+                let count = count.to_string();
+                csv::write_row(output, values.iter().map(String::as_str).chain([count.as_str()])).map_err(unwritten)?;
+            }
+        }
+    }
+    Ok(end(output, &reading))
+}
+
+fn end(output: &mut Output, reading: &Reading) -> u8 {
+    for note in &reading.notes {
+        output.note(note);
+    }
+    output.problems(&reading.problems, reading.unlisted).unwrap_or(0)
+}

@@ -1,0 +1,176 @@
+//! `snapfim scan`: all targets are tried, one after the other; the exit code is the worst of theirs.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{
+    args::{ReportFormat, ScanArgs},
+    output::Output,
+    progress::Follow,
+    settings::NamedPolicy,
+};
+use crate::{
+    changelog::{CoverageState, EventFile, ScanRecord, State, cadence, event_file::Line},
+    error::{Error, Result},
+    job::{self, Night, Outcome},
+    machine::State as VolumeState,
+    report::{ndjson, text},
+    scan::Progress,
+    target,
+};
+
+pub(super) fn run(args: &ScanArgs, output: &mut Output) -> Result<u8> {
+    if args.machine.is_some() && args.targets.len() > 1 {
+        return Err(Error::Usage("--machine names one machine, and there are several targets".to_owned()));
+    }
+    let NamedPolicy { policy, name } = args.policy.policy("recommended")?;
+    let now = Timestamp::now();
+    let every = args.every.as_deref().map(cadence::parse_span).transpose()?;
+    let snapshot_time = args.snapshot_time.as_deref().map(|text| cadence::parse_time(text, now)).transpose()?;
+    if args.dry_run {
+        let mut codes = Codes::default();
+        for target in &args.targets {
+            codes.add(dry(target, args, output));
+        }
+        return Ok(codes.code());
+    }
+    let state = State::create(&args.state)?;
+    let mut codes = Codes::default();
+    for target in &args.targets {
+        let night = Night {
+            state: &state,
+            state_path: &args.state,
+            target,
+            open: args.open.options(),
+            machine: args.machine.as_deref(),
+            policy: &policy,
+            policy_name: &name,
+            every,
+            snapshot_time,
+            allow_older: args.allow_older,
+            threads: args.work.threads(),
+            budgets: args.work.budgets(),
+            temp: &args.state,
+            now: &Timestamp::now,
+        };
+        let progress = Arc::new(Progress::default());
+        let outcome = {
+            let _follow = Follow::start(target, &progress, output.progress);
+            job::scan(&night, &progress)
+        };
+        match outcome {
+            Ok(outcome) => codes.add(report(target, outcome, args, output)?),
+            Err(error) => {
+                output.error(&prefixed(target, error.to_string()));
+                codes.add(error.exit_code());
+            }
+        }
+    }
+    Ok(codes.code())
+}
+
+/// With several targets it must be clear whose error it is.
+fn prefixed(target: &str, message: String) -> Error {
+    if message.contains(target) { Error::Target(message) } else { Error::Target(format!("{target}: {message}")) }
+}
+
+/// The exit code of several targets: the largest that is no verdict if there is one, else the union of the bits.
+#[derive(Default)]
+struct Codes {
+    bits: u8,
+    no_verdict: u8,
+}
+
+impl Codes {
+    fn add(&mut self, code: u8) {
+        if code >= 64 || code == 2 {
+            self.no_verdict = self.no_verdict.max(code);
+        } else {
+            self.bits |= code;
+        }
+    }
+
+    fn code(&self) -> u8 {
+        if self.no_verdict > 0 { self.no_verdict } else { self.bits }
+    }
+}
+
+fn report(target: &str, outcome: Outcome, args: &ScanArgs, output: &mut Output) -> Result<u8> {
+    match outcome {
+        Outcome::NotDue { machine, last } => {
+            output.note(&format!("{machine}: not due, last scanned {last}"));
+            Ok(0)
+        }
+        Outcome::Failed { record, error } => {
+            output.error(&prefixed(target, error.to_string()));
+            Ok(record.exit)
+        }
+        Outcome::Complete { record, events, taken_back } => {
+            if let Some(scan) = taken_back {
+                output.note(&format!("{}: took back what the unfinished scan {scan} had left", record.machine));
+            }
+            if record.previous.is_none() {
+                output.note(&format!("{}: first scan, the baseline is written; changes show from the next one on", record.machine));
+            }
+            print(&record, events.as_ref(), args.format, output)?;
+            Ok(if args.exit_zero { record.exit & !1 } else { record.exit })
+        }
+    }
+}
+
+/// Prints what one scan or comparison found.
+pub(super) fn print(
+    record: &ScanRecord,
+    events: Option<&EventFile>,
+    format: ReportFormat,
+    output: &mut Output,
+) -> Result<()> {
+    let style = output.style();
+    match format {
+        ReportFormat::Text => {
+            let problems = text::write(output, record, events, style)?;
+            output.problems(&problems, 0);
+        }
+        ReportFormat::Ndjson => {
+            if let Some(events) = events {
+                events.read(&mut |_, line| {
+                    if let Line::Event(event) = line {
+                        ndjson::write(output, &*event).map_err(|error| Error::io("report", "write", error))?;
+                    }
+                    Ok(std::ops::ControlFlow::Continue(()))
+                })?;
+            }
+            // A program reads the events; a person still wants to know what is not covered.
+            for row in record.coverage.iter().filter(|row| row.state == CoverageState::Gap) {
+                output.note(&format!("{}: gap: {}: {}", record.machine, row.name, row.why));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Says what would be scanned.
+fn dry(given: &str, args: &ScanArgs, output: &mut Output) -> u8 {
+    let target = match target::open(given, &args.open.options()) {
+        Ok(target) => target,
+        Err(error) => {
+            output.error(&prefixed(given, error.to_string()));
+            return error.exit_code();
+        }
+    };
+    let machine = &target.machine;
+    let system = machine.os.name.clone().unwrap_or_else(|| format!("{} system", machine.os.family.as_str()));
+    output.line(&crate::report::escaped(&format!("{given}: {system}")));
+    for mount in &machine.mounts {
+        let volume = &machine.volumes[mount.volume];
+        let path = String::from_utf8_lossy(&mount.path);
+        output.line(&crate::report::escaped(&format!("  would scan {path} ({} on {})", volume.content, volume.id)));
+    }
+    for volume in &machine.volumes {
+        if let VolumeState::Gap(why) | VolumeState::Note(why) = &volume.state {
+            output.line(&crate::report::escaped(&format!("  cannot scan {}: {why}", volume.id)));
+        }
+    }
+    0
+}

@@ -1,0 +1,111 @@
+//! Renames: which deleted and which created entity are the same one under another path.
+//!
+//! Three ways, each with what the one before has left: one deleted and one created entity of equal kind with the
+//! same id on the same volume (`unique.rs`); one deleted and one created file with the same content, not empty; and
+//! equal places beneath a renamed directory, or on a renamed file for its streams (`moved.rs`). What lies beneath a
+//! renamed directory and is unchanged is counted, not listed.
+//!
+//! Registry keys have no id, and values often have equal data: neither is matched, a renamed key is one deleted and
+//! one created.
+
+mod moved;
+mod unique;
+
+use moved::Moves;
+use unique::{Match, unique};
+
+use super::{change::ChangeKind, compare::Compared, draft::Draft, outbox::Outbox};
+use crate::{
+    error::Result,
+    manifest::{Attribute, Class, Kind, RunWriter, Runs, Sorter, json::Raw, sorter},
+};
+
+/// Entities that one side only has, until all are known.
+#[derive(Debug)]
+pub(super) struct Candidates {
+    waiting: RunWriter,
+    deleted: u64,
+    created: u64,
+    key: Vec<u8>,
+    bytes: Vec<u8>,
+}
+
+impl Candidates {
+    pub(super) fn new(sorter: &Sorter) -> Self {
+        Self { waiting: sorter.writer(), deleted: 0, created: 0, key: Vec::new(), bytes: Vec::new() }
+    }
+
+    pub(super) fn push(&mut self, draft: &Draft<'_>) -> Result<()> {
+        match draft.kind {
+            ChangeKind::Deleted => self.deleted += 1,
+            _ => self.created += 1,
+        }
+        self.key.clear();
+        draft.output_key(&mut self.key)?;
+        draft.encode(&mut self.bytes);
+        self.waiting.push(&self.key, &self.bytes)
+    }
+
+    /// Matches the candidates and puts what comes of them into the outbox, or hands them back as they are where
+    /// nothing can match; and how many entities moved along with each owner.
+    pub(super) fn finish(
+        self,
+        sorter: &Sorter,
+        compared: &mut Compared<'_>,
+        outbox: &mut Outbox,
+    ) -> Result<(Vec<Runs>, Vec<u64>)> {
+        let waiting = self.waiting.finish();
+        if self.deleted == 0 || self.created == 0 {
+            return Ok((vec![waiting], Vec::new()));
+        }
+        let (mut by_id, mut by_content) = (sorter.writer(), sorter.writer());
+        let mut moves = Moves::new(sorter);
+        let mut waiting = sorter::merge(vec![waiting], sorter.memory())?;
+        while let Some((_, bytes)) = waiting.next()? {
+            let draft = Draft::decode(bytes)?;
+            let raw = draft.raw()?;
+            match (id_key(&raw), content_key(&raw)) {
+                (Some(key), _) => by_id.push(&key, bytes)?,
+                (None, Some(key)) => by_content.push(&key, bytes)?,
+                (None, None) => moves.single(&draft)?,
+            }
+        }
+        drop(waiting);
+        let mut bytes = Vec::new();
+        unique(by_id.finish(), sorter.memory(), &mut |found| match found {
+            Match::Pair(old, new) => moves.pair(&old, &new),
+            Match::Single(draft) => match content_key(&draft.raw()?) {
+                Some(key) => {
+                    draft.encode(&mut bytes);
+                    by_content.push(&key, &bytes)
+                }
+                None => moves.single(&draft),
+            },
+        })?;
+        unique(by_content.finish(), sorter.memory(), &mut |found| match found {
+            Match::Pair(old, new) => moves.pair(&old, &new),
+            Match::Single(draft) => moves.single(&draft),
+        })?;
+        let moved_along = moves.finish(compared, outbox)?;
+        Ok((Vec::new(), moved_along))
+    }
+}
+
+/// What only the same entity shares: kind, volume and id.
+fn id_key(raw: &Raw<'_>) -> Option<Vec<u8>> {
+    let id = raw.get(Attribute::Id)?;
+    if raw.head.kind.class() != Class::File {
+        return None;
+    }
+    let mut key = vec![raw.head.kind as u8];
+    key.extend_from_slice(raw.get(Attribute::Volume).map(|field| field.json).unwrap_or_default());
+    key.push(0);
+    key.extend_from_slice(id.json);
+    Some(key)
+}
+
+/// The content of a file that has some: length and hash.
+fn content_key(raw: &Raw<'_>) -> Option<Vec<u8>> {
+    let (size, sha256) = (raw.get(Attribute::Size)?.json, raw.get(Attribute::Sha256)?.json);
+    (raw.head.kind == Kind::File && size != b"0").then(|| [sha256, size].concat())
+}

@@ -1,0 +1,148 @@
+//! Which volumes were lost and which came back, by what the two headers say.
+
+use std::collections::HashMap;
+
+use super::change::ScanChange;
+use crate::manifest::{
+    Header, Value, VolumeEntry, VolumeState,
+    json::{Field, encode_value},
+};
+
+/// How a volume stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// As before, or nothing is said of it.
+    Same,
+    /// It was read once, and now it is not there or cannot be read.
+    Lost,
+    /// It can be read again.
+    Restored,
+}
+
+#[derive(Debug, Default)]
+struct Volume<'a> {
+    old: Option<&'a VolumeEntry>,
+    new: Option<&'a VolumeEntry>,
+    /// Entities of the old side; of a restored volume, the carried ones among them.
+    entities: u64,
+}
+
+/// The volumes of both headers.
+#[derive(Debug)]
+pub(super) struct Volumes<'a> {
+    old: &'a Header,
+    new: &'a Header,
+    /// By the id as it stands in records, as JSON.
+    by_id: HashMap<Vec<u8>, Volume<'a>>,
+}
+
+impl<'a> Volumes<'a> {
+    pub(super) fn new(old: &'a Header, new: &'a Header) -> Self {
+        let mut by_id: HashMap<Vec<u8>, Volume<'a>> = HashMap::new();
+        for entry in &old.volumes {
+            let side = &mut by_id.entry(json(&entry.volume)).or_default().old;
+            *side = Some(better(*side, entry));
+        }
+        for entry in &new.volumes {
+            let side = &mut by_id.entry(json(&entry.volume)).or_default().new;
+            *side = Some(better(*side, entry));
+        }
+        Self { old, new, by_id }
+    }
+
+    /// How the volume of a record of the old side stands.
+    pub(super) fn standing(&self, volume: Option<Field<'_>>, carried: bool) -> Standing {
+        let Some(volume) = volume else { return Standing::Same };
+        match self.by_id.get(volume.json) {
+            Some(volume) => self.stands(volume, carried),
+            // Lost so long ago that neither header knows it.
+            None if carried => Standing::Lost,
+            None => Standing::Same,
+        }
+    }
+
+    fn stands(&self, volume: &Volume<'_>, carried: bool) -> Standing {
+        if is_read(volume.new) {
+            let gap = volume.old.is_some_and(|old| old.state == VolumeState::Gap);
+            return if gap || (carried && !is_read(volume.old)) { Standing::Restored } else { Standing::Same };
+        }
+        let mount = volume.old.or(volume.new).and_then(|entry| entry.mount.as_deref());
+        let known = carried || is_read(volume.old);
+        if known && !self.is_replaced(mount) { Standing::Lost } else { Standing::Same }
+    }
+
+    /// Whether another volume is mounted there now: then paths are compared across volumes, lest a new id on an
+    /// old disk hide what changed.
+    fn is_replaced(&self, mount: Option<&str>) -> bool {
+        mount.is_some() && self.new.volumes.iter().any(|entry| is_read(Some(entry)) && entry.mount.as_deref() == mount)
+    }
+
+    /// Whether a record of the new side at the path of a lost volume's entity shows what that volume was mounted
+    /// over: it comes from another volume that was there before.
+    pub(super) fn is_underneath(&self, lost: Option<Field<'_>>, volume: Option<Field<'_>>) -> bool {
+        let known = volume.and_then(|volume| self.by_id.get(volume.json));
+        lost != volume && known.is_some_and(|known| is_read(known.old))
+    }
+
+    /// Counts an entity of the old side on a volume that was lost or restored.
+    pub(super) fn count(&mut self, volume: Option<Field<'_>>) {
+        if let Some(volume) = volume.and_then(|volume| self.by_id.get_mut(volume.json)) {
+            volume.entities += 1;
+        }
+    }
+
+    /// What was lost and what came back, in the order of the headers.
+    pub(super) fn changes(&self) -> Vec<ScanChange> {
+        let mut changes = Vec::new();
+        for entry in &self.old.volumes {
+            let Some(volume) = self.by_id.get(&json(&entry.volume)) else { continue };
+            if is_read(Some(entry)) && self.stands(volume, false) == Standing::Lost {
+                let why = match volume.new {
+                    Some(new) => new.why.clone().unwrap_or_else(|| format!("it is {} now", new.fs)),
+                    None => "it is not there any more".to_owned(),
+                };
+                let (id, mount) = (entry.volume.clone(), entry.mount.clone());
+                changes.push(ScanChange::CoverageLost { volume: id, mount, why, entities: volume.entities });
+            }
+        }
+        for entry in &self.new.volumes {
+            let Some(volume) = self.by_id.get(&json(&entry.volume)) else { continue };
+            let came_back = self.stands(volume, volume.entities > 0) == Standing::Restored;
+            if is_read(Some(entry)) && came_back {
+                let (volume, mount, entities) = (entry.volume.clone(), entry.mount.clone(), volume.entities);
+                changes.push(ScanChange::CoverageRestored { volume, mount, entities });
+            }
+        }
+        changes
+    }
+}
+
+/// What tells that this may be another machine than the last time.
+pub(super) fn machine_changed(old: &Header, new: &Header) -> Option<ScanChange> {
+    let root = |header: &Header| {
+        let is_root = |mount: &str| mount == "/" || mount.eq_ignore_ascii_case("c:\\");
+        header.volumes.iter().find(|entry| entry.mount.as_deref().is_some_and(is_root))?.id.clone()
+    };
+    let pairs = [("host", old.os.host.clone(), new.os.host.clone()), ("volume", root(old), root(new))];
+    let what: Vec<_> = pairs
+        .into_iter()
+        .filter_map(|(name, old, new)| Some((name.to_owned(), old?, new?)))
+        .filter(|(_, old, new)| old != new)
+        .collect();
+    (!what.is_empty()).then_some(ScanChange::MachineChanged { what })
+}
+
+fn is_read(entry: Option<&VolumeEntry>) -> bool {
+    entry.is_some_and(|entry| entry.state == VolumeState::Read)
+}
+
+/// Of two entries with the same id, the one that was read.
+fn better<'a>(one: Option<&'a VolumeEntry>, other: &'a VolumeEntry) -> &'a VolumeEntry {
+    one.filter(|one| is_read(Some(one)) || !is_read(Some(other))).unwrap_or(other)
+}
+
+fn json(volume: &str) -> Vec<u8> {
+    let mut json = Vec::new();
+    encode_value("", &Value::Text(volume.to_owned()), &mut json);
+    json
+}

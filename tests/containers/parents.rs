@@ -1,0 +1,114 @@
+//! Chains whose parent is another than the one the child was made of, and damage that a copy makes good.
+
+use std::fs;
+
+use snapfim::image::probe::{self, OpenOptions};
+
+use crate::fixture::{Fixtures, content};
+
+#[test]
+fn a_parent_that_is_not_the_one_the_child_names_is_an_error_that_names_both() {
+    let fixtures = Fixtures::all();
+    for (child, parent, other, expected) in [
+        ("child.vhd", "dynamic.vhd", "fixed.vhd", "unique id"),
+        ("child.vhdx", "dynamic.vhdx", "fixed.vhdx", "data write id"),
+        ("delta.vmdk", "sparse.vmdk", "stream.vmdk", "content id"),
+    ] {
+        fs::copy(fixtures.path(other), fixtures.path(parent)).unwrap();
+        let error = fixtures.error(child);
+        assert!(error.contains(expected) && error.contains(child) && error.contains(parent), "{error}");
+        fs::remove_file(fixtures.path(parent)).unwrap();
+        let error = fixtures.error(child);
+        assert!(error.contains("No such file") && error.contains(child) && error.contains(parent), "{error}");
+    }
+}
+
+#[test]
+fn a_parent_in_another_directory_needs_image_root() {
+    let fixtures = Fixtures::of(&["child.vhd"]);
+    let parents = Fixtures::of(&["dynamic.vhd"]);
+    assert!(fixtures.open("child.vhd").is_err());
+    let options = OpenOptions { image_root: Some(parents.dir.path().to_owned()), snapshot: None };
+    let opened = probe::open(&fixtures.path("child.vhd"), &options).unwrap();
+    assert_eq!(opened.files.len(), 2);
+    content(&*opened.image).unwrap();
+}
+
+#[test]
+fn a_damaged_vhd_footer_is_replaced_by_its_copy() {
+    let fixtures = Fixtures::of(&["dynamic.vhd"]);
+    let expected = fixtures.content("dynamic.vhd");
+    let end = fixtures.bytes("dynamic.vhd").len();
+    fixtures.patch("dynamic.vhd", end - 500, &[0xff; 8]);
+    let opened = fixtures.open("dynamic.vhd").unwrap();
+    assert!(opened.notes[0].contains("its copy at the front is used"), "{:?}", opened.notes);
+    assert_eq!(content(&*opened.image).unwrap(), expected);
+    fixtures.patch("dynamic.vhd", 100, &[0xff; 8]);
+    assert!(fixtures.error("dynamic.vhd").contains("checksum"));
+}
+
+#[test]
+fn a_damaged_vhdx_header_or_region_table_is_replaced_by_its_copy() {
+    let fixtures = Fixtures::of(&["dynamic.vhdx"]);
+    let expected = fixtures.content("dynamic.vhdx");
+    let original = fixtures.bytes("dynamic.vhdx");
+    // [MS-VHDX] 2.2: headers at 64 and 128 KiB, region tables at 192 and 256 KiB.
+    for (first, second) in [(64 << 10, 128 << 10), (192 << 10, 256 << 10)] {
+        for at in [first, second] {
+            fixtures.patch("dynamic.vhdx", at, b"lost");
+            assert_eq!(fixtures.content("dynamic.vhdx"), expected, "{at:#x}");
+            fixtures.put("dynamic.vhdx", &original);
+        }
+        fixtures.patch("dynamic.vhdx", first, b"lost");
+        fixtures.patch("dynamic.vhdx", second, b"lost");
+        assert!(fixtures.error("dynamic.vhdx").contains("does not begin with"));
+        fixtures.put("dynamic.vhdx", &original);
+    }
+}
+
+#[test]
+fn a_vhdx_log_is_replayed_in_memory_and_the_file_stays_as_it_was() {
+    let fixtures = Fixtures::of(&["dirty.vhdx", "dynamic.vhdx"]);
+    let before = fixtures.bytes("dirty.vhdx");
+    let opened = fixtures.open("dirty.vhdx").unwrap();
+    assert!(opened.notes[0].contains("log of 2 entries"), "{:?}", opened.notes);
+    assert_ne!(content(&*opened.image).unwrap(), fixtures.content("dynamic.vhdx"), "the log changes the disk");
+    assert_eq!(fixtures.bytes("dirty.vhdx"), before);
+}
+
+#[test]
+fn an_extent_that_is_not_there_reads_as_zeros() {
+    // "Virtual Disk Format 5.0", "Extent Description": ZERO is filled with zeros.
+    let fixtures = Fixtures::of(&["pieces.vmdk", "pieces-1.vmdk", "pieces-2.vmdk"]);
+    let whole = fixtures.content("pieces.vmdk");
+    let text = String::from_utf8(fixtures.bytes("pieces.vmdk")).unwrap();
+    fixtures.put("pieces.vmdk", text.replace("RW 6144 FLAT \"pieces-2.vmdk\" 0", "RW 6144 ZERO").as_bytes());
+    let half = whole.len() / 2;
+    assert_eq!(fixtures.content("pieces.vmdk"), [&whole[..half], &vec![0; half][..]].concat());
+    // An extent whose file is too short for it.
+    fixtures.put(
+        "pieces.vmdk",
+        text.replace("RW 6144 FLAT \"pieces-2.vmdk\" 0", "RW 6144 FLAT \"pieces-2.vmdk\" 1").as_bytes(),
+    );
+    let error = fixtures.error("pieces.vmdk");
+    assert!(error.contains("pieces-2.vmdk") && error.contains("does not have"), "{error}");
+}
+
+#[test]
+fn an_ova_with_more_disks_says_which_are_not_read() {
+    let fixtures = Fixtures::of(&["machine.ova"]);
+    let archive = fixtures.bytes("machine.ova");
+    // The disk's header and content, found by the name, once more behind the first.
+    let header = archive.windows(18).position(|w| w == b"machine-disk1.vmdk").unwrap();
+    let size = usize::from_str_radix(std::str::from_utf8(&archive[header + 124..header + 135]).unwrap(), 8).unwrap();
+    let end = header + 512 + size.next_multiple_of(512);
+    let mut second = archive[header..end].to_vec();
+    second[12] = b'2';
+    let sum: u32 =
+        second[..512].iter().enumerate().map(|(n, b)| if (148..156).contains(&n) { 32 } else { u32::from(*b) }).sum();
+    second[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    fixtures.put("two.ova", &[&archive[..end], &second, &archive[end..]].concat());
+    let opened = fixtures.open("two.ova").unwrap();
+    assert_eq!(content(&*opened.image).unwrap(), fixtures.content("machine.ova"));
+    assert!(opened.gaps.len() == 1 && opened.gaps[0].contains("machine-"), "{:?}", opened.gaps);
+}
