@@ -5,7 +5,7 @@ use std::fs::File;
 
 use super::directory::Directory;
 use super::state::{CARRIED, CHANGES, EVENTS, MANIFEST, RECORD, SCANS, TEMPORARY};
-use super::{Event, EventFile, EventWriter, FileProof, Machine, Outcome, ScanId, ScanRecord, ScanRef, Tally};
+use super::{Event, EventFile, EventWriter, Machine, ManifestProof, Outcome, ScanId, ScanRecord, ScanRef, Tally};
 use crate::error::{Error, Result};
 
 /// A scan that is being written down. Dropped without [`Publish::commit`], it leaves nothing behind.
@@ -82,7 +82,7 @@ impl<'m, 's> Publish<'m, 's> {
     }
 
     /// Puts everything in place: the manifest, the carried records, the events, the record, and `latest`. The
-    /// record's outcome, previous scan, counts of events and proof of the manifest's file are set here. Returns the record as it was written,
+    /// record's outcome, previous scan, counts of events and proof of the manifest are set here. Returns the record as it was written,
     /// and the events, if there are any.
     ///
     /// # Errors
@@ -95,8 +95,8 @@ impl<'m, 's> Publish<'m, 's> {
         record.outcome = Outcome::Complete;
         record.previous = self.machine.latest();
         record.tally(self.tally());
-        let proof = FileProof::of(&manifest);
-        record.manifest_file = Some(proof.map_err(|error| Error::State(format!("state: read the manifest: {error}")))?);
+        let proof = ManifestProof::of(&manifest);
+        record.manifest = Some(proof.map_err(|error| Error::State(format!("state: read the manifest: {error}")))?);
 
         self.machine.set_unfinished();
         let settle = |file: &File, extension: &str| {
@@ -126,7 +126,7 @@ impl<'m, 's> Publish<'m, 's> {
         self.check(&record)?;
         record.outcome = Outcome::Failed;
         record.previous = self.machine.latest();
-        (record.manifest, record.manifest_file) = (None, None);
+        record.manifest = None;
         record.tally(&Tally::default());
         self.put_record(&record)?;
         Ok(record)

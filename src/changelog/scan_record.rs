@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{ChangeType, FileProof, MachineName, ScanId, Severity, Tally, Window};
+use super::{ChangeType, MachineName, ManifestProof, ScanId, Severity, Tally, Window};
 
 /// The version of [`ScanRecord`].
 const VERSION: u32 = 1;
@@ -87,16 +87,6 @@ pub struct Coverage {
     pub why: String,
 }
 
-/// What a manifest's footer says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct ManifestProof {
-    /// Records in it.
-    pub records: u64,
-    /// SHA-256 of its lines.
-    pub sha256: String,
-}
-
 /// What is kept of every scan, a failed one and one without changes too.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -175,12 +165,9 @@ pub struct ScanRecord {
     /// Threads that hashed.
     #[serde(default)]
     pub threads: u64,
-    /// The manifest's footer; none where the scan failed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub manifest: Option<ManifestProof>,
     /// The manifest's file; none where the scan failed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub manifest_file: Option<FileProof>,
+    pub manifest: Option<ManifestProof>,
 }
 
 impl ScanRecord {
@@ -217,7 +204,6 @@ impl ScanRecord {
             policy_sha256: String::new(),
             threads: 0,
             manifest: None,
-            manifest_file: None,
         }
     }
 
@@ -249,6 +235,12 @@ impl ScanRecord {
     #[must_use]
     pub fn entities_total(&self) -> u64 {
         self.entities.values().fold(0, |sum, count| sum.saturating_add(*count))
+    }
+
+    /// How many records the manifest has.
+    #[must_use]
+    pub fn records_total(&self) -> u64 {
+        self.entities_total().saturating_add(self.faults)
     }
 
     /// How many events there are.

@@ -11,7 +11,7 @@ use super::directory::Directory;
 use super::event_file::Line;
 use super::lock::LOCK;
 use super::state::{CARRIED, CHANGES, EVENTS, LATEST, MACHINES, MANIFEST, RECORD, SCANS, TEMPORARY, read_record};
-use super::{FileProof, MachineName, Outcome, Problem, ScanId, ScanRef, State};
+use super::{MachineName, ManifestProof, Outcome, Problem, ScanId, ScanRef, State};
 use crate::error::Result;
 
 /// What a check of the state has found.
@@ -129,17 +129,14 @@ impl Verifier<'_> {
             return;
         }
         let proof = match directory.file(name) {
-            Ok(Some(file)) => FileProof::of(&file).ok(),
+            Ok(Some(file)) => ManifestProof::of(&file).ok(),
             _ => None,
         };
         match self.state.record(scan) {
-            Ok(Some(record)) if record.manifest_file != proof => {
+            Ok(Some(record)) if record.manifest != proof => {
                 self.problem(directory, name, "is not the manifest that the scan's record names");
             }
-            Ok(Some(record)) => {
-                let named = record.manifest.map_or(0, |manifest| manifest.records);
-                self.same_count(directory, name, records, named);
-            }
+            Ok(Some(record)) => self.same_count(directory, name, records, record.records_total()),
             Ok(None) => self.problem(directory, name, "belongs to a scan without a record"),
             // Reported with the record itself.
             Err(_) => {}

@@ -1,4 +1,4 @@
-//! That a manifest's file is the one that a scan has written; `sha256sum` can check it too.
+//! That a manifest is the one that a scan has written.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -9,17 +9,17 @@ use sha2::{Digest, Sha256};
 use super::entity_path::hex;
 use super::event_file::At;
 
-/// Size and hash of a file.
+/// Size and hash of a manifest's file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct FileProof {
+pub struct ManifestProof {
     /// Bytes of the file.
     pub size: u64,
     /// SHA-256 of the file.
     pub sha256: String,
 }
 
-impl FileProof {
+impl ManifestProof {
     /// What a file is, from its start to its end.
     ///
     /// # Errors
