@@ -19,7 +19,6 @@ pub mod manifest;
 pub mod policy;
 pub mod registry;
 pub mod report;
-pub mod report;
 pub mod scan;
 pub mod security;
 pub mod target;
