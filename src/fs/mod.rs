@@ -4,16 +4,25 @@
 //!
 //! To add a filesystem: a folder here that implements both traits, and one arm in `probe`.
 
+mod fat;
+mod host;
+mod probe;
+
 use std::{ops::ControlFlow, sync::Arc};
+
+pub use fat::Fat;
+pub use host::HostDir;
+pub use probe::{Probed, probe};
 
 use crate::error::{Error, Fault, Result};
 
 /// What a node is called inside its filesystem.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum NodeId {
-    /// An inode number, or an MFT reference with its sequence number in the upper 16 bits.
+    /// An inode number, an MFT reference with its sequence number in the upper 16 bits, or the byte offset of a
+    /// FAT directory entry.
     Number(u64),
-    /// A path from the root of the volume, for filesystems without numbers (FAT, a directory of this host).
+    /// A path from the root of the volume, for filesystems without numbers (a directory of this host).
     Path(Arc<[u8]>),
 }
 
@@ -229,6 +238,11 @@ pub trait FileSystem: Send + Sync {
     /// Whether names match without case (NTFS, FAT).
     fn folds_case(&self) -> bool {
         false
+    }
+
+    /// What only the walk brings to light and sets nothing: places that were not entered. Asked after it.
+    fn late_notes(&self) -> Vec<String> {
+        Vec::new()
     }
 }
 

@@ -1,0 +1,162 @@
+//! The boot sector with the BIOS parameter block (section "Boot Sector and BPB").
+//!
+//! | offset | bytes | field |
+//! |---|---|---|
+//! | 11 | 2 | bytes per sector |
+//! | 13 | 1 | sectors per cluster |
+//! | 14 | 2 | reserved sectors: where the first FAT begins |
+//! | 16 | 1 | number of FATs |
+//! | 17 | 2 | entries of the root directory; 0 on FAT32 |
+//! | 19, 32 | 2, 4 | sectors of the volume |
+//! | 21 | 1 | media |
+//! | 22, 36 | 2, 4 | sectors of a FAT; FAT32 has only the second |
+//! | 40 | 2 | FAT32: bit 7: only the FAT in bits 0 to 3 is in use |
+//! | 44 | 4 | FAT32: first cluster of the root directory |
+//! | 38, 66 | 1 | 0x28 or 0x29: a serial number follows (FAT12 and FAT16; FAT32) |
+
+use super::{LAYER, corrupt, directory::SLOT};
+use crate::{
+    error::{Error, Result},
+    image::{
+        Image,
+        field::{byte, le16, le32},
+    },
+};
+
+/// FAT12 has at most this many clusters (section "FAT Type Determination").
+const MAX_CLUSTERS_12: u64 = 4084;
+
+/// FAT16 has at most this many clusters.
+const MAX_CLUSTERS_16: u64 = 65524;
+
+/// FAT32 has at most this many clusters: the numbers above are marks.
+const MAX_CLUSTERS_32: u64 = 0x0fff_fff5;
+
+/// Width of the entries of the allocation table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Variant {
+    Fat12,
+    Fat16,
+    Fat32,
+}
+
+/// Where the root directory is.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Root {
+    /// A fixed area: offset and length in bytes.
+    Area { start: u64, len: u64 },
+    /// A chain of clusters, as any other directory.
+    Chain(u32),
+}
+
+/// The layout of a volume; offsets and lengths in bytes.
+#[derive(Debug, Clone)]
+pub(super) struct BootSector {
+    pub(super) variant: Variant,
+    pub(super) cluster_size: u64,
+    /// The FAT that is in use.
+    pub(super) fat_start: u64,
+    pub(super) root: Root,
+    /// Where cluster 2 begins.
+    pub(super) data_start: u64,
+    /// The number of clusters; the last one is this plus 1.
+    pub(super) clusters: u32,
+    pub(super) serial: Option<u32>,
+    pub(super) size: u64,
+}
+
+impl BootSector {
+    pub(super) fn read(image: &dyn Image) -> Result<Self> {
+        let mut sector = [0; 512];
+        image.read_at(0, &mut sector)?;
+        Self::parse(&sector).ok_or_else(|| corrupt("boot sector", "its fields are not those of FAT"))?
+    }
+
+    /// `None` when the sector is none of FAT; an error when it is and cannot be.
+    fn parse(sector: &[u8; 512]) -> Option<Result<Self>> {
+        let sector_size = u64::from(le16(sector, 11)?);
+        let per_cluster = byte(sector, 13)?;
+        let reserved = u64::from(le16(sector, 14)?);
+        let fats = byte(sector, 16)?;
+        let root_entries = u64::from(le16(sector, 17)?);
+        let total = either(le16(sector, 19)?, le32(sector, 32)?);
+        let is_fat32 = le16(sector, 22)? == 0;
+        let fat_sectors = either(le16(sector, 22)?, le32(sector, 36)?);
+        let fits = matches!(sector_size, 512 | 1024 | 2048 | 4096)
+            && per_cluster.is_power_of_two()
+            && reserved != 0
+            && fats != 0
+            && matches!(byte(sector, 21)?, 0xf0 | 0xf8..)
+            && total != 0
+            && fat_sectors != 0;
+        if !fits {
+            return None;
+        }
+        let wrong = |what: String| Some(Err(corrupt("boot sector", what)));
+        let cluster_size = sector_size.checked_mul(u64::from(per_cluster))?;
+        let fat_len = fat_sectors.checked_mul(sector_size)?;
+        let first_fat = reserved.checked_mul(sector_size)?;
+        let after_fats = first_fat.checked_add(fat_len.checked_mul(u64::from(fats))?)?;
+        let root_len = root_entries.checked_mul(SLOT)?.next_multiple_of(sector_size);
+        let data_start = after_fats.checked_add(root_len)?;
+        let size = total.checked_mul(sector_size)?;
+        let Some(data_len) = size.checked_sub(data_start) else {
+            return wrong(format!("the volume has {size:#x} bytes, and its data would begin at {data_start:#x}"));
+        };
+        let clusters = data_len.checked_div(cluster_size)?;
+        let variant = match (is_fat32, clusters) {
+            (true, _) => Variant::Fat32,
+            (false, ..=MAX_CLUSTERS_12) => Variant::Fat12,
+            (false, ..=MAX_CLUSTERS_16) => Variant::Fat16,
+            (false, _) => return wrong(format!("{clusters} clusters; FAT16 has at most {MAX_CLUSTERS_16}")),
+        };
+        // Linux and Windows use no more clusters than the FAT has room for.
+        let room = match variant {
+            Variant::Fat12 => fat_len.checked_mul(2)?.checked_div(3)?,
+            Variant::Fat16 => fat_len.checked_div(2)?,
+            Variant::Fat32 => fat_len.checked_div(4)?,
+        };
+        let clusters = clusters.min(room.saturating_sub(2)).min(MAX_CLUSTERS_32);
+        let (root, active) = match variant {
+            Variant::Fat32 => (Root::Chain(le32(sector, 44)?), active_fat(le16(sector, 40)?, fats)),
+            _ => (Root::Area { start: after_fats, len: root_len }, 0),
+        };
+        let extended: usize = if is_fat32 { 64 } else { 36 };
+        let serial = match byte(sector, extended.checked_add(2)?)? {
+            0x28 | 0x29 => le32(sector, extended.checked_add(3)?).filter(|&serial| serial != 0),
+            _ => None,
+        };
+        Some(Ok(Self {
+            variant,
+            cluster_size,
+            fat_start: first_fat.checked_add(fat_len.checked_mul(active)?)?,
+            root,
+            data_start,
+            clusters: u32::try_from(clusters).ok()?,
+            serial,
+            size,
+        }))
+    }
+
+    /// Where a cluster lies; an error for numbers that no cluster has.
+    pub(super) fn offset(&self, cluster: u32) -> Result<u64> {
+        let index = cluster.checked_sub(2).filter(|&index| index < self.clusters);
+        index
+            .and_then(|index| u64::from(index).checked_mul(self.cluster_size)?.checked_add(self.data_start))
+            .ok_or_else(|| {
+                let last = self.clusters.saturating_add(1);
+                Error::corrupt(LAYER, format!("cluster {cluster}"), format!("the volume has the clusters 2 to {last}"))
+            })
+    }
+}
+
+fn either(short: u16, long: u32) -> u64 {
+    if short == 0 { u64::from(long) } else { u64::from(short) }
+}
+
+/// Which FAT is in use, where they are not kept alike (`BPB_ExtFlags`).
+fn active_fat(flags: u16, fats: u8) -> u64 {
+    const NOT_MIRRORED: u16 = 0x80;
+    let active = flags & 0xf;
+    if flags & NOT_MIRRORED != 0 && active < u16::from(fats) { u64::from(active) } else { 0 }
+}

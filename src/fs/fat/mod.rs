@@ -1,0 +1,117 @@
+//! FAT12, FAT16 and FAT32 with long names: the EFI system partition, where boot kits live.
+//!
+//! In comes an [`Image`], out come the traits of [`crate::fs`]. A node is called by the byte offset of its
+//! directory entry on the volume, so that it is found again without a walk, whatever its name is; the root is 0.
+//!
+//! Source of all layouts: Microsoft, "FAT: General Overview of On-Disk Format", version 1.03, 2000.
+//!
+//! The reader is its own, and the crate fatfs only its second opinion in tests. Measured on fatfs 0.3.6: it lists a
+//! directory whose chain runs in a loop for ever, ends a file whose chain is too short without an error, panics
+//! on a chain that leads to cluster 1, and shows no chains.
+#![warn(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::indexing_slicing)]
+
+mod boot_sector;
+mod code_page;
+mod dir_entry;
+mod directory;
+mod long_name;
+mod ownership;
+mod session;
+mod table;
+
+use std::sync::Arc;
+
+use self::{
+    boot_sector::{BootSector, Variant},
+    dir_entry::DirEntry,
+    directory::{Dir, Slot},
+    ownership::Ownership,
+    session::FatSession,
+    table::Table,
+};
+use super::{FileSystem, Session, VolumeInfo};
+use crate::{
+    error::{Error, Result},
+    image::Image,
+};
+
+const LAYER: &str = "fat";
+
+/// A FAT volume.
+pub struct Fat {
+    image: Arc<dyn Image>,
+    boot: BootSector,
+    ownership: Ownership,
+    info: VolumeInfo,
+}
+
+impl Fat {
+    /// Whether the boot sector is one of FAT.
+    #[must_use]
+    pub fn claims(image: &dyn Image) -> bool {
+        BootSector::read(image).is_ok()
+    }
+
+    /// Opens the volume and goes through its directories once, to find those that share clusters.
+    ///
+    /// # Errors
+    /// When the boot sector cannot be read or contradicts itself.
+    pub fn open(image: Arc<dyn Image>) -> Result<Self> {
+        let boot = BootSector::read(image.as_ref())?;
+        let mut info = VolumeInfo {
+            fs: "vfat",
+            id: boot.serial.map(|serial| format!("{:04X}-{:04X}", serial >> 16, serial & 0xffff)),
+            label: None,
+            size: boot.size,
+            notes: vec!["times on FAT have no zone: taken as UTC".to_owned()],
+            gaps: Vec::new(),
+        };
+        if boot.size > image.len() {
+            info.gaps.push(format!("fat: the volume has {} bytes, and the image {} of them", boot.size, image.len()));
+        }
+        let mut table = Table::new(image.as_ref(), &boot);
+        if table.is_dirty() {
+            info.notes.push("it was not unmounted cleanly".to_owned());
+        }
+        info.label = label(image.as_ref(), &boot, &mut table);
+        let ownership = Ownership::learn(image.as_ref(), &boot, &mut table);
+        Ok(Self { image, boot, ownership, info })
+    }
+}
+
+/// The label is an entry of the root directory; the copy in the boot sector may be stale.
+fn label(image: &dyn Image, boot: &BootSector, table: &mut Table<'_>) -> Option<String> {
+    let mut label = None;
+    directory::slots(image, boot, table, Dir::root(boot), &mut |_| Ok(()), &mut |slot| {
+        if let Slot::Raw { bytes, .. } = slot {
+            let entry = DirEntry::parse(bytes);
+            if entry.is_end() {
+                return std::ops::ControlFlow::Break(());
+            }
+            if entry.is_label() {
+                label = Some(code_page::decode(entry.raw_name()).trim_end().to_owned());
+                return std::ops::ControlFlow::Break(());
+            }
+        }
+        std::ops::ControlFlow::Continue(())
+    });
+    label.filter(|label| !label.is_empty() && label != "NO NAME")
+}
+
+impl FileSystem for Fat {
+    fn info(&self) -> &VolumeInfo {
+        &self.info
+    }
+
+    fn session(&self) -> Result<Box<dyn Session + '_>> {
+        Ok(Box::new(FatSession::new(self)))
+    }
+
+    fn folds_case(&self) -> bool {
+        true
+    }
+}
+
+fn corrupt(at: impl Into<String>, what: impl Into<String>) -> Error {
+    Error::corrupt(LAYER, at, what)
+}

@@ -1,0 +1,81 @@
+//! Volumes in which nothing is recognised: whether they are all zeros, and otherwise how they begin.
+
+use std::fmt::Write;
+
+use super::State;
+use crate::{
+    error::Result,
+    image::{Image, RunKind, field::wide},
+};
+
+/// A volume is looked at so far. Holes count too: what follows must not depend on the container.
+const MAX_LOOKED: u64 = 1 << 30;
+
+/// Read at once.
+const PIECE: u64 = 1 << 20;
+
+/// Bytes that are shown of what is not recognised.
+const SHOWN: u64 = 16;
+
+enum Blank {
+    Zeros,
+    Data {
+        offset: u64,
+        first: Vec<u8>,
+    },
+    /// Zeros as far as was looked.
+    Unknown {
+        looked: u64,
+    },
+}
+
+/// What follows for a volume without a signature: zeros from end to end are a note, all else is a gap.
+pub(in super::super) fn unrecognised(image: &dyn Image) -> State {
+    match look(image) {
+        Ok(Blank::Zeros) => State::Note("empty: all zeros".to_owned()),
+        Ok(Blank::Data { offset, first }) => {
+            let mut hex = String::new();
+            for byte in first {
+                // Writing into a String does not fail.
+                let _ = write!(hex, "{byte:02x}");
+            }
+            State::Gap(format!("not recognised; its first bytes that are not zero, at {offset:#x}: {hex}"))
+        }
+        Ok(Blank::Unknown { looked }) => {
+            State::Gap(format!("not recognised; zeros in its first {looked} bytes, and not looked at further"))
+        }
+        Err(error) => State::Gap(format!("not recognised: {error}")),
+    }
+}
+
+fn look(image: &dyn Image) -> Result<Blank> {
+    let mut offset = 0_u64;
+    let mut piece = Vec::new();
+    while offset < image.len() {
+        if offset >= MAX_LOOKED {
+            return Ok(Blank::Unknown { looked: MAX_LOOKED });
+        }
+        let run = image.run_at(offset)?;
+        // A short hole is read with what follows it, so that the steps are few.
+        if run.kind == RunKind::Hole && run.len >= PIECE {
+            offset = offset.saturating_add(run.len);
+            continue;
+        }
+        let len = PIECE.min(image.len().saturating_sub(offset));
+        piece.resize(usize::try_from(len).unwrap_or_default(), 0);
+        image.read_at(offset, &mut piece)?;
+        if let Some(at) = piece.iter().position(|&byte| byte != 0) {
+            let offset = offset.saturating_add(wide(at));
+            if offset >= MAX_LOOKED {
+                return Ok(Blank::Unknown { looked: MAX_LOOKED });
+            }
+            let len = SHOWN.min(image.len().saturating_sub(offset));
+            let mut first = vec![0; usize::try_from(len).unwrap_or_default()];
+            image.read_at(offset, &mut first)?;
+            return Ok(Blank::Data { offset, first });
+        }
+        offset = offset.saturating_add(len);
+    }
+    // A hole may have led past the limit.
+    if image.len() > MAX_LOOKED { Ok(Blank::Unknown { looked: MAX_LOOKED }) } else { Ok(Blank::Zeros) }
+}

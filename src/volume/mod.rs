@@ -1,0 +1,241 @@
+//! Partitions. In comes the [`Image`] of a whole disk, out come its volumes, each with its place, its id and what
+//! is in it. This room knows how to tell filesystems by their magic, and not how to read them.
+//!
+//! To add a partition table: a file here, and a line in [`discover`]. To add a kind of content: a row in
+//! `content/signature.rs`. What makes volumes out of volumes (LVM2) takes those whose
+//! [`Content::claims`](content::Content::claims) name it, and repeats until nothing new is found; a volume that
+//! it makes is a [`Volume::assembled`].
+#![warn(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::indexing_slicing)]
+
+pub mod content;
+mod crc32;
+mod gpt;
+mod guid;
+mod mbr;
+mod partition;
+
+use std::{collections::BTreeSet, sync::Arc};
+
+pub use self::partition::{Gap, MAX_PARTITIONS, Partition, TableKind};
+use self::{content::Content, gpt::Gpt, mbr::Mbr, partition::Table};
+use crate::{
+    error::{Error, Result},
+    image::{Image, Slice},
+};
+
+const LAYER: &str = "volume";
+
+/// A disk as its partition tables describe it.
+pub struct Disk {
+    /// The disk's GUID in its GPT, in lower case.
+    pub guid: Option<String>,
+    /// The disk's signature in its MBR; Windows names partitions by it and their offset.
+    pub signature: Option<u32>,
+    /// The unit of its tables in bytes: 512 or 4096.
+    pub sector_size: u64,
+    /// Its volumes, by number; the whole disk when it has no partition table.
+    pub volumes: Vec<Volume>,
+    /// What is worth knowing and sets nothing.
+    pub notes: Vec<String>,
+    /// What could not be read or made sense of.
+    pub gaps: Vec<Gap>,
+}
+
+/// A place that may hold a filesystem: a partition, a disk without partitions, or what was assembled from others.
+#[derive(Clone)]
+pub struct Volume {
+    /// What the volume is called where nothing places it: `@` with the GUID of its GPT entry, else the id of what
+    /// is in it, else its byte offset. Unique on its disk.
+    pub id: String,
+    /// Its bytes. Shorter than the partition when the image ends before it.
+    pub image: Arc<dyn Image>,
+    /// Where it begins on the disk, in bytes; `None` for one that was assembled from others.
+    pub start: Option<u64>,
+    /// The entry of the partition table.
+    pub partition: Option<Partition>,
+    /// What is in it.
+    pub content: Content,
+}
+
+impl Volume {
+    fn new(image: Arc<dyn Image>, start: u64, partition: Option<Partition>) -> Self {
+        let content = content::classify(image.as_ref(), partition.as_ref());
+        let guid = partition.as_ref().filter(|partition| partition.table == TableKind::Gpt);
+        let guid = guid.and_then(|partition| partition.uuid.clone());
+        let name = guid.or_else(|| content.id.clone()).unwrap_or_else(|| start.to_string());
+        Self { id: format!("@{name}"), image, start: Some(start), partition, content }
+    }
+
+    /// A volume that was made out of others, as a logical volume; `uuid` is its own id there.
+    #[must_use]
+    pub fn assembled(image: Arc<dyn Image>, uuid: &str) -> Self {
+        let content = content::classify(image.as_ref(), None);
+        let name = content.id.clone().unwrap_or_else(|| uuid.to_owned());
+        Self { id: format!("@{name}"), image, start: None, partition: None, content }
+    }
+}
+
+/// Finds the volumes of one disk.
+///
+/// Where the disk carries both an MBR with partitions of its own and a GPT, the volumes of both are found.
+///
+/// # Errors
+/// When the first sector cannot be read.
+pub fn discover(image: &Arc<dyn Image>) -> Result<Disk> {
+    if image.is_empty() {
+        return Err(Error::corrupt(LAYER, "offset 0", "the disk has no bytes"));
+    }
+    let gpt = gpt::read(image.as_ref());
+    let (mbr, mbr_unit) = match &gpt {
+        Some(gpt) => (mbr::read(image.as_ref(), gpt.sector_size)?, gpt.sector_size),
+        None => read_mbr(image)?,
+    };
+    let mut disk = Disk {
+        guid: gpt.as_ref().and_then(|gpt| gpt.disk.clone()),
+        signature: mbr.as_ref().and_then(|mbr| mbr.signature),
+        sector_size: mbr_unit,
+        volumes: Vec::new(),
+        notes: Vec::new(),
+        gaps: Vec::new(),
+    };
+    let has_table = gpt.is_some() || mbr.is_some();
+    let table = merge(gpt, mbr);
+    disk.notes = table.notes;
+    disk.gaps = table.gaps;
+    for partition in table.partitions {
+        disk.push(image, partition)?;
+    }
+    disk.look_at_whole(image, has_table);
+    disk.make_ids_unique();
+    Ok(disk)
+}
+
+/// Reads an MBR whose unit is not known: 512 bytes, unless only 4096 leads to something that is recognised.
+fn read_mbr(image: &Arc<dyn Image>) -> Result<(Option<Mbr>, u64)> {
+    const UNITS: [u64; 2] = [512, 4096];
+    let mut first = None;
+    for unit in UNITS {
+        let Some(mbr) = mbr::read(image.as_ref(), unit)? else { return Ok((None, unit)) };
+        let recognised = mbr
+            .table
+            .partitions
+            .iter()
+            .any(|partition| slice(image, partition).is_ok_and(|slice| !content::claims(&slice).is_empty()));
+        if recognised {
+            return Ok((Some(mbr), unit));
+        }
+        first.get_or_insert((Some(mbr), unit));
+    }
+    Ok(first.unwrap_or((None, 512)))
+}
+
+/// One list of partitions out of two tables, which may contradict each other.
+fn merge(gpt: Option<Gpt>, mbr: Option<Mbr>) -> Table {
+    let (gpt, mbr) = match (gpt, mbr) {
+        (None, None) => return Table::default(),
+        (Some(gpt), None) => {
+            let mut table = gpt.table;
+            table.notes.push("gpt: no protective mbr in sector 0".to_owned());
+            return table;
+        }
+        (None, Some(mbr)) => {
+            let mut table = mbr.table;
+            if mbr.protective {
+                table.gap(0, 0, "mbr: it protects a gpt, and there is none");
+            }
+            return table;
+        }
+        (Some(gpt), Some(mbr)) => (gpt, mbr),
+    };
+    let mbr_rules = !mbr.protective && !mbr.table.partitions.is_empty();
+    if mbr_rules && !(gpt.holds && gpt.primary_signed) {
+        let mut table = mbr.table;
+        table.notes.push("gpt: remains of one, which the mbr does not protect; it was not used".to_owned());
+        return table;
+    }
+    let mut table = gpt.table;
+    table.notes.extend(mbr.table.notes);
+    table.gaps.extend(mbr.table.gaps);
+    for partition in mbr.table.partitions {
+        let same = |other: &Partition| (other.start, other.len) == (partition.start, partition.len);
+        if !table.partitions.iter().any(same) {
+            table.notes.push(format!("{}: it is not in the gpt; both tables were read", partition.describe()));
+            table.partitions.push(partition);
+        }
+    }
+    table
+}
+
+/// What the image holds of a partition.
+fn slice(image: &Arc<dyn Image>, partition: &Partition) -> Result<Slice> {
+    let len = image.len().saturating_sub(partition.start).min(partition.len);
+    Slice::new(Arc::clone(image), partition.start, len)
+}
+
+impl Disk {
+    fn push(&mut self, image: &Arc<dyn Image>, partition: Partition) -> Result<()> {
+        let missing = partition.end().saturating_sub(image.len()).min(partition.len);
+        if missing > 0 {
+            let why = format!(
+                "{}: {missing} of its {} bytes lie past the end of the image",
+                partition.describe(),
+                partition.len
+            );
+            self.gaps.push(Gap { start: partition.end().saturating_sub(missing), len: missing, why });
+        }
+        if missing < partition.len {
+            let slice = slice(image, &partition)?;
+            self.volumes.push(Volume::new(Arc::new(slice), partition.start, Some(partition)));
+        }
+        Ok(())
+    }
+
+    /// A disk without partitions is a volume itself; one with partitions should not look like one.
+    fn look_at_whole(&mut self, image: &Arc<dyn Image>, has_table: bool) {
+        let claims = content::claims(image.as_ref());
+        let starts_at_zero = self.volumes.iter().any(|volume| volume.start == Some(0));
+        if self.volumes.is_empty() {
+            if !has_table || !claims.is_empty() {
+                self.volumes.push(Volume::new(Arc::clone(image), 0, None));
+            } else if self.gaps.is_empty() {
+                self.notes.push("the partition table is empty".to_owned());
+                self.record_content_without_partition(image);
+            }
+        } else if let Some(kind) = claims.first()
+            && !starts_at_zero
+        {
+            let why =
+                format!("the disk has partitions and, over them, the signature of {kind}; the partitions were read");
+            self.gaps.push(Gap { start: 0, len: image.len(), why });
+        }
+    }
+
+    fn record_content_without_partition(&mut self, image: &Arc<dyn Image>) {
+        // A GPT takes 34 sectors at the beginning and 33 at the end; an MBR one sector.
+        let (before, behind) = if self.guid.is_some() { (34, 33) } else { (1, 0) };
+        let start = self.sector_size.saturating_mul(before);
+        let end = image.len().saturating_sub(self.sector_size.saturating_mul(behind));
+        let Some(len) = end.checked_sub(start).filter(|&len| len > 0) else { return };
+        let Ok(rest) = Slice::new(Arc::clone(image), start, len) else { return };
+        if let content::State::Gap(why) = content::unrecognised(&rest) {
+            self.gaps.push(Gap { start, len, why: format!("no partition covers it: {why}") });
+        }
+    }
+
+    /// Copies of a volume carry the same id; the later ones are called by their place.
+    fn make_ids_unique(&mut self) {
+        let mut seen = BTreeSet::new();
+        for volume in &mut self.volumes {
+            if !seen.insert(volume.id.clone()) {
+                let by_place = format!("@{}", volume.start.unwrap_or(0));
+                self.notes.push(format!(
+                    "{} is the id of several volumes; the one at {} is called {by_place}",
+                    volume.id,
+                    volume.start.unwrap_or(0)
+                ));
+                seen.insert(by_place.clone());
+                volume.id = by_place;
+            }
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Raw images, partition tables, what is in a volume, FAT, and directories of the host.
+//!
+//! What is expected was written by other tools, see `fixtures/disk/make.sh`: sfdisk, blkid, mtools; and fatfs.
+//! Tests over the public test sets find them by `SNAPFIM_DATA`.
+
+#[path = "disk/content.rs"]
+mod content;
+#[path = "disk/corpus.rs"]
+mod corpus;
+#[path = "disk/fat.rs"]
+mod fat;
+#[path = "disk/fat_hostile.rs"]
+mod fat_hostile;
+#[path = "disk/host.rs"]
+mod host;
+#[path = "disk/images.rs"]
+mod images;
+#[path = "disk/mutations.rs"]
+mod mutations;
+#[path = "disk/support.rs"]
+mod support;
+#[path = "disk/tables.rs"]
+mod tables;

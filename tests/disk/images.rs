@@ -1,0 +1,167 @@
+//! Raw and split images, holes, and what containers are recognised.
+
+use std::{fs::File, io::Write, os::unix::fs::FileExt, path::Path};
+
+use snapfim::{
+    error::Error,
+    image::{
+        Image, Raw, Run, RunKind,
+        probe::{OpenOptions, Opened, open},
+    },
+};
+
+use crate::support::bytes;
+
+fn opened(path: &Path) -> Opened {
+    open(path, &OpenOptions::default()).unwrap()
+}
+
+fn refused(path: &Path) -> String {
+    match open(path, &OpenOptions::default()) {
+        Ok(opened) => panic!("opened as {}", opened.container),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn all(image: &dyn Image) -> Vec<u8> {
+    let mut bytes = vec![0; usize::try_from(image.len()).unwrap()];
+    image.read_at(0, &mut bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn raw_images_keep_their_holes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("disk.raw");
+    let file = File::create(&path).unwrap();
+    let (data, hole, len) = (1 << 20, 1 << 30, 1 << 40);
+    file.write_all_at(&vec![7; data as usize], hole).unwrap();
+    file.set_len(len).unwrap();
+    let raw = Raw::open(&path).unwrap();
+    let run = |offset| raw.run_at(offset).unwrap();
+    assert_eq!(run(0), Run { len: hole, kind: RunKind::Hole });
+    assert_eq!(run(hole - 1), Run { len: 1, kind: RunKind::Hole });
+    assert_eq!(run(hole), Run { len: data, kind: RunKind::Data });
+    assert_eq!(run(hole + 4096), Run { len: data - 4096, kind: RunKind::Data });
+    assert_eq!(run(hole + data), Run { len: len - hole - data, kind: RunKind::Hole });
+    assert!(raw.run_at(len).is_err());
+    let mut byte = [1];
+    raw.read_at(len - 1, &mut byte).unwrap();
+    assert_eq!(byte, [0]);
+    assert!(raw.read_at(len, &mut byte).is_err());
+    assert!(raw.read_at(u64::MAX, &mut byte).is_err());
+}
+
+#[test]
+fn an_image_that_becomes_shorter_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("disk.raw");
+    std::fs::write(&path, vec![1; 100_000]).unwrap();
+    let raw = Raw::open(&path).unwrap();
+    File::options().write(true).open(&path).unwrap().set_len(50_000).unwrap();
+    let error = raw.read_at(49_000, &mut [0; 2000]).unwrap_err().to_string();
+    assert!(error.contains("has become shorter"), "{error}");
+    assert!(raw.run_at(60_000).is_err());
+    raw.read_at(0, &mut [0; 50_000]).unwrap();
+}
+
+#[test]
+fn pieces_are_one_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = bytes("mbr.raw");
+    let piece = 5_000_001;
+    let write = |extension: &str, first: usize| {
+        for (number, bytes) in (first..).zip(whole.chunks(piece)) {
+            let digits = extension.len();
+            std::fs::write(folder.path().join(format!("disk{extension}.{number:0digits$}")), bytes).unwrap();
+        }
+    };
+    write("000", 0);
+    write("01", 1);
+    write("001", 1);
+    for first in ["disk000.000", "disk01.01", "disk001.001"] {
+        let disk = opened(&folder.path().join(first));
+        assert_eq!((disk.container, disk.files.len()), ("split raw", 6), "{first}");
+        assert_eq!(all(disk.image.as_ref()), whole);
+        assert_eq!(disk.files.iter().map(|file| file.size).sum::<u64>(), whole.len() as u64);
+    }
+    let named = |name: &str| refused(&folder.path().join(name));
+    assert!(named("disk001.003").contains("name "), "{}", named("disk001.003"));
+    assert!(named("disk001.003").contains("disk001.001"));
+
+    std::fs::remove_file(folder.path().join("disk001.003")).unwrap();
+    let error = named("disk001.001");
+    assert!(error.contains("disk001.003") && error.contains("missing"), "{error}");
+
+    std::fs::write(folder.path().join("disk01.02"), b"short").unwrap();
+    let error = named("disk01.01");
+    assert!(error.contains("disk01.02") && error.contains("5 bytes long"), "{error}");
+}
+
+#[test]
+fn one_piece_is_a_raw_image() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("disk.001");
+    std::fs::write(&path, vec![9; 4096]).unwrap();
+    assert_eq!(opened(&path).container, "raw");
+}
+
+#[test]
+fn containers_are_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    // Offset, magic, and the name that the message must have.
+    let cases: [(usize, &[u8], &str); 17] = [
+        (0x40, b"\x7f\x10\xda\xbe", "vdi"),
+        (0, b"QED\0", "qed"),
+        (0, b"WithouFreSpacExt", "parallels"),
+        (0, b"Bochs Virtual HD Image", "bochs"),
+        (100_000 - 512, b"koly", "dmg"),
+        (0, b"AFF10\r\n\0", "aff"),
+        (0, b"EVF2\x0d\x0a\x81\0", "ewf 2"),
+        (0, b"LVF\x09\x0d\x0a\xff\0", "ewf logical"),
+        (0, b"MSWIM\0\0\0", "wim"),
+        (0, b"\x1f\x8b\x08", "gzip"),
+        (0, b"\xfd7zXZ\0", "xz"),
+        (0, b"\x28\xb5\x2f\xfd", "zstd"),
+        (0, b"BZh91AY&SY", "bzip2"),
+        (0, b"7z\xbc\xaf\x27\x1c", "7z"),
+        (0, b"PK\x03\x04", "zip"),
+        (257, b"ustar", "tar or ova"),
+        (0x8001, b"CD001", "iso9660"),
+    ];
+    for (offset, magic, name) in cases {
+        let path = folder.path().join("image");
+        let mut bytes = vec![0; 100_000];
+        bytes[offset..offset + magic.len()].copy_from_slice(magic);
+        std::fs::write(&path, bytes).unwrap();
+        let error = refused(&path);
+        assert!(error.contains(&format!("{name} ")) && error.contains("; "), "{name}: {error}");
+    }
+}
+
+#[test]
+fn a_disk_in_disguise_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("disk.raw");
+    let mut disk = bytes("gpt512.raw");
+    // The machine writes the header of a qcow2 image over its boot code.
+    disk[..8].copy_from_slice(b"QFI\xfb\0\0\0\x03");
+    std::fs::write(&path, disk).unwrap();
+    let error = refused(&path);
+    assert!(error.contains("begins like qcow2 and like a partitioned disk"), "{error}");
+}
+
+#[test]
+fn what_is_no_image_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let empty = folder.path().join("empty");
+    File::create(&empty).unwrap();
+    assert!(refused(&empty).contains("the file is empty"));
+    assert!(refused(folder.path()).contains("neither a regular file nor a block device"));
+    assert!(refused(Path::new("/dev/null")).contains("neither a regular file nor a block device"));
+    assert!(refused(&folder.path().join("absent")).contains("cannot be opened"));
+    let mut file = File::create(&empty).unwrap();
+    file.write_all(b"x").unwrap();
+    let options = OpenOptions { snapshot: Some("nightly".to_owned()), ..OpenOptions::default() };
+    assert!(matches!(open(&empty, &options), Err(Error::Usage(_))));
+}
