@@ -2,6 +2,13 @@
 //!
 //! What is expected was written by other tools, see `fixtures/disk/make.sh`: sfdisk, blkid, mtools; and fatfs.
 //! Tests over the public test sets find them by `SNAPFIM_DATA`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::type_complexity,
+    reason = "what a test stumbles over ends it, and it says what it skips"
+)]
 
 #[path = "disk/content.rs"]
 mod content;

@@ -40,7 +40,7 @@ fn damaged(image: &Patched, regions: &[std::ops::Range<u64>], random: &mut Rando
 
 fn read_all(disk: &Disk) {
     for volume in &disk.volumes {
-        assert!(volume.image.len() > 0);
+        assert!(!volume.image.is_empty());
         if let Some(filesystem) = probe(&volume.image).filesystem {
             walk(filesystem.as_ref());
         }
