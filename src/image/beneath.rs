@@ -23,6 +23,7 @@ use crate::{
     error::{Error, Result},
     image::{
         Image, Raw, Run,
+        field::wide,
         mapped::{FileId, Layered, Origin},
         probe::FileUsed,
     },
@@ -54,6 +55,14 @@ impl Image for HostFile {
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
+        let wanted = wide(buf.len());
+        if offset.checked_add(wanted).is_none_or(|end| end > self.raw.len()) {
+            return Err(Error::corrupt(
+                "image",
+                format!("'{}' at {offset:#x}", self.raw.path().display()),
+                format!("{wanted} bytes wanted past the end: the file has {:#x} and may have been cut", self.raw.len()),
+            ));
+        }
         self.raw.read_at(offset, buf)
     }
 

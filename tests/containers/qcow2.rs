@@ -79,6 +79,18 @@ fn the_changed_map_of_layers_is_what_the_upper_ones_hold() {
 }
 
 #[test]
+fn a_backing_file_without_a_format_is_told_by_its_magic() {
+    let fixtures = Fixtures::of(&["middle.qcow2", "onvpc.qcow2", "v3.qcow2", "dynamic.vhd"]);
+    for name in ["middle.qcow2", "onvpc.qcow2"] {
+        let expected = fixtures.content(name);
+        // "Header extensions": the type of the backing file format becomes one that nobody knows.
+        let at = fixtures.bytes(name).windows(4).position(|w| w == [0xe2, 0x79, 0x2a, 0xca]).unwrap();
+        fixtures.patch(name, at, &[0x12, 0x34, 0x56, 0x78]);
+        assert_eq!(fixtures.content(name), expected, "{name}");
+    }
+}
+
+#[test]
 fn what_an_image_needs_and_this_reader_has_not_is_refused_by_name() {
     let fixtures = Fixtures::of(&["v3.qcow2"]);
     let original = fixtures.bytes("v3.qcow2");

@@ -46,7 +46,7 @@ pub(crate) fn open(file: Arc<dyn Layered>, place: &Place) -> Result<Layer> {
     let header = DynamicHeader::read(&*file, footer.data_at)?;
     header.check(&footer)?;
     let below = match kind {
-        Kind::Differencing => Some(findings.stand_on(parent::open(&*file, place, &header)?)),
+        Kind::Differencing => Some(findings.stand_on(parent::open(&*file, place, &footer, &header)?)),
         _ => None,
     };
     let blocks = Blocks {

@@ -23,19 +23,27 @@ const ENTRY: usize = 24;
 const MAX_DATA: u32 = 64 << 10;
 
 /// Opens the parent, and makes sure that it is the one that the child was made of.
-pub(super) fn open(file: &dyn Image, place: &Place, header: &DynamicHeader) -> Result<Layer> {
+pub(super) fn open(file: &dyn Image, place: &Place, child: &Footer, header: &DynamicHeader) -> Result<Layer> {
     let names = names(file, header)?;
     let name = names.iter().find(|name| place.has(name)).or(names.first()).ok_or_else(|| {
         Error::corrupt(LAYER, format!("dynamic header at {:#x}", header.at), "a differencing disk that names no parent")
     })?;
     let (parent, _) = place.open(LAYER, "parent", name)?;
-    let found = Footer::read(&parent)?.id;
+    let footer = Footer::read(&parent)?;
+    let found = footer.id;
     let (below, at) = layer::open_named(place, LAYER, "parent", name, Some(Format::Vhd))?;
     if found != header.parent_id {
         return Err(Error::corrupt(
             LAYER,
             format!("parent '{}' of '{}'", at.shown(), place.shown()),
             format!("its unique id is {}: the child was made of {}", uuid(found), uuid(header.parent_id)),
+        ));
+    }
+    if footer.size != child.size {
+        return Err(Error::corrupt(
+            LAYER,
+            format!("parent '{}' of '{}'", at.shown(), place.shown()),
+            format!("its size is {:#x}: the child's is {:#x}", footer.size, child.size),
         ));
     }
     Ok(below)

@@ -13,7 +13,10 @@ static TABLE: [u32; 256] = {
             crc = if crc & 1 == 1 { (crc >> 1) ^ POLYNOMIAL } else { crc >> 1 };
             bit += 1;
         }
-        table[n as usize] = crc;
+        #[expect(clippy::as_conversions, clippy::indexing_slicing, reason = "constant, and n is below 256")]
+        {
+            table[n as usize] = crc;
+        }
         n += 1;
     }
     table

@@ -40,7 +40,9 @@ pub(crate) fn open(file: Arc<dyn Layered>, place: &Place) -> Result<Layer> {
         for line in &descriptor.extents {
             extents.push(extent_of(place, &descriptor, line, &extents, below.as_ref(), &mut findings)?);
         }
-        return Ok(findings.with(LAYER, Arc::new(Mapped(Joined::new(LAYER, extents)?))));
+        let disk = Mapped(Joined::new(LAYER, extents)?);
+        same_size(place, &disk, below.as_deref())?;
+        return Ok(findings.with(LAYER, Arc::new(disk)));
     };
     // A sparse file with the descriptor inside is its own only extent, whatever that calls it.
     let descriptor = match embedded.is_empty() {
@@ -61,7 +63,8 @@ pub(crate) fn open(file: Arc<dyn Layered>, place: &Place) -> Result<Layer> {
             ),
         ));
     }
-    let disk = extent::open_sparse(file, place.id(), 1, below)?;
+    let disk = extent::open_sparse(file, place.id(), 1, below.clone())?;
+    same_size(place, &*disk, below.as_deref())?;
     Ok(findings.with(LAYER, disk))
 }
 
@@ -94,6 +97,18 @@ fn parent(place: &Place, child: &Descriptor, findings: &mut Findings) -> Result<
     }
     let (below, _) = layer::open_named(place, LAYER, "parent", &name, Some(Format::Vmdk))?;
     Ok(Some(findings.stand_on(below)))
+}
+
+/// A delta is as large as its parent.
+fn same_size(place: &Place, child: &dyn Layered, parent: Option<&dyn Layered>) -> Result<()> {
+    match parent {
+        Some(parent) if parent.len() != child.len() => Err(Error::corrupt(
+            LAYER,
+            format!("parent of '{}'", place.shown()),
+            format!("its size is {:#x}: the child's is {:#x}", parent.len(), child.len()),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// The extent that a line of the descriptor names, behind those that come `before` it.
