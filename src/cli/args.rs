@@ -12,7 +12,7 @@ pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub(crate) verb: Verb,
-    /// Say more on standard error; twice for every note
+    /// Say more on standard error: bytes read and hashed, threads, time
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
     /// Say nothing on standard error but errors

@@ -4,13 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{
-    args::DiffArgs,
-    output::Output,
-    progress::Follow,
-    scan::print,
-    settings::NamedPolicy,
-};
+use super::{args::DiffArgs, output::Output, progress::Follow, scan::print, settings::NamedPolicy};
 use crate::{
     error::Result,
     job::{self, Comparison},

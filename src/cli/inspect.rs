@@ -47,7 +47,8 @@ fn remarks(volume: &Volume) -> Vec<(&'static str, String)> {
 }
 
 fn text(target: &Target, output: &mut Output) {
-    let mut say = |depth: usize, line: String| output.line(&format!("{}{}", "  ".repeat(depth), escape::escaped(&line)));
+    let mut say =
+        |depth: usize, line: String| output.line(&format!("{}{}", "  ".repeat(depth), escape::escaped(&line)));
     say(0, target.given.clone());
     let os = &target.machine.os;
     let system = os.name.clone().unwrap_or_else(|| format!("{} system", os.family.as_str()));

@@ -13,7 +13,7 @@ pub(super) fn run(args: &ManifestArgs, output: &mut Output) -> Result<u8> {
         output.line(&header);
         return Ok(0);
     }
-    reader = reader.ahead();
+    reader = reader.ahead()?;
     while !output.is_closed() && reader.advance()? {
         output.data(reader.line());
         output.data(b"\n");

@@ -15,7 +15,7 @@ use crate::{
     error::{Error, Result},
     job::{self, Night, Outcome},
     machine::State as VolumeState,
-    report::{ndjson, text},
+    report::{human, ndjson, text},
     scan::Progress,
     target,
 };
@@ -111,7 +111,10 @@ fn report(target: &str, outcome: Outcome, args: &ScanArgs, output: &mut Output) 
                 output.note(&format!("{}: took back what the unfinished scan {scan} had left", record.machine));
             }
             if record.previous.is_none() {
-                output.note(&format!("{}: first scan, the baseline is written; changes show from the next one on", record.machine));
+                output.note(&format!(
+                    "{}: first scan, the baseline is written; changes show from the next one on",
+                    record.machine
+                ));
             }
             print(&record, events.as_ref(), args.format, output)?;
             Ok(if args.exit_zero { record.exit & !1 } else { record.exit })
@@ -127,6 +130,11 @@ pub(super) fn print(
     output: &mut Output,
 ) -> Result<()> {
     let style = output.style();
+    if output.verbose > 0 {
+        let (read, hashed) = (human::size(record.bytes.read), human::size(record.bytes.hashed));
+        let (threads, ms) = (record.threads, record.duration_ms);
+        output.note(&format!("{}: read {read}, hashed {hashed}, {threads} threads, {ms} ms", record.machine));
+    }
     match format {
         ReportFormat::Text => {
             let problems = text::write(output, record, events, style)?;

@@ -47,7 +47,7 @@ pub(super) fn run(args: &StatusArgs, output: &mut Output) -> Result<u8> {
 
 pub(super) fn verify(args: &VerifyArgs, output: &mut Output) -> Result<u8> {
     let state = State::open(&args.state)?;
-    let verified = state.verify(&mut |file| Reader::new("manifest", file)?.ahead().verify())?;
+    let verified = state.verify(&mut |file| Reader::new("manifest", file)?.ahead()?.verify())?;
     for note in &verified.notes {
         output.note(&note.to_string());
     }

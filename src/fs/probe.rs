@@ -21,8 +21,16 @@ struct Reader {
 
 /// Every filesystem that can be read, one a row.
 const READERS: &[Reader] = &[
-    Reader { name: "ext4", claims: |image| Ext::probe(image).unwrap_or(true), open: |image| Ok(Arc::new(Ext::open(image)?)) },
-    Reader { name: "ntfs", claims: |image| Ntfs::probe(image).unwrap_or(true), open: |image| Ok(Arc::new(Ntfs::open(image)?)) },
+    Reader {
+        name: "ext4",
+        claims: |image| Ext::probe(image).unwrap_or(true),
+        open: |image| Ok(Arc::new(Ext::open(image)?)),
+    },
+    Reader {
+        name: "ntfs",
+        claims: |image| Ntfs::probe(image).unwrap_or(true),
+        open: |image| Ok(Arc::new(Ntfs::open(image)?)),
+    },
     Reader { name: "vfat", claims: Fat::claims, open: |image| Ok(Arc::new(Fat::open(image)?)) },
 ];
 

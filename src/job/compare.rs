@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     changelog::{
-        Event, EventFile, EventWriter, MachineName, ScanId, ScanRecord, Window, cadence,
+        Event, EventFile, EventWriter, MachineName, Outcome as RunOutcome, ScanId, ScanRecord, Window, cadence,
     },
     error::{Error, Result},
     manifest::{Reader, Record, Sorter},
@@ -78,6 +78,7 @@ pub fn compare(comparison: &Comparison<'_>, progress: &Progress) -> Result<Compa
     let scan_id = ScanId::at(start);
     let target = format!("{} → {}", comparison.old, comparison.new);
     let mut record = ScanRecord::new(machine.clone(), scan_id, start, target);
+    record.outcome = RunOutcome::Complete;
     record.policy = comparison.policy_name.to_owned();
     record.threads = comparison.threads as u64;
     let old = side(comparison, comparison.old, &machine, progress, &mut record)?;
@@ -92,7 +93,7 @@ pub fn compare(comparison: &Comparison<'_>, progress: &Progress) -> Result<Compa
     record.window = Some(window);
     record.bytes.hashed = progress.bytes();
     let mut receiver = Listed(EventWriter::new(temporary(comparison.temp)?, "events"));
-    let sides = Sides { old: old.reader.ahead(), carried: None, new: new.reader.ahead() };
+    let sides = Sides { old: old.reader.ahead()?, carried: None, new: new.reader.ahead()? };
     let labels = Labels { machine: &machine, scan_id, window };
     let sorter = Sorter::new(comparison.temp, comparison.budgets.memory);
     let summary = difference::events(sides, &labels, sorter, &mut receiver)?;

@@ -159,9 +159,13 @@ fn run(night: &Night<'_>, progress: &Progress, publish: &mut Publish<'_, '_>, re
 
     if let Some(old) = publish.machine().latest_manifest()? {
         let sides = Sides {
-            old: Reader::new("the previous manifest", old)?.ahead(),
-            carried: publish.machine().latest_carried()?.map(|file| Reader::new("the carried records", file)).transpose()?,
-            new: reader(file)?.ahead(),
+            old: Reader::new("the previous manifest", old)?.ahead()?,
+            carried: publish
+                .machine()
+                .latest_carried()?
+                .map(|file| Reader::new("the carried records", file))
+                .transpose()?,
+            new: reader(file)?.ahead()?,
         };
         let labels = Labels { machine: &record.machine.clone(), scan_id: record.scan_id, window };
         let sorter = Sorter::new(night.temp, night.budgets.memory);

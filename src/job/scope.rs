@@ -41,7 +41,8 @@ impl Rules {
         let mut any = false;
         for rule in self.named(names) {
             any = true;
-            let selected = attribute::TABLE.iter().filter(|row| rule.compare.selects(row.name, row.compared, row.groups));
+            let selected =
+                attribute::TABLE.iter().filter(|row| rule.compare.selects(row.name, row.compared, row.groups));
             selected.for_each(|row| set.insert(row.attribute));
         }
         let set = if any { set } else { AttributeSet::compared() };
@@ -80,7 +81,8 @@ impl ScopeChange {
     /// `None` when both cover the same.
     pub(super) fn between(old: &EffectivePolicy, new: &EffectivePolicy) -> Result<Option<Self>> {
         let by_links_alone = old.fingerprint() == new.fingerprint();
-        let links = |policy: &EffectivePolicy| -> Vec<_> { policy.rules.iter().map(|rule| rule.resolved.clone()).collect() };
+        let links =
+            |policy: &EffectivePolicy| -> Vec<_> { policy.rules.iter().map(|rule| rule.resolved.clone()).collect() };
         if by_links_alone && links(old) == links(new) && old.control_set == new.control_set {
             return Ok(None);
         }
@@ -116,7 +118,8 @@ impl ScopeChange {
 
 /// What differs between two policies, for people.
 fn words(old: &EffectivePolicy, new: &EffectivePolicy) -> Vec<String> {
-    let names = |policy: &EffectivePolicy| -> BTreeSet<String> { policy.rules.iter().map(|rule| rule.name.clone()).collect() };
+    let names =
+        |policy: &EffectivePolicy| -> BTreeSet<String> { policy.rules.iter().map(|rule| rule.name.clone()).collect() };
     let (before, now) = (names(old), names(new));
     let of = |policy: &EffectivePolicy, name: &str| -> Vec<Rule> {
         let strip = |rule: &Rule| Rule { resolved: Vec::new(), ..rule.clone() };

@@ -104,7 +104,8 @@ pub fn scan<W: Write>(
     let threads = options.threads.max(1);
     let sorter = Sorter::new(options.temp, options.budgets.memory);
     let share = sorter.share(threads);
-    let mut sinks: Vec<_> = (0..threads).map(|_| Sink { records: Collector::new(&share), faults: BTreeSet::new() }).collect();
+    let mut sinks: Vec<_> =
+        (0..threads).map(|_| Sink { records: Collector::new(&share), faults: BTreeSet::new() }).collect();
     if let Some(first) = sinks.first_mut() {
         for fault in &plan.faults {
             walk::Records::push(first, fault.clone())?;

@@ -63,7 +63,7 @@ impl Fat {
             id: boot.serial.map(|serial| format!("{:04X}-{:04X}", serial >> 16, serial & 0xffff)),
             label: None,
             size: boot.size,
-            notes: vec!["times on FAT have no zone: taken as UTC".to_owned()],
+            notes: Vec::new(),
             gaps: Vec::new(),
         };
         if boot.size > image.len() {
