@@ -599,10 +599,13 @@ fn check(mut file: fs::File) -> snapfim::error::Result<u64> {
     }
 }
 
+/// What is to be found, and what is done to a state for it.
+type Damage<'d> = (&'d str, &'d dyn Fn(&Path));
+
 #[test]
 fn verify_finds_what_is_missing_damaged_stray_or_open() {
     use std::os::unix::fs::PermissionsExt;
-    let damage: [(&str, &dyn Fn(&Path)); 9] = [
+    let damage: [Damage<'_>; 9] = [
         ("machines/web01/20261128T190000Z.manifest.zst: manifest: no footer", &|dir| {
             fs::write(dir.join("machines/web01/20261128T190000Z.manifest.zst"), "damaged").unwrap();
         }),
