@@ -64,7 +64,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   snapfim log --state s --computer web01 --since 14d
-  snapfim log --state s --count-by computer,entity --since 14d
+  snapfim log --state s --count-by Computer,MonitoredEntityType --since 14d
   snapfim log --state s --path '/etc/**' --severity high --format csv")]
     Log(LogArgs),
     /// One line a machine: last scan, age, changes, coverage; exit 1 when one is overdue
