@@ -22,13 +22,14 @@ endef
 
 demo: ## build, scan two nights of a machine, print what changed
 	$(CARGO) build --profile test --bin snapfim --example unpack
-	@rm -rf $(DEMO) && mkdir -p $(DEMO)
+	@rm -rf $(DEMO) && mkdir -p $(DEMO) && cp examples/policy.toml $(DEMO)
 	@$(BUILT)/examples/unpack fixtures/machine/day0.raw.zst $(DEMO)/web01-2025-11-20.raw 2025-11-20T19:00:00Z
 	@$(BUILT)/examples/unpack fixtures/machine/day1.raw.zst $(DEMO)/web01-2025-11-21.raw 2025-11-21T19:00:00Z
 	$(call run,inspect web01-2025-11-21.raw)
-	$(call run,scan web01-2025-11-20.raw --state state --profile extended)
-	$(call run,scan web01-2025-11-21.raw --state state --profile extended)
-	$(call run,log --state state --count-by ChangeType)
+	$(call run,scan web01-2025-11-20.raw --state state --policy policy.toml)
+	$(call run,scan web01-2025-11-21.raw --state state --policy policy.toml)
+	$(call run,log --state state --severity high --path '/etc/**')
+	$(call run,history /usr/bin/passwd --state state)
 	@printf '\nThe images and the state (manifests, change log, proofs of scans) lie in $(DEMO)\n'
 
 test: ## all tests; those over public test data need SNAPFIM_DATA=DIR
