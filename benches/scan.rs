@@ -6,6 +6,7 @@
 //!
 //! The image is made with `mke2fs -d`; without that tool nothing is measured. `benches/compare.sh` holds the same
 //! work beside other programs on an image of your choice.
+#![allow(clippy::print_stdout, missing_docs)]
 
 use std::{path::Path, process::Command, time::Instant};
 
