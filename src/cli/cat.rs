@@ -39,7 +39,7 @@ impl Sink for Print<'_> {
 }
 
 pub(super) fn run(args: &CatArgs, output: &mut Output) -> Result<u8> {
-    let target = target::open(&args.target, &args.open.options())?;
+    let target = target::open(&args.target, &args.open.options(None))?;
     let mut sessions = target.machine.sessions();
     let mut resolver = Resolver::new(&mut sessions);
     let (place, stream) = find(&target.machine, &mut resolver, &args.path)?;

@@ -61,6 +61,12 @@ impl Session for NtfsSession<'_> {
         Ok(metadata::gather(&mut self.reader, secure, &mut self.descriptors, &file))
     }
 
+    /// All names of a directory lie in one parent.
+    fn parent(&mut self, dir: &NodeId) -> Result<Option<NodeId>> {
+        let dir = self.file(dir)?;
+        Ok(dir.names().next().map(|name| NodeId::Number(name.parent().0)))
+    }
+
     fn lookup(&mut self, dir: &NodeId, name: &[u8]) -> Result<Option<NodeId>> {
         let dir = self.file(dir)?;
         directory::lookup(&self.reader, &dir, &self.ntfs.upcase, name)
