@@ -142,6 +142,7 @@ fn side(
         return Ok(Side { reader: Reader::open(Path::new(given))?, time: None });
     }
     let target = target::open(given, &comparison.open)?;
+    target.require_filesystem()?;
     let policy = comparison.policy.for_machine(machine.as_str())?;
     let options = scan::Options { threads: comparison.threads, budgets: comparison.budgets, temp: comparison.temp };
     let out = temporary(comparison.temp)?;
