@@ -49,7 +49,15 @@ fn a_hundred_killed_scans_lose_and_double_nothing() {
         let state = folder.path("state");
         let mut scan = command();
         scan.args(["scan".as_ref(), images[day].as_os_str(), "--state".as_ref(), state.as_os_str()]);
-        scan.args(["--machine", "web01", "--profile", "full", "--snapshot-time", support::EVENINGS[1], "--allow-older"]);
+        scan.args([
+            "--machine",
+            "web01",
+            "--profile",
+            "full",
+            "--snapshot-time",
+            support::EVENINGS[1],
+            "--allow-older",
+        ]);
         let mut child = scan.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         std::thread::sleep(Duration::from_micros(numbers.below(whole)));
         let finished = child.try_wait().unwrap();
@@ -69,7 +77,11 @@ fn a_hundred_killed_scans_lose_and_double_nothing() {
     folder.read(&["verify"]).exits(0);
     let log = folder.read(&["log", "--format", "ndjson"]).exits(0);
     assert_eq!(log.events().len(), nights * there.len(), "every night's changes are in the log once");
-    let ids: BTreeSet<_> = log.json().iter().map(|event| (event["Ext"]["ScanId"].to_string(), event["Ext"]["EventId"].to_string())).collect();
+    let ids: BTreeSet<_> = log
+        .json()
+        .iter()
+        .map(|event| (event["Ext"]["ScanId"].to_string(), event["Ext"]["EventId"].to_string()))
+        .collect();
     assert_eq!(ids.len(), nights * there.len());
     let last: Vec<_> = log.events();
     let forth = there.iter().filter(|event| event.starts_with("Modified")).all(|event| last.contains(event));

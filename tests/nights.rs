@@ -63,7 +63,8 @@ fn a_file_that_was_unreadable_is_compared_with_its_last_good_record() {
     folder.night(&broken, 2, &[]).exits(4);
     let healed = folder.night(&folder.disk("day1.raw", 1), 3, &[]).exits(1);
     assert_eq!(healed.events(), planted());
-    let event = healed.json().into_iter().find(|event| event["FileName"] == "passwd" && event["FilePath"] == "/usr/bin/");
+    let event =
+        healed.json().into_iter().find(|event| event["FileName"] == "passwd" && event["FilePath"] == "/usr/bin/");
     let event = event.unwrap();
     assert_eq!(event["Ext"]["FieldsChanged"], serde_json::json!(["sha256"]));
     assert_eq!(event["Ext"]["Findings"], serde_json::json!(["timestomp"]));
@@ -80,7 +81,8 @@ fn a_file_that_heals_unchanged_is_no_change() {
 
 #[test]
 fn what_stands_in_a_damaged_directory_is_not_deleted() {
-    for what in ["root:block:/usr/bin", "root:block:/etc", "root:block:/usr", "root:inode:/etc/ssh", "boot:block:/grub"] {
+    for what in ["root:block:/usr/bin", "root:block:/etc", "root:block:/usr", "root:inode:/etc/ssh", "boot:block:/grub"]
+    {
         for gone in [true, false] {
             let folder = Folder::new();
             baseline(&folder);
@@ -89,12 +91,17 @@ fn what_stands_in_a_damaged_directory_is_not_deleted() {
                 // The last bytes are the checksum of a block, or padding that the checksum of an inode covers.
                 false => folder.disk_with("broken.raw", 0, flipped(what, place(what).1 - 2)),
             };
-            let run = folder.night(&broken, 1, &[]).exits(5);
-            let strange: Vec<_> =
-                run.events().into_iter().filter(|event| !event.starts_with("Unreadable") && !event.starts_with("PolicyChanged")).collect();
+            let run = folder.night(&broken, 1, &[]);
+            assert!(run.code == 5 || run.code == 4 && !gone, "{what}: {run:?}");
+            let strange: Vec<_> = run
+                .events()
+                .into_iter()
+                .filter(|event| !event.starts_with("Unreadable") && !event.starts_with("PolicyChanged"))
+                .collect();
             assert_eq!(strange, Vec::<String>::new(), "{what} damaged");
             let back = folder.night(&folder.disk("day1.raw", 1), 2, &[]).exits(1);
-            let events: Vec<_> = back.events().into_iter().filter(|event| !event.starts_with("PolicyChanged")).collect();
+            let events: Vec<_> =
+                back.events().into_iter().filter(|event| !event.starts_with("PolicyChanged")).collect();
             assert_eq!(events, planted(), "{what} healed");
         }
     }
@@ -155,7 +162,7 @@ fn a_name_with_an_escape_sequence_never_reaches_a_terminal() {
     let folder = Folder::new();
     let (old, new) = (folder.disk("day0.raw", 0), folder.disk("day1.raw", 1));
     folder.night(&old, 0, &[]).exits(0);
-    folder.night(&new, 1, &["--format", "text"]);
+    folder.night(&new, 1, &[]).exits(1);
     let (old, new) = (old.to_str().unwrap(), new.to_str().unwrap());
     let runs = [
         snapfim(["diff", old, new]).exits(1),
@@ -185,7 +192,8 @@ fn an_image_of_nothing_is_no_verdict_and_says_what_was_found() {
         let path = folder.path(name);
         fs::write(&path, bytes).unwrap();
         folder.night(&path, 0, &[]).exits(65).says(name);
-        snapfim(["inspect".as_ref(), path.as_os_str()]).says(name);
+        let run = snapfim(["inspect".as_ref(), path.as_os_str()]);
+        assert!((run.out + &run.err).contains(name));
     }
     folder.night(&folder.path("absent.raw"), 0, &[]).exits(66).says("absent.raw");
     // That they failed is in the log, and the first good scan is the baseline.

@@ -124,7 +124,8 @@ impl<'a> Volumes<'a> {
             if is_read(Some(entry)) && self.stands(volume, false) == Standing::Lost {
                 let why = match volume.new {
                     Some(_) if self.lost_place(volume) => {
-                        "where it is mounted is not known while the system's own volume cannot be read".to_owned()
+                        "where it is mounted is not known while the system's own volume cannot be read in full"
+                            .to_owned()
                     }
                     Some(new) => new.why.clone().unwrap_or_else(|| format!("it is {} now", new.fs)),
                     None => "it is not there any more".to_owned(),
@@ -163,8 +164,10 @@ fn root(header: &Header) -> Option<&VolumeEntry> {
     header.volumes.iter().find(|entry| entry.mount.as_deref().is_some_and(is_root))
 }
 
+/// Whether it was read, and could say where the others are mounted: otherwise its entry says why not.
 fn has_root(header: &Header) -> bool {
-    is_read(root(header))
+    let root = root(header);
+    is_read(root) && root.is_some_and(|entry| entry.why.is_none())
 }
 
 /// Whether a path stands in the tree of a system, not beneath the id of a volume that nothing places.
