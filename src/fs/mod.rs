@@ -273,17 +273,28 @@ pub trait Session {
     /// The node behind a name of a directory: byte for byte, or without case where the filesystem folds it.
     ///
     /// # Errors
-    /// As [`Session::list`]. A name that is not there is `Ok(None)`.
+    /// As [`Session::list`], and when it is not found in a directory that cannot be read in full: then nobody
+    /// knows whether it is there. A name that is not there is `Ok(None)`.
     fn lookup(&mut self, dir: &NodeId, name: &[u8]) -> Result<Option<NodeId>> {
-        let mut found = None;
+        let (mut found, mut damage) = (None, None);
         self.list(dir, &mut |listed| match listed {
             Listed::Entry(entry) if entry.name == name => {
                 found = Some(entry.node);
                 ControlFlow::Break(())
             }
-            _ => ControlFlow::Continue(()),
+            Listed::Entry(_) => ControlFlow::Continue(()),
+            Listed::Fault(fault) => {
+                damage.get_or_insert(fault);
+                ControlFlow::Continue(())
+            }
         })?;
-        Ok(found)
+        match (found, damage) {
+            (None, Some(fault)) => {
+                let name = name.escape_ascii();
+                Err(Error::corrupt("directory", format!("looking for {name}"), fault.to_string()))
+            }
+            (found, _) => Ok(found),
+        }
     }
 
     /// Where a stream's bytes lie on the volume, in file order, without gaps, up to the stream's length.

@@ -124,6 +124,8 @@ pub struct Machine {
     pub mounts: Vec<Mount>,
     /// Mount points whose volume cannot be read.
     pub missing: Vec<Missing>,
+    /// Why the table that says what is mounted where could not be read, where it could not.
+    pub unplaced: Option<String>,
     /// Account names of the image.
     pub accounts: Accounts,
     /// What is worth knowing.
@@ -143,6 +145,7 @@ impl Machine {
             volumes,
             mounts: Vec::new(),
             missing: Vec::new(),
+            unplaced: None,
             accounts: Accounts::default(),
             notes: Vec::new(),
         };

@@ -142,6 +142,8 @@ fn header(machine: &Machine, policy: &EffectivePolicy) -> Result<Header> {
             State::Gap(why) => (VolumeState::Gap, Some(why.clone())),
         };
         let mount = machine.mounts.iter().find(|mount| mount.volume == index && !mount.path.starts_with(b"@"));
+        let is_root = mount.is_some_and(|mount| mount.path == b"/");
+        let why = why.or_else(|| machine.unplaced.clone().filter(|_| is_root));
         VolumeEntry {
             volume: volume.id.clone(),
             fs: volume.content.clone(),

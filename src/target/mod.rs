@@ -76,6 +76,26 @@ impl Target {
     pub fn bytes_read(&self) -> u64 {
         self.read.load(Ordering::Relaxed)
     }
+
+    /// That there is a filesystem to scan. A target of nothing but gaps can be inspected, and gives no verdict.
+    ///
+    /// # Errors
+    /// [`Error::Target`], which says what was found instead.
+    pub fn require_filesystem(&self) -> Result<()> {
+        if !self.machine.mounts.is_empty() {
+            return Ok(());
+        }
+        let volume = |volume: &Volume| match &volume.state {
+            State::Gap(why) | State::Note(why) => why.clone(),
+            State::Read => volume.content.clone(),
+        };
+        let mut found: Vec<_> = self.gaps.iter().cloned().chain(self.machine.volumes.iter().map(volume)).collect();
+        if found.is_empty() {
+            found.push("no volume at all".to_owned());
+        }
+        let (given, found) = (&self.given, found.join(", "));
+        Err(Error::Target(format!("{given}: nothing to scan: expected at least one filesystem, found {found}")))
+    }
 }
 
 /// Opens a target.
@@ -126,15 +146,12 @@ pub fn open(given: &str, options: &Options) -> Result<Target> {
     }
     volumes::make_ids_unique(&mut volumes);
     let machine = Machine::assemble(volumes, options.root.as_deref())?;
-    if machine.mounts.is_empty() && gaps.is_empty() && machine.volumes.iter().all(|v| !matches!(v.state, State::Gap(_)))
-    {
-        let found: Vec<_> = machine.volumes.iter().map(|v| v.content.as_str()).collect();
-        let found = if found.is_empty() { "no volume at all".to_owned() } else { found.join(", ") };
-        return Err(Error::Target(format!(
-            "{given}: nothing to scan: expected at least one filesystem, found {found}"
-        )));
+    let target = Target { given: given.to_owned(), disks, machine, notes, gaps, modified, read };
+    let is_gap = |volume: &Volume| matches!(volume.state, State::Gap(_));
+    if target.gaps.is_empty() && !target.machine.volumes.iter().any(is_gap) {
+        target.require_filesystem()?;
     }
-    Ok(Target { given: given.to_owned(), disks, machine, notes, gaps, modified, read })
+    Ok(target)
 }
 
 fn modification_time(path: &Path) -> Option<SystemTime> {
