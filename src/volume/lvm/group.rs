@@ -80,7 +80,7 @@ pub(super) struct Group<'a> {
     pub(super) metadata: VolumeGroup,
     /// By their names in the metadata.
     pub(super) present: BTreeMap<String, &'a Physical>,
-    /// Their ids, by their names in the metadata.
+    /// Their ids as they are printed, by their names in the metadata.
     pub(super) missing: BTreeMap<String, String>,
     /// Those that have a copy of its metadata, and that the newest copy does not list.
     pub(super) former: Vec<&'a Physical>,
@@ -120,7 +120,7 @@ fn group<'a>(id: &str, physical: &'a [Physical]) -> Option<Group<'a>> {
                 group.present.insert(name.clone(), found);
             }
             None => {
-                group.missing.insert(name.clone(), listed.id.clone());
+                group.missing.insert(name.clone(), listed.printed.clone());
             }
         }
     }
@@ -137,7 +137,9 @@ impl Group<'_> {
         let mut notes: Vec<String> = self.copies.iter().cloned().map(about).collect();
         notes.extend(self.missing.values().map(|id| about(format!("physical volume {id} is missing"))));
         let returned = self.metadata.physical.values().filter(|physical| physical.missing);
-        notes.extend(returned.map(|physical| about(format!("physical volume {} is marked as missing", physical.id))));
+        notes.extend(
+            returned.map(|physical| about(format!("physical volume {} is marked as missing", physical.printed))),
+        );
         let flags = self.metadata.status.iter().filter(|flag| matches!(flag.as_str(), "EXPORTED" | "PARTIAL"));
         notes.extend(flags.map(|flag| about(format!("it is marked as {}", flag.to_lowercase()))));
         notes

@@ -1,6 +1,9 @@
 //! Logical volumes as images: each segment by its type, from the physical volumes or other logical volumes.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
     dm_raid,
@@ -58,14 +61,25 @@ impl<'a> Logical<'a> {
         self.notes
     }
 
-    /// Whether it is only room for others: its content shows in the volumes that lie in it.
-    pub(super) fn is_pool(&self, lv: &LogicalVolume) -> bool {
-        let pool = |segment: &Segment| match &segment.kind {
-            Kind::ThinPool { .. } => true,
-            Kind::Other(kind) => matches!(kind.split('+').next(), Some("cache-pool" | "vdo-pool")),
-            _ => false,
+    /// The names of the logical volumes that a machine would show. The store of a snapshot is called what the
+    /// snapshot is called; what joins it to its origin has no name of its own.
+    pub(super) fn shown(&self) -> Vec<&'a str> {
+        let stores: BTreeSet<&str> = self.snapshot_stores().collect();
+        let joint = |lv: &LogicalVolume| {
+            lv.segments.iter().flatten().any(|segment| matches!(segment.kind, Kind::Snapshot { .. }))
         };
-        lv.segments.as_ref().is_ok_and(|segments| segments.iter().all(pool))
+        let shown = |(name, lv): &(&'a String, &'a LogicalVolume)| {
+            (lv.visible && !joint(lv) && !is_pool(lv)) || stores.contains(name.as_str())
+        };
+        self.group.logical.iter().filter(shown).map(|(name, _)| name.as_str()).collect()
+    }
+
+    fn snapshot_stores(&self) -> impl Iterator<Item = &'a str> {
+        let segments = self.group.logical.values().flat_map(|lv| lv.segments.iter().flatten());
+        segments.filter_map(|segment| match &segment.kind {
+            Kind::Snapshot { store, .. } => Some(store.as_str()),
+            _ => None,
+        })
     }
 
     /// The bytes of a logical volume.
@@ -145,7 +159,7 @@ impl<'a> Logical<'a> {
             return Err(format!("physical volume {id} is missing"));
         }
         let image = self.present.get(area.name.as_str());
-        let image = image.ok_or_else(|| format!("physical volume {} is missing", physical.id))?;
+        let image = image.ok_or_else(|| format!("physical volume {} is missing", physical.printed))?;
         if end > physical.extents {
             return Err(format!(
                 "extents {} to {end} of physical volume {}, which has {}",
@@ -243,6 +257,16 @@ impl<'a> Logical<'a> {
         }
         Ok(Arc::new(pool))
     }
+}
+
+/// Whether it is only room for others: its content shows in the volumes that lie in it.
+fn is_pool(lv: &LogicalVolume) -> bool {
+    let pool = |segment: &Segment| match &segment.kind {
+        Kind::ThinPool { .. } => true,
+        Kind::Other(kind) => matches!(kind.split('+').next(), Some("cache-pool" | "vdo-pool")),
+        _ => false,
+    };
+    lv.segments.as_ref().is_ok_and(|segments| segments.iter().all(pool))
 }
 
 /// Old-style snapshots: their stores hold no filesystem, and an origin that one is merged into is not what it holds.

@@ -32,6 +32,8 @@ pub(super) struct VolumeGroup {
 pub(super) struct PhysicalVolume {
     /// Without hyphens.
     pub(super) id: String,
+    /// With hyphens, as it is printed.
+    pub(super) printed: String,
     /// Where its first extent begins, in bytes.
     pub(super) start: u64,
     /// Its extents.
@@ -89,8 +91,10 @@ pub(super) fn parse(text: &[u8]) -> Result<VolumeGroup, String> {
 fn physical_volume(section: &Section) -> Result<PhysicalVolume, String> {
     let start = number(section, "pe_start")?.checked_mul(SECTOR);
     let flags = [strings(section, "status"), strings(section, "flags")].concat();
+    let (printed, id) = id(section)?;
     Ok(PhysicalVolume {
-        id: id(section)?.1,
+        id,
+        printed,
         start: start.ok_or("pe_start lies past 16 EiB")?,
         extents: number(section, "pe_count")?,
         missing: flags.iter().any(|flag| flag == "MISSING"),

@@ -53,10 +53,8 @@ pub(super) fn assemble(volumes: &mut Vec<Volume>, pass: Pass, notes: &mut Vec<St
         let images: BTreeMap<_, _> =
             group.present.iter().map(|(name, physical)| (name.as_str(), &physical.image)).collect();
         let mut logical = Logical::new(&group.metadata, images, &group.missing);
-        for (name, lv) in group.metadata.logical.iter().filter(|(_, lv)| lv.visible) {
-            if logical.is_pool(lv) {
-                continue;
-            }
+        for name in logical.shown() {
+            let Some(lv) = group.metadata.logical.get(name) else { continue };
             let mut volume = match logical.image(name) {
                 Ok(image) => Volume::assembled(image, &lv.id),
                 Err(why) => {

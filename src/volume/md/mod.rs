@@ -89,9 +89,7 @@ fn take_part(volume: &mut Volume, member: &Member, name: &str, transparent: bool
     let what = format!("member of the Linux RAID {name}");
     let same = transparent && member.superblock.data_offset == 0;
     if volume.content.kind == MEMBER || same {
-        if volume.content.kind != MEMBER {
-            volume.rename_by_place();
-        }
+        volume.rename_by_place();
         volume.closed = true;
         let id = member.superblock.array_id();
         let claims = std::mem::take(&mut volume.content.claims);
