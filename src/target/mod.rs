@@ -106,6 +106,7 @@ impl Target {
 pub fn open(given: &str, options: &Options) -> Result<Target> {
     let names = parse(given);
     let (mut disks, mut volumes) = (Vec::new(), Vec::new());
+    let (mut found_volumes, mut owners) = (Vec::new(), Vec::new());
     let (mut notes, mut gaps) = (Vec::new(), Vec::new());
     let mut modified = None;
     let read = Arc::new(AtomicU64::new(0));
@@ -135,7 +136,9 @@ pub fn open(given: &str, options: &Options) -> Result<Target> {
         let table = found.volumes.iter().find_map(|v| v.partition.as_ref()).map(|partition| partition.table.name());
         notes.extend(found.notes.iter().cloned());
         gaps.extend(found.gaps.iter().map(|gap| gap.why.clone()));
-        volumes.extend(volumes::of_disk(&found, number));
+        let owner = volumes::Owner::of(&found, number);
+        owners.extend(found.volumes.iter().map(|_| owner.clone()));
+        found_volumes.extend(found.volumes);
         disks.push(Disk {
             container: opened.container,
             files: opened.files.into_iter().map(|file| (file.path, file.size)).collect(),
@@ -144,6 +147,9 @@ pub fn open(given: &str, options: &Options) -> Result<Target> {
             image: Some(image),
         });
     }
+    notes.extend(volume::assemble(&mut found_volumes));
+    let owned = owners.into_iter().map(Some).chain(std::iter::repeat(None));
+    volumes.extend(found_volumes.iter().zip(owned).map(|(found, owner)| volumes::of_volume(found, owner)));
     volumes::make_ids_unique(&mut volumes);
     let machine = Machine::assemble(volumes, options.root.as_deref())?;
     let target = Target { given: given.to_owned(), disks, machine, notes, gaps, modified, read };
