@@ -10,7 +10,7 @@
 pub mod content;
 mod crc32;
 mod gpt;
-mod guid;
+pub(crate) mod guid;
 mod mbr;
 mod partition;
 
