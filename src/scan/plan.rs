@@ -79,7 +79,8 @@ impl Plan {
     }
 
     fn resolve(&mut self, resolver: &mut Resolver<'_, '_>, path: &[u8], pattern: &str) -> Option<Place> {
-        let shown = path.escape_ascii();
+        // Reports escape what they print; here a backslash stays one.
+        let shown = String::from_utf8_lossy(path);
         match resolver.resolve(path) {
             Ok(Resolution::Found(place)) => return Some(place),
             Ok(Resolution::Missing(_))

@@ -131,7 +131,8 @@ impl Registry<'_> {
                 continue;
             };
             if matches!(hive.lookup(key), Ok(None)) {
-                notes.push(format!("{}: monitored by {}, is not there", path.escape_ascii(), literal.text));
+                let shown = String::from_utf8_lossy(&path);
+                notes.push(format!("{shown}: monitored by {}, is not there", literal.text));
             }
         }
         notes.sort();
