@@ -44,9 +44,8 @@ impl Device {
 /// Gives every volume that has one its letter; the system's volume is `C:` where nothing says otherwise.
 pub(super) fn place(machine: &mut Machine, root: usize, system: Option<&Hive>) {
     let mut letters = Vec::new();
-    match system.map(|system| devices(machine, system, &mut letters)) {
-        Some(Err(error)) => machine.notes.push(format!(r"HKLM\SYSTEM\MountedDevices could not be read: {error}")),
-        None | Some(Ok(())) => {}
+    if let Some(Err(error)) = system.map(|system| devices(machine, system, &mut letters)) {
+        machine.notes.push(format!(r"HKLM\SYSTEM\MountedDevices could not be read: {error}"));
     }
     letters.sort_unstable();
     letters.dedup();
