@@ -75,7 +75,11 @@ fn software() -> Key {
             .value("UBR", 4, dword(2861))
             .subkey(
                 regf::key("ProfileList")
-                    .subkey(regf::key("S-1-5-18").text("ProfileImagePath", 2, r"%systemroot%\system32\config\systemprofile"))
+                    .subkey(regf::key("S-1-5-18").text(
+                        "ProfileImagePath",
+                        2,
+                        r"%systemroot%\system32\config\systemprofile",
+                    ))
                     .subkey(regf::key("S-1-5-21-1-2-3-1001").text("ProfileImagePath", 2, r"%SystemDrive%\users\ALICE")),
             )
             .subkey(regf::key("Windows").text("AppInit_DLLs", 1, "").text("Spooler", 1, "yes"))

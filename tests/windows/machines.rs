@@ -94,7 +94,8 @@ fn the_registry_equals_hivex() {
 fn every_planted_edit_shows() {
     let Some(folder) = folder() else { return };
     let [old, new] = ["day0.raw", "day1.raw"].map(|name| folder.join(name));
-    let output = Command::new(env!("CARGO_BIN_EXE_snapfim")).args(["diff", "--format", "ndjson"]).args([old, new]).output();
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_snapfim")).args(["diff", "--format", "ndjson"]).args([old, new]).output();
     let events = String::from_utf8(output.unwrap().stdout).unwrap();
     let mut seen = HashSet::new();
     for event in events.lines() {

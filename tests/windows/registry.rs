@@ -60,7 +60,7 @@ fn keys_and_values_equal_hivex() {
     let owner = keys[&(r"HKU\S-1-5-21-1-2-3-1001".to_owned(), String::new())];
     assert_eq!(owner.text(Attribute::Owner), Some(r"FIXTURE-PC\alice"));
     assert_eq!(owner.text(Attribute::Sddl), Some("O:S-1-5-21-1-2-3-1001"));
-    assert_eq!(owner.text(Attribute::LastWrite), Some("2018-04-04T10:19:40.673844700Z"));
+    assert_eq!(owner.text(Attribute::LastWrite), Some("2018-04-04T05:59:40.673844700Z"));
 }
 
 #[test]
