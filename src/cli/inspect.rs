@@ -96,6 +96,13 @@ fn text(target: &Target, output: &mut Output) {
         }
         volume_lines(target, index, volume, &mut say);
     }
+    for hive in &target.machine.hives {
+        let logs = match hive.logs.len() {
+            0 => String::new(),
+            logs => format!(", {logs} transaction logs"),
+        };
+        say(1, format!("hive {}{logs}", String::from_utf8_lossy(&hive.mount)));
+    }
     for missing in &target.machine.missing {
         say(1, format!("gap: {}: {}", String::from_utf8_lossy(&missing.path), missing.why));
     }
@@ -145,9 +152,16 @@ fn as_json(target: &Target) -> serde_json::Value {
         .iter()
         .map(|missing| json!({"path": String::from_utf8_lossy(&missing.path), "why": missing.why}))
         .collect();
+    let hives: Vec<_> = target
+        .machine
+        .hives
+        .iter()
+        .map(|hive| json!({"mount": String::from_utf8_lossy(&hive.mount), "logs": hive.logs.len()}))
+        .collect();
     let os = &target.machine.os;
     json!({
-        "target": target.given, "disks": disks, "volumes": volumes, "missing": missing,
+        "target": target.given, "disks": disks, "volumes": volumes, "missing": missing, "hives": hives,
+        "control_set": target.machine.control_set,
         "os": {"family": os.family.as_str(), "name": os.name, "host": os.host},
         "notes": target.notes.iter().chain(&target.machine.notes).collect::<Vec<_>>(), "gaps": target.gaps,
     })

@@ -1,6 +1,7 @@
 //! What the user named, opened: from a string on the command line to a [`Machine`] whose volumes are in their
 //! places. This room joins images, volumes and filesystems; it reads no policy and hashes nothing.
 
+mod hive;
 mod name;
 mod volumes;
 
@@ -41,7 +42,7 @@ pub struct Options {
 
 /// One disk of a target.
 pub struct Disk {
-    /// Its container: `raw`, `qcow2`, `directory`.
+    /// Its container: `raw`, `qcow2`, `directory`; `hive` for a single registry hive.
     pub container: &'static str,
     /// The files that hold its bytes, with their sizes, the one that was named first.
     pub files: Vec<(PathBuf, u64)>,
@@ -122,6 +123,12 @@ pub fn open(given: &str, options: &Options) -> Result<Target> {
             disks.push(disk);
             volumes.push(volume);
             continue;
+        }
+        if name.snapshot.is_none() && hive::is_hive(&name.path) {
+            if names.len() > 1 {
+                return Err(Error::Usage(format!("{}: a hive cannot be joined to disks", name.path.display())));
+            }
+            return hive::open(given, &name.path);
         }
         let open =
             image::probe::OpenOptions { image_root: options.image_root.clone(), snapshot: name.snapshot.clone() };

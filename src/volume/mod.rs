@@ -12,7 +12,7 @@ mod assemble;
 pub mod content;
 mod crc32;
 mod gpt;
-mod guid;
+pub(crate) mod guid;
 mod lvm;
 mod mbr;
 mod md;
