@@ -14,7 +14,9 @@ pub(super) fn limit(rate: u64) -> OnRead {
     let rate = rate.max(1).saturating_mul(1_000_000);
     Arc::new(move |bytes| {
         let now = Instant::now();
-        let takes = Duration::from_nanos(u64::try_from(u128::from(bytes) * 1_000_000_000 / u128::from(rate)).unwrap_or(u64::MAX));
+        let takes = Duration::from_nanos(
+            u64::try_from(u128::from(bytes) * 1_000_000_000 / u128::from(rate)).unwrap_or(u64::MAX),
+        );
         let turn = {
             let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
             let turn = (*next).max(now);

@@ -148,11 +148,7 @@ pub struct Metered {
 impl Metered {
     /// Adds the bytes that are read of `inner` to `read`; `before` is called before each read, with its length.
     #[must_use]
-    pub fn new(
-        inner: Arc<dyn Image>,
-        read: Arc<AtomicU64>,
-        before: Option<Arc<dyn Fn(u64) + Send + Sync>>,
-    ) -> Self {
+    pub fn new(inner: Arc<dyn Image>, read: Arc<AtomicU64>, before: Option<Arc<dyn Fn(u64) + Send + Sync>>) -> Self {
         Self { inner, read, before }
     }
 }
