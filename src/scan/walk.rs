@@ -270,12 +270,14 @@ fn node_name(node: &NodeId) -> String {
 struct Worker<'w, 'm, R: Records> {
     walk: &'w Walk<'m>,
     sessions: Sessions<'m>,
+    /// A second set of readers, so that entries can be worked on while a listing goes on; lent to the listing.
+    lister: Option<Sessions<'m>>,
     sink: &'w mut R,
 }
 
 impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
     fn new(walk: &'w Walk<'m>, sink: &'w mut R) -> Self {
-        Self { walk, sessions: walk.machine.sessions(), sink }
+        Self { walk, sessions: walk.machine.sessions(), lister: None, sink }
     }
 
     fn work(&mut self) -> Result<()> {
@@ -348,8 +350,7 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
             }
         }
         let dir = std::sync::Arc::new(dir);
-        // A second set of readers, so that entries can be worked on while the listing goes on.
-        let mut lister = walk.machine.sessions();
+        let mut lister = self.lister.take().unwrap_or_else(|| walk.machine.sessions());
         let mut names = Names::new(walk.budgets.entries);
         let mut pending: Vec<Entry> = Vec::new();
         let mut failed: Option<Error> = None;
@@ -365,6 +366,7 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
                 }
             }
         });
+        self.lister = Some(lister);
         if let Some(error) = failed {
             return Err(error);
         }
