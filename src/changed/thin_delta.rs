@@ -1,6 +1,6 @@
 //! `thin_delta --thin1 OLD --thin2 NEW` (thin-provisioning-tools, thin_delta(8)): runs of blocks of two thin volumes.
 //! What is mapped in neither is not listed, and reads as zeros in both. Blocks are counted in `data_block_size`
-//! sectors of 512 bytes; with `--verbose`, ranges of the pool stand inside the runs and are of no interest.
+//! sectors of 512 bytes. With `--verbose` a run has no numbers of its own, and holds ranges instead.
 
 use super::{
     ChangedRanges, malformed,
@@ -11,35 +11,48 @@ use crate::error::Result;
 
 const FORMAT: &str = "thin_delta";
 const SECTOR: u64 = 512;
+/// How deep runs stand in the document.
+const RUN: usize = 3;
 /// Thin blocks have 64 KiB to 1 GiB: Linux, Documentation/admin-guide/device-mapper/thin-provisioning.rst.
 const MAX_BLOCK: u64 = 1 << 30;
 
 pub(super) fn parse(text: &str) -> Result<ChangedRanges> {
-    let (mut ranges, mut block, mut diffs) = (Vec::new(), 0_u64, 0_u32);
+    let (mut ranges, mut block, mut diffs, mut empty) = (Vec::new(), 0_u64, 0_u32, false);
     xml::walk(text, FORMAT, &mut |path, node| {
-        let Node::Start(start) = node else {
-            let text = matches!(node, Node::Text(_));
-            return if text { Err(malformed(FORMAT, "text between elements")) } else { Ok(()) };
-        };
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        let start = match node {
+            Node::Start(start) => start,
+            Node::Text(_) => return Err(malformed(FORMAT, "text between elements")),
+            Node::End if empty && path.len() == RUN => {
+                return Err(malformed(FORMAT, "a run without numbers or ranges"));
+            }
+            Node::End => return Ok(()),
+        };
+        let bytes = |name: &str| {
+            let blocks = xml::number(start, name, FORMAT)?;
+            blocks.checked_mul(block).ok_or_else(|| malformed(FORMAT, format!("{name} {blocks}")))
+        };
         match path.as_slice() {
             ["superblock"] => {
                 let sectors = xml::number(start, "data_block_size", FORMAT)?;
-                block = sectors.checked_mul(SECTOR).filter(|block| (1..=MAX_BLOCK).contains(block)).unwrap_or(0);
+                let bytes = sectors.checked_mul(SECTOR);
+                block = bytes.filter(|block| (1..=MAX_BLOCK).contains(block)).unwrap_or(0);
                 if block == 0 {
                     return Err(malformed(FORMAT, format!("blocks of {sectors} sectors")));
                 }
             }
             ["superblock", "diff"] => diffs = diffs.saturating_add(1),
-            ["superblock", "diff", "same"] => {}
-            ["superblock", "diff", "different" | "left_only" | "right_only"] => {
-                let bytes = |name: &str| {
-                    let blocks = xml::number(start, name, FORMAT)?;
-                    blocks.checked_mul(block).ok_or_else(|| malformed(FORMAT, format!("{name} {blocks}")))
-                };
-                push(&mut ranges, FORMAT, bytes("begin")?, bytes("length")?)?;
+            ["superblock", "diff", "same"] | ["superblock", "diff", "same", "range"] => empty = false,
+            ["superblock", "diff", "different" | "left_only" | "right_only"]
+                if start.attributes_raw().trim().is_empty() =>
+            {
+                empty = true;
             }
-            ["superblock", "diff", _, "range"] => {}
+            ["superblock", "diff", "different" | "left_only" | "right_only"]
+            | ["superblock", "diff", "different" | "left_only" | "right_only", "range"] => {
+                push(&mut ranges, FORMAT, bytes("begin")?, bytes("length")?)?;
+                empty = false;
+            }
             path => return Err(malformed(FORMAT, format!("<{}> is not expected there", path.join("/")))),
         }
         Ok(())
@@ -69,7 +82,7 @@ mod tests {
         assert_eq!(list.ranges(), [10 * 65536..16 * 65536, 20 * 65536..28 * 65536]);
         let verbose = LIST.replace(
             r#"<different begin="10" length="4"/>"#,
-            r#"<different begin="10" length="4"><range begin="10" left_data_begin="3" right_data_begin="9" length="4"/></different>"#,
+            r#"<different> <range begin="10" left_data_begin="3" right_data_begin="9" length="4"/> </different>"#,
         );
         assert_eq!(parse(&verbose).unwrap(), list);
         assert!(list.check_size(28 * 65536 - 512).is_ok() && list.check_size(27 * 65536).is_err());
@@ -84,6 +97,7 @@ mod tests {
             ("begin=\"10\"", "begin=\"18446744073709551615\""),
             ("begin=\"10\"", "begin=\"x\""),
             ("begin=\"10\"", ""),
+            ("begin=\"10\" length=\"4\"", ""),
             ("<right_only", "<changed"),
             ("</diff>", "</diff><diff></diff>"),
             ("<same begin=\"0\" length=\"10\"/>", "text"),
