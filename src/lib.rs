@@ -54,6 +54,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod changed;
 pub mod changelog;
 pub mod cli;
 pub mod diff;

@@ -32,6 +32,7 @@ fn run(path: &Path, start: Timestamp, label: &str) -> Result<ScanId> {
     let written = |result: std::io::Result<()>| result.map_err(|e| crate::error::Error::State(e.to_string()));
     written(publish.manifest()?.write_all(label.as_bytes()))?;
     written(publish.carried()?.write_all(b"carried"))?;
+    written(publish.extents()?.write_all(b"extents"))?;
     for file in ["/etc/passwd", "/etc/shadow"] {
         let change = Change {
             kind: ChangeKind::Created,

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::directory::Directory;
 use super::lock::Lock;
-use super::state::{CARRIED, CHANGES, EVENTS, LATEST, MACHINES, MANIFEST, RECORD, SCANS, TEMPORARY};
+use super::state::{CARRIED, CHANGES, EVENTS, EXTENTS, LATEST, MACHINES, MANIFEST, RECORD, SCANS, TEMPORARY};
 use super::state::{partition, read_latest, read_record};
 use super::{MachineName, Outcome, Publish, ScanId, ScanRecord, ScanRef, State};
 use crate::error::{Error, Result};
@@ -88,6 +88,17 @@ impl<'s> Machine<'s> {
         }
     }
 
+    /// Where the contents of its newest complete scan are on disk, if that is kept.
+    ///
+    /// # Errors
+    /// [`Error::State`] when it cannot be opened.
+    pub fn latest_extents(&self) -> Result<Option<File>> {
+        match self.latest {
+            Some(scan_id) => self.state.extents(&self.scan(scan_id)),
+            None => Ok(None),
+        }
+    }
+
     /// Begins to write down a scan that started at `start`. Its id is that second, or the first one after it that
     /// is greater than `latest` and has no scan yet.
     ///
@@ -133,6 +144,17 @@ impl<'s> Machine<'s> {
         Ok(())
     }
 
+    /// Removes the extents of all scans but the newest: nothing asks for them any more.
+    pub(super) fn prune_extents(&self) -> Result<()> {
+        for name in self.directory.names()? {
+            let scan_id = name.strip_suffix(EXTENTS).and_then(|id| id.parse::<ScanId>().ok());
+            if scan_id.is_some_and(|scan_id| Some(scan_id) != self.latest) {
+                self.directory.remove(&name)?;
+            }
+        }
+        Ok(())
+    }
+
     fn missing(&self, scan_id: ScanId, what: &str) -> Error {
         Error::State(format!(
             "state: the {what} of {} {scan_id}, the newest complete scan, is missing; restore it from a copy",
@@ -145,8 +167,9 @@ impl<'s> Machine<'s> {
     /// from an old copy, and then nothing is removed.
     fn take_back(&self) -> Result<Option<ScanId>> {
         let is_newer = |scan_id: ScanId| self.latest.is_none_or(|latest| scan_id > latest);
-        let own =
-            |name: &str| [MANIFEST, CARRIED].iter().find_map(|ext| name.strip_suffix(ext)?.parse::<ScanId>().ok());
+        let own = |name: &str| {
+            [MANIFEST, CARRIED, EXTENTS].iter().find_map(|ext| name.strip_suffix(ext)?.parse::<ScanId>().ok())
+        };
         let names = self.directory.names()?;
         let mut leavings = Leavings::default();
         for name in names {

@@ -6,6 +6,7 @@
 //! ```text
 //! STATE/machines/<machine>/<scan-id>.manifest.zst       what one scan saw
 //! STATE/machines/<machine>/<scan-id>.carried.zst        last good records of what is lost, if any
+//! STATE/machines/<machine>/<scan-id>.extents.zst        where the newest scan's contents are; may be deleted
 //! STATE/machines/<machine>/latest                       the scan-id of the newest complete scan
 //! STATE/changes/date=2026-11-21/<machine>_<scan-id>.ndjson   its events, if any
 //! STATE/scans/date=2026-11-21/<machine>_<scan-id>.json       its record, for failed scans too

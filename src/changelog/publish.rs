@@ -4,7 +4,7 @@
 use std::fs::File;
 
 use super::directory::Directory;
-use super::state::{CARRIED, CHANGES, EVENTS, MANIFEST, RECORD, SCANS, TEMPORARY};
+use super::state::{CARRIED, CHANGES, EVENTS, EXTENTS, MANIFEST, RECORD, SCANS, TEMPORARY};
 use super::{Event, EventFile, EventWriter, Machine, ManifestProof, Outcome, ScanId, ScanRecord, ScanRef, Tally};
 use crate::error::{Error, Result};
 
@@ -14,13 +14,14 @@ pub struct Publish<'m, 's> {
     scan_id: ScanId,
     manifest: Option<File>,
     carried: Option<File>,
+    extents: Option<File>,
     events: Option<EventWriter>,
     tally: Tally,
 }
 
 impl<'m, 's> Publish<'m, 's> {
     pub(super) fn new(machine: &'m mut Machine<'s>, scan_id: ScanId) -> Self {
-        Self { machine, scan_id, manifest: None, carried: None, events: None, tally: Tally::default() }
+        Self { machine, scan_id, manifest: None, carried: None, extents: None, events: None, tally: Tally::default() }
     }
 
     /// The scan.
@@ -49,6 +50,14 @@ impl<'m, 's> Publish<'m, 's> {
     /// [`Error::State`] when it cannot be made.
     pub fn carried(&mut self) -> Result<File> {
         Self::temporary(self.machine, self.scan_id, &mut self.carried, CARRIED)
+    }
+
+    /// The file into which it is to be written where the contents are on disk, for the next scan.
+    ///
+    /// # Errors
+    /// [`Error::State`] when it cannot be made.
+    pub fn extents(&mut self) -> Result<File> {
+        Self::temporary(self.machine, self.scan_id, &mut self.extents, EXTENTS)
     }
 
     fn temporary(machine: &Machine<'s>, scan_id: ScanId, slot: &mut Option<File>, extension: &str) -> Result<File> {
@@ -81,7 +90,7 @@ impl<'m, 's> Publish<'m, 's> {
         self.events.as_ref().map_or(&self.tally, EventWriter::tally)
     }
 
-    /// Puts everything in place: the manifest, the carried records, the events, the record, and `latest`. The
+    /// Puts everything in place: the manifest, the carried records, the extents, the events, the record, and `latest`. The
     /// record's outcome, previous scan, counts of events and proof of the manifest are set here. Returns the record as it was written,
     /// and the events, if there are any.
     ///
@@ -107,6 +116,9 @@ impl<'m, 's> Publish<'m, 's> {
         if let Some(carried) = &self.carried {
             settle(carried, CARRIED)?;
         }
+        if let Some(extents) = &self.extents {
+            settle(extents, EXTENTS)?;
+        }
         if let Some(events) = self.events.take() {
             let (file, _) = events.finish()?;
             let scan = self.scan();
@@ -114,6 +126,8 @@ impl<'m, 's> Publish<'m, 's> {
         }
         self.put_record(&record)?;
         self.machine.set_latest(self.scan_id)?;
+        // The scan has happened; old extents that cannot be removed are in nobody's way.
+        let _ = self.machine.prune_extents();
         let events = self.machine.state().events(&self.scan())?;
         Ok((record, events))
     }
@@ -164,7 +178,9 @@ impl Drop for Publish<'_, '_> {
     /// Temporary files of a scan that was given up are removed at once; what cannot be removed now is taken back
     /// by the next run. After a commit there are none.
     fn drop(&mut self) {
-        for (there, extension) in [(self.manifest.is_some(), MANIFEST), (self.carried.is_some(), CARRIED)] {
+        for (there, extension) in
+            [(self.manifest.is_some(), MANIFEST), (self.carried.is_some(), CARRIED), (self.extents.is_some(), EXTENTS)]
+        {
             if there {
                 let _ = self.machine.directory().remove(&temporary_name(self.scan_id, extension));
             }

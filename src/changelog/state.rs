@@ -15,6 +15,7 @@ pub(super) const SCANS: &str = "scans";
 pub(super) const LATEST: &str = "latest";
 pub(super) const MANIFEST: &str = ".manifest.zst";
 pub(super) const CARRIED: &str = ".carried.zst";
+pub(super) const EXTENTS: &str = ".extents.zst";
 pub(super) const EVENTS: &str = ".ndjson";
 pub(super) const RECORD: &str = ".json";
 pub(super) const TEMPORARY: &str = ".tmp";
@@ -219,6 +220,14 @@ impl State {
     /// [`Error::State`] when they cannot be opened.
     pub fn carried(&self, scan: &ScanRef) -> Result<Option<File>> {
         self.machine_file(scan, CARRIED)
+    }
+
+    /// Where the contents of a scan are on disk, for the next scan; `None` when that is not kept or was deleted.
+    ///
+    /// # Errors
+    /// [`Error::State`] when it cannot be opened.
+    pub fn extents(&self, scan: &ScanRef) -> Result<Option<File>> {
+        self.machine_file(scan, EXTENTS)
     }
 
     fn machine_file(&self, scan: &ScanRef, extension: &str) -> Result<Option<File>> {

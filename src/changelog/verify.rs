@@ -10,7 +10,9 @@ use rustix::fs::FileType;
 use super::directory::Directory;
 use super::event_file::Line;
 use super::lock::LOCK;
-use super::state::{CARRIED, CHANGES, EVENTS, LATEST, MACHINES, MANIFEST, RECORD, SCANS, TEMPORARY, read_record};
+use super::state::{
+    CARRIED, CHANGES, EVENTS, EXTENTS, LATEST, MACHINES, MANIFEST, RECORD, SCANS, TEMPORARY, read_record,
+};
 use super::{MachineName, ManifestProof, Outcome, Problem, ScanId, ScanRef, State};
 use crate::error::Result;
 
@@ -102,6 +104,9 @@ impl Verifier<'_> {
             } else if let Some(scan_id) = scan_of(CARRIED) {
                 self.private_file(&directory, &name);
                 self.carried(&directory, &name, &ScanRef { machine: machine.clone(), scan_id }, check);
+            } else if scan_of(EXTENTS).is_some() {
+                // May be deleted at any time, and proves itself when it is read.
+                self.private_file(&directory, &name);
             } else {
                 self.problem(&directory, &name, "does not belong here");
             }

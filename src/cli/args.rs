@@ -196,6 +196,8 @@ pub(crate) struct ScanArgs {
     /// Scan a snapshot even when it is older than the last one
     #[arg(long)]
     pub(crate) allow_older: bool,
+    #[command(flatten)]
+    pub(crate) rescan: RescanArgs,
     /// How changes are printed
     #[arg(long, value_enum, default_value_t = ReportFormat::Text, value_name = "FORMAT")]
     pub(crate) format: ReportFormat,
@@ -205,6 +207,24 @@ pub(crate) struct ScanArgs {
     /// Say what would be scanned, and scan nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+/// What is taken over from the machine's last scan.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RescanArgs {
+    /// What changed since the last scan, as qemu-img map, nbdinfo --map, EBS list-changed-blocks, Azure get page
+    /// ranges, rbd diff, VMware QueryChangedDiskAreas or thin_delta print it; once for each disk of the target
+    #[arg(long, value_name = "FILE")]
+    pub(crate) changed: Vec<PathBuf>,
+    /// The scan since which --changed tells; without it the list is not used
+    #[arg(long, value_name = "SCAN")]
+    pub(crate) changed_since: Option<String>,
+    /// Read everything, also what is known not to have changed
+    #[arg(long, conflicts_with_all = ["changed", "verify_reuse"])]
+    pub(crate) no_reuse: bool,
+    /// Read this share of what is taken over all the same, and fail when it differs
+    #[arg(long, value_name = "P%")]
+    pub(crate) verify_reuse: Option<String>,
 }
 
 #[derive(Debug, Args)]

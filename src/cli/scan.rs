@@ -14,7 +14,7 @@ use super::{
 use crate::{
     changelog::{CoverageState, EventFile, ScanRecord, State, cadence, event_file::Line},
     error::{Error, Result},
-    job::{self, Night, Outcome},
+    job::{self, FULL_SCAN, Night, Outcome},
     machine::State as VolumeState,
     report::{human, ndjson, text},
     scan::Progress,
@@ -25,6 +25,10 @@ pub(super) fn run(args: &ScanArgs, output: &mut Output) -> Result<u8> {
     if args.machine.is_some() && args.targets.len() > 1 {
         return Err(Error::Usage("--machine names one machine, and there are several targets".to_owned()));
     }
+    if !args.rescan.changed.is_empty() && args.targets.len() > 1 {
+        return Err(Error::Usage("--changed is about one target, and there are several".to_owned()));
+    }
+    let rescan = args.rescan.rescan();
     let NamedPolicy { policy, name } = args.policy.policy("recommended")?;
     let now = Timestamp::now();
     let every = args.every.as_deref().map(cadence::parse_span).transpose()?;
@@ -52,6 +56,7 @@ pub(super) fn run(args: &ScanArgs, output: &mut Output) -> Result<u8> {
             policy_name: &name,
             every,
             snapshot_time,
+            rescan: &rescan,
             allow_older: args.allow_older,
             threads: args.work.threads(),
             budgets: args.work.budgets(),
@@ -120,6 +125,11 @@ fn report(target: &str, outcome: Outcome, args: &ScanArgs, output: &mut Output) 
                     record.machine
                 ));
             }
+            for row in record.coverage.iter().filter(|row| row.name == "rescan") {
+                if row.why.starts_with(FULL_SCAN) || output.verbose > 0 {
+                    output.note(&format!("{}: {}", record.machine, row.why));
+                }
+            }
             print(&record, events.as_ref(), args.format, output)?;
             Ok(if args.exit_zero { record.exit & !1 } else { record.exit })
         }
@@ -136,8 +146,12 @@ pub(super) fn print(
     let style = output.style();
     if output.verbose > 0 {
         let (read, hashed) = (human::size(record.bytes.read), human::size(record.bytes.hashed));
+        let taken_over = human::size(record.bytes.taken_over);
         let (threads, ms) = (record.threads, record.duration_ms);
-        output.note(&format!("{}: read {read}, hashed {hashed}, {threads} threads, {ms} ms", record.machine));
+        output.note(&format!(
+            "{}: read {read}, hashed {hashed}, taken over {taken_over}, {threads} threads, {ms} ms",
+            record.machine
+        ));
     }
     match format {
         ReportFormat::Text => {

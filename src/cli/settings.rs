@@ -1,11 +1,12 @@
 //! From what was typed to what it means: budgets, threads, policies.
 
 use super::{
-    args::{OpenArgs, PolicyArgs, WorkArgs},
+    args::{OpenArgs, PolicyArgs, RescanArgs, WorkArgs},
     throttle,
 };
 use crate::{
     error::{Error, Result},
+    job::Rescan,
     manifest::attribute,
     policy::Policy,
     scan::Budgets,
@@ -37,6 +38,17 @@ impl OpenArgs {
             root: self.root.clone(),
             image_root: self.image_root.clone(),
             cross_devices: self.cross_devices,
+        }
+    }
+}
+
+impl RescanArgs {
+    pub(super) fn rescan(&self) -> Rescan {
+        Rescan {
+            changed: self.changed.clone(),
+            since: self.changed_since.clone(),
+            no_reuse: self.no_reuse,
+            verify: self.verify_reuse.clone(),
         }
     }
 }

@@ -10,10 +10,11 @@ use std::{
 
 use super::{
     Image, Raw,
+    beneath::HostFile,
     field::{byte, has, le32},
     layer::{self, Findings, Format},
     mapped::Layered,
-    qcow2::Snapshot,
+    qcow2::{self, Snapshot},
     split::Split,
 };
 use crate::error::{Error, Result};
@@ -48,7 +49,7 @@ pub struct FileUsed {
 pub struct Opened {
     /// The disk's bytes.
     pub image: Arc<dyn Image>,
-    /// The same disk, where it can say where its bytes come from: for `changed::changed_since`.
+    /// The same disk, where it can say where its bytes come from, for `changed::changed_since`; a split image cannot.
     pub layered: Option<Arc<dyn Layered>>,
     /// What it was in: `raw`, `split raw`, `block device`, `qcow2`, …
     pub container: &'static str,
@@ -60,6 +61,8 @@ pub struct Opened {
     pub gaps: Vec<String>,
     /// The snapshots inside the container, which `IMAGE@SNAPSHOT` names.
     pub snapshots: Vec<Snapshot>,
+    /// The one of them that was opened.
+    pub snapshot: Option<Snapshot>,
 }
 
 /// What is done with a file of a known container.
@@ -200,7 +203,10 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Opened> {
             let layer = layer::open_top(raw, format, options.image_root.as_deref(), options.snapshot.as_deref())?;
             let Findings { files, notes, gaps, snapshots } = layer.findings;
             let layered = Some(Arc::clone(&layer.image));
-            Ok(Opened { image: layer.image, layered, container: layer.container, files, notes, gaps, snapshots })
+            let snapshot =
+                options.snapshot.as_deref().and_then(|wanted| qcow2::find_snapshot(&snapshots, wanted)).cloned();
+            let (image, container) = (layer.image, layer.container);
+            Ok(Opened { image, layered, container, files, notes, gaps, snapshots, snapshot })
         }
     }
 }
@@ -236,11 +242,13 @@ fn open_raw(raw: Raw, options: &OpenOptions) -> Result<Opened> {
     let container = if raw.is_device() { "block device" } else { "raw" };
     no_snapshot(container, options)?;
     let files = vec![FileUsed { path: raw.path().to_owned(), size: raw.len() }];
-    Ok(plain(Arc::new(raw), container, files))
+    let layered: Arc<dyn Layered> = Arc::new(HostFile::new(Raw::open(raw.path())?)?);
+    Ok(Opened { layered: Some(layered), ..plain(Arc::new(raw), container, files) })
 }
 
 fn plain(image: Arc<dyn Image>, container: &'static str, files: Vec<FileUsed>) -> Opened {
-    Opened { image, layered: None, container, files, notes: Vec::new(), gaps: Vec::new(), snapshots: Vec::new() }
+    let (notes, gaps, snapshots) = (Vec::new(), Vec::new(), Vec::new());
+    Opened { image, layered: None, container, files, notes, gaps, snapshots, snapshot: None }
 }
 
 /// Refuses `IMAGE@SNAPSHOT` for containers that have no snapshots inside.

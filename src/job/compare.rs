@@ -149,7 +149,8 @@ fn side(
     let target = target::open(given, &comparison.open)?;
     target.require_filesystem()?;
     let policy = comparison.policy.for_machine(machine.as_str())?;
-    let options = scan::Options { threads: comparison.threads, budgets: comparison.budgets, temp: comparison.temp };
+    let options =
+        scan::Options { threads: comparison.threads, budgets: comparison.budgets, temp: comparison.temp, reuse: None };
     let out = temporary(comparison.temp)?;
     let scanned = scan::scan(&target.machine, policy.clone(), &options, progress, out)?;
     super::night::count(record, &scanned.counts);

@@ -5,7 +5,9 @@ mod compare;
 mod coverage;
 mod difference;
 mod night;
+mod rescan;
 mod scope;
 
 pub use compare::{Compared, Comparison, Side, compare};
 pub use night::{Night, Outcome, scan};
+pub use rescan::{FULL_SCAN, Rescan};

@@ -12,10 +12,12 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     coverage,
     difference::{self, Labels, Receiver, Sides},
+    rescan::{self, Rescan},
 };
 use crate::{
     changelog::{
-        Bytes, Event, EventFile, MachineName, Publish, ScanId, ScanRecord, State, TargetFile, cadence, refuse_inside,
+        Bytes, Coverage, CoverageState, Event, EventFile, MachineName, Publish, ScanId, ScanRecord, State, TargetFile,
+        cadence, refuse_inside,
     },
     error::{Error, Result},
     manifest::{Header, Kind, Reader, Record, Sorter, Writer},
@@ -44,6 +46,8 @@ pub struct Night<'a> {
     pub every: Option<SignedDuration>,
     /// When the snapshot was taken, as the person says.
     pub snapshot_time: Option<Timestamp>,
+    /// What may be taken over from the scan before.
+    pub rescan: &'a Rescan,
     /// Whether a snapshot older than the last one is welcome.
     pub allow_older: bool,
     /// Worker threads.
@@ -150,13 +154,23 @@ fn run(night: &Night<'_>, progress: &Progress, publish: &mut Publish<'_, '_>, re
     }
     record.policy_sha256 = policy.fingerprint();
 
-    let options = scan::Options { threads: night.threads, budgets: night.budgets, temp: night.temp };
+    let root = night.open.image_root.as_deref();
+    let prepared = rescan::prepare(night.rescan, root, &target, publish.machine(), publish.scan_id())?;
+    let reuse = prepared.as_ref().map(|prepared| &prepared.reuse);
+    let options = scan::Options { threads: night.threads, budgets: night.budgets, temp: night.temp, reuse };
     let scanned = scan::scan(&target.machine, policy.clone(), &options, progress, publish.manifest()?)?;
     let mut file = scanned.out;
     file.flush().map_err(|error| Error::State(format!("manifest: {error}")))?;
     count(record, &scanned.counts);
-    record.bytes = Bytes { read: target.bytes_read(), hashed: progress.bytes(), taken_over: 0 };
+    record.bytes = Bytes { read: target.bytes_read(), hashed: progress.bytes(), taken_over: progress.taken_over() };
     coverage::fill(record, &target, &policy, &scanned.faults, &scanned.notes);
+    if let Some(prepared) = prepared {
+        let memory = night.budgets.memory;
+        scan::reuse::write(publish.extents()?, &prepared.header, scanned.places, memory)?;
+        if let Some(why) = prepared.said {
+            record.cover(Coverage { state: CoverageState::Note, name: "rescan".to_owned(), why });
+        }
+    }
 
     if let Some(old) = publish.machine().latest_manifest()? {
         let sides = Sides {

@@ -44,6 +44,8 @@ pub struct Volume {
     pub place: Option<(usize, u32)>,
     /// Where it begins on that disk, in bytes.
     pub offset: u64,
+    /// The disk and the byte there where its bytes begin, one behind the other; `None` where they do not lie so.
+    pub start: Option<(usize, u64)>,
     /// Its size in bytes.
     pub size: u64,
     /// The identity of its disk in the partition table: a GPT disk GUID or an MBR signature.
@@ -308,6 +310,7 @@ mod test_double {
             device_names: Vec::new(),
             place: None,
             offset: 0,
+            start: None,
             size: 0,
             disk_id: None,
             state: State::Read,

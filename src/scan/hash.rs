@@ -18,8 +18,8 @@ static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
 /// What one stream's hashing came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Hashed {
-    /// Lower-case hexadecimal.
-    pub(super) sha256: String,
+    /// SHA-256 of its bytes.
+    pub(super) sha256: [u8; 32],
     /// Bytes of the stream, holes included.
     pub(super) len: u64,
 }
@@ -78,7 +78,7 @@ pub(super) fn stream(
             format!("more than {hole_budget} bytes of holes in one file; raise it with --max-hole-bytes"),
         ));
     }
-    Ok(Hashed { sha256: hex(&sink.sha.finalize()), len: sink.len })
+    Ok(Hashed { sha256: sink.sha.finalize().into(), len: sink.len })
 }
 
 /// SHA-256 of bytes at hand, in lower-case hexadecimal.
@@ -86,7 +86,8 @@ pub(super) fn bytes(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-fn hex(digest: &[u8]) -> String {
+/// A digest in lower-case hexadecimal.
+pub(super) fn hex(digest: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = String::with_capacity(digest.len() * 2);
     for byte in digest {

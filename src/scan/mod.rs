@@ -10,6 +10,7 @@ mod plan;
 mod progress;
 mod queue;
 mod registry;
+pub mod reuse;
 mod walk;
 
 use std::{collections::BTreeSet, io::Write};
@@ -17,7 +18,9 @@ use std::{collections::BTreeSet, io::Write};
 use crate::{
     error::Result,
     machine::{Machine, State},
-    manifest::{self, Attribute, Collector, Counts, Header, Kind, Os, Record, Sorter, VolumeEntry, VolumeState},
+    manifest::{
+        self, Attribute, Collector, Counts, Header, Kind, Os, Record, RunWriter, Runs, Sorter, VolumeEntry, VolumeState,
+    },
     policy::EffectivePolicy,
 };
 
@@ -32,6 +35,8 @@ pub struct Options<'a> {
     pub budgets: Budgets,
     /// For temporary files; they have no names.
     pub temp: &'a std::path::Path,
+    /// What is taken over from the scan before; with it, what the next one needs is kept.
+    pub reuse: Option<&'a reuse::Reuse>,
 }
 
 /// What a scan came to.
@@ -46,10 +51,15 @@ pub struct Scanned<W> {
     pub faults: Vec<SeenFault>,
     /// What is worth knowing: absent monitored paths, links that lead nowhere, replayed journals.
     pub notes: Vec<String>,
+    /// Where the contents are and their hashes, for [`reuse::write`]; empty without [`Options::reuse`].
+    pub places: Vec<Runs>,
 }
 
 /// Faults that are listed beside a manifest; it holds all of them.
 pub const FAULTS_LISTED: usize = 2000;
+
+/// Which part of the memory for sorting records is used for sorting places besides.
+const PLACES_SHARE: usize = 4;
 
 /// A fault of the manifest, for the coverage list.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,6 +73,7 @@ pub struct SeenFault {
 /// One worker's records, and the first of its faults.
 struct Sink {
     records: Collector,
+    places: RunWriter,
     faults: BTreeSet<SeenFault>,
 }
 
@@ -76,6 +87,10 @@ impl walk::Records for Sink {
             }
         }
         self.records.push(&record)
+    }
+
+    fn keep(&mut self, footprint: &reuse::Footprint, digest: &reuse::Digest) -> Result<()> {
+        self.places.push(footprint.encoded(), digest)
     }
 }
 
@@ -105,14 +120,16 @@ pub fn scan<W: Write>(
     let threads = options.threads.max(1);
     let sorter = Sorter::new(options.temp, options.budgets.memory);
     let share = sorter.share(threads);
-    let mut sinks: Vec<_> =
-        (0..threads).map(|_| Sink { records: Collector::new(&share), faults: BTreeSet::new() }).collect();
+    let places = Sorter::new(options.temp, options.budgets.memory / PLACES_SHARE).share(threads);
+    let mut sinks: Vec<_> = (0..threads)
+        .map(|_| Sink { records: Collector::new(&share), places: places.writer(), faults: BTreeSet::new() })
+        .collect();
     if let Some(first) = sinks.first_mut() {
         for fault in &plan.faults {
             walk::Records::push(first, fault.clone())?;
         }
     }
-    let walk = walk::Walk::new(machine, &plan.policy, &plan.matcher, options.budgets, threads, progress);
+    let walk = walk::Walk::new(machine, &plan.policy, &plan.matcher, options.budgets, threads, progress, options.reuse);
     let sinks = walk.run(sinks)?;
     let registry = registry::Registry {
         machine,
@@ -124,17 +141,18 @@ pub fn scan<W: Write>(
     let (sinks, hive_notes) = registry.run(sinks)?;
     let header = header(machine, &plan.policy)?;
     let mut faults = BTreeSet::new();
-    let mut runs = Vec::new();
+    let (mut runs, mut places) = (Vec::new(), Vec::new());
     for sink in sinks {
         faults.extend(sink.faults);
         runs.push(sink.records.finish());
+        places.push(sink.places.finish());
     }
     let faults: Vec<_> = faults.into_iter().take(FAULTS_LISTED).collect();
     let (out, counts) = manifest::write::write(out, &header, runs, options.budgets.memory)?;
     let mut notes = plan.notes;
     notes.extend(hive_notes);
     notes.extend(machine.notes.iter().cloned());
-    Ok(Scanned { out, header, counts, faults, notes })
+    Ok(Scanned { out, header, counts, faults, notes, places })
 }
 
 fn header(machine: &Machine, policy: &EffectivePolicy) -> Result<Header> {

@@ -12,6 +12,8 @@ pub struct Progress {
     pub(super) entities: AtomicU64,
     /// Bytes hashed, holes included.
     pub(super) bytes: AtomicU64,
+    /// Bytes of content whose hash was taken over.
+    pub(super) taken_over: AtomicU64,
     current: Mutex<Vec<u8>>,
 }
 
@@ -26,6 +28,12 @@ impl Progress {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of content whose hash was taken over so far.
+    #[must_use]
+    pub fn taken_over(&self) -> u64 {
+        self.taken_over.load(Ordering::Relaxed)
     }
 
     /// The directory that was entered last.

@@ -16,9 +16,10 @@ use super::{
     budget::Budgets,
     directory::{Entry, Names},
     entity::{self, Context},
-    hash,
+    hash::{self, Hashed},
     progress::Progress,
     queue::Queue,
+    reuse::{Digest, Footprint, Reuse},
 };
 use crate::{
     error::{Error, Fault, Result},
@@ -41,6 +42,8 @@ const LINKED_HASHES: usize = 1 << 16;
 pub(super) trait Records {
     /// Takes one record.
     fn push(&mut self, record: Record) -> Result<()>;
+    /// Takes the hash of a content and where its bytes are, for the next scan.
+    fn keep(&mut self, footprint: &Footprint, digest: &Digest) -> Result<()>;
 }
 
 /// A directory to be walked.
@@ -80,6 +83,7 @@ pub(super) struct Walk<'m> {
     matcher: &'m Matcher,
     budgets: Budgets,
     progress: &'m Progress,
+    reuse: Option<&'m Reuse>,
     queue: Queue<Task>,
     threads: usize,
     mounts: HashMap<&'m [u8], usize>,
@@ -99,6 +103,7 @@ impl<'m> Walk<'m> {
         budgets: Budgets,
         threads: usize,
         progress: &'m Progress,
+        reuse: Option<&'m Reuse>,
     ) -> Self {
         Self {
             machine,
@@ -106,6 +111,7 @@ impl<'m> Walk<'m> {
             matcher,
             budgets,
             progress,
+            reuse,
             queue: Queue::new(Vec::new()),
             threads: threads.max(1),
             mounts: machine.mounts.iter().map(|mount| (mount.path.as_slice(), mount.volume)).collect(),
@@ -228,6 +234,12 @@ impl<'m> Walk<'m> {
         emit(self.progress, &self.budgets, sink, record)
     }
 
+    /// Whether this content is read although its hash could be taken over.
+    fn samples(&self, record: &Record) -> bool {
+        let sample = self.reuse.and_then(|reuse| reuse.verify.as_ref());
+        sample.is_some_and(|sample| sample.takes(&record.path, &record.name))
+    }
+
     fn volume_id(&self, volume: usize) -> &'m str {
         &self.machine.volumes[volume].id
     }
@@ -284,12 +296,14 @@ fn node_name(node: &NodeId) -> String {
 struct Worker<'w, 'm, R: Records> {
     walk: &'w Walk<'m>,
     sessions: Sessions<'m>,
+    /// A second set of readers, so that entries can be worked on while a listing goes on; lent to the listing.
+    lister: Option<Sessions<'m>>,
     sink: &'w mut R,
 }
 
 impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
     fn new(walk: &'w Walk<'m>, sink: &'w mut R) -> Self {
-        Self { walk, sessions: walk.machine.sessions(), sink }
+        Self { walk, sessions: walk.machine.sessions(), lister: None, sink }
     }
 
     fn work(&mut self) -> Result<()> {
@@ -362,8 +376,7 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
             }
         }
         let dir = std::sync::Arc::new(dir);
-        // A second set of readers, so that entries can be worked on while the listing goes on.
-        let mut lister = walk.machine.sessions();
+        let mut lister = self.lister.take().unwrap_or_else(|| walk.machine.sessions());
         let mut names = Names::new(walk.budgets.entries);
         let mut pending: Vec<Entry> = Vec::new();
         let mut failed: Option<Error> = None;
@@ -379,6 +392,7 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
                 }
             }
         });
+        self.lister = Some(lister);
         if let Some(error) = failed {
             return Err(error);
         }
@@ -585,17 +599,60 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
     /// Hashes a stream into its record; what cannot be read is a fault beside the record, which then has no hash.
     fn content(&mut self, volume: usize, node: &NodeId, which: &Stream, record: &mut Record) -> Result<()> {
         let walk = self.walk;
-        let session = self.sessions.of(volume)?;
-        match hash::stream(session, node, which, walk.budgets.hole_bytes, &walk.progress.bytes) {
-            Ok(hashed) => {
-                record.set(Attribute::Sha256, Value::Text(hashed.sha256));
-                record.set(Attribute::Size, Value::Number(hashed.len));
-                Ok(())
+        let footprint = self.footprint(volume, node, which)?;
+        let known = footprint.as_ref().and_then(|footprint| self.known(footprint));
+        let sampled = known.is_some_and(|_| walk.samples(record));
+        let hashed = match (known, &footprint) {
+            (Some(sha256), Some(footprint)) if !sampled => {
+                walk.progress.taken_over.fetch_add(footprint.len(), Ordering::Relaxed);
+                Ok(Hashed { sha256, len: footprint.len() })
             }
+            _ => {
+                let session = self.sessions.of(volume)?;
+                hash::stream(session, node, which, walk.budgets.hole_bytes, &walk.progress.bytes)
+            }
+        };
+        let hashed = match hashed {
+            Ok(hashed) => hashed,
             Err(error) => {
                 let (path, name) = (record.path.clone(), record.name.clone());
-                self.fault(&path, &name, Part::Content, error.into(), volume)
+                return self.fault(&path, &name, Part::Content, error.into(), volume);
             }
+        };
+        if let Some(known) = known.filter(|known| *known != hashed.sha256) {
+            return Err(contradiction(record, &known, &hashed.sha256));
         }
+        if let Some(footprint) = footprint.filter(|footprint| footprint.len() == hashed.len) {
+            self.sink.keep(&footprint, &hashed.sha256)?;
+        }
+        record.set(Attribute::Sha256, Value::Text(hash::hex(&hashed.sha256)));
+        record.set(Attribute::Size, Value::Number(hashed.len));
+        Ok(())
     }
+
+    /// Where a content's bytes are, when that is asked for and known: what has none is read, now and the next time.
+    fn footprint(&mut self, volume: usize, node: &NodeId, which: &Stream) -> Result<Option<Footprint>> {
+        let place = self.walk.machine.volumes.get(volume).and_then(|volume| Some((volume.start?, volume.size)));
+        let (Some(_), Some((start, size))) = (self.walk.reuse, place) else { return Ok(None) };
+        let extents = self.sessions.of(volume)?.extents(node, which);
+        Ok(extents.ok().and_then(|extents| Footprint::new(&extents, start, size)))
+    }
+
+    /// The hash that the scan before made of the same bytes. More holes than a scan would hash are left to it.
+    fn known(&self, footprint: &Footprint) -> Option<Digest> {
+        let previous = self.walk.reuse.and_then(|reuse| reuse.previous.as_ref())?;
+        (footprint.zeros() <= self.walk.budgets.hole_bytes).then(|| previous.hash_of(footprint))?
+    }
+}
+
+/// What was taken over is not what is there: the list of changes is wrong, and nothing that rests on it holds.
+fn contradiction(record: &Record, known: &Digest, found: &Digest) -> Error {
+    let path = String::from_utf8_lossy(&record.path);
+    let stream = if record.name.is_empty() { String::new() } else { format!(":{}", record.name.escape_ascii()) };
+    Error::State(format!(
+        "rescan: {path}{stream}: the scan before has SHA-256 {} and its blocks are said not to have changed, read {}: \
+         the changed ranges are wrong; scan with --no-reuse",
+        hash::hex(known),
+        hash::hex(found)
+    ))
 }

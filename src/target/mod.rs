@@ -17,7 +17,7 @@ use std::{
 use crate::{
     error::{Error, Result},
     fs::HostDir,
-    image::{self, Image, Metered},
+    image::{self, Image, Metered, mapped::Layered, qcow2::Snapshot},
     machine::{Machine, State, Volume},
     volume,
 };
@@ -52,6 +52,10 @@ pub struct Disk {
     pub table: Option<&'static str>,
     /// Its bytes; `None` for a directory.
     pub image: Option<Arc<dyn Image>>,
+    /// The same disk, where it can say where its bytes come from.
+    pub layered: Option<Arc<dyn Layered>>,
+    /// The snapshot inside the first file that it is.
+    pub snapshot: Option<Snapshot>,
 }
 
 /// A target, opened.
@@ -152,6 +156,8 @@ pub fn open(given: &str, options: &Options) -> Result<Target> {
             size: image.len(),
             table,
             image: Some(image),
+            layered: opened.layered,
+            snapshot: opened.snapshot,
         });
     }
     notes.extend(volume::assemble(&mut found_volumes));
@@ -177,6 +183,14 @@ fn directory(name: &DiskName, options: &Options) -> Result<(Disk, Volume)> {
         return Err(Error::Usage(format!("{}: a directory has no snapshots inside", name.path.display())));
     }
     let host = HostDir::open(&name.path, options.cross_devices)?;
-    let disk = Disk { container: "directory", files: vec![(name.path.clone(), 0)], size: 0, table: None, image: None };
+    let disk = Disk {
+        container: "directory",
+        files: vec![(name.path.clone(), 0)],
+        size: 0,
+        table: None,
+        image: None,
+        layered: None,
+        snapshot: None,
+    };
     Ok((disk, volumes::of_directory(Arc::new(host))))
 }

@@ -31,6 +31,7 @@ use crate::{
 };
 
 pub use self::snapshot::Snapshot;
+pub(crate) use self::snapshot::find as find_snapshot;
 
 const LAYER: &str = "qcow2";
 

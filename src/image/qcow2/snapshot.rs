@@ -45,7 +45,7 @@ pub struct Snapshot {
 }
 
 /// The snapshot with this id, else the first with this name, as QEMU looks for it.
-pub(super) fn find<'a>(snapshots: &'a [Snapshot], wanted: &str) -> Option<&'a Snapshot> {
+pub(crate) fn find<'a>(snapshots: &'a [Snapshot], wanted: &str) -> Option<&'a Snapshot> {
     snapshots.iter().find(|s| s.id == wanted).or_else(|| snapshots.iter().find(|s| s.name == wanted))
 }
 

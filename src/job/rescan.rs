@@ -1,0 +1,234 @@
+//! What of the scan before may be taken over: whether there is a trustworthy list of what changed since, and whether
+//! its places still mean the same. Every doubt is a full scan, said aloud.
+
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use jiff::Timestamp;
+
+use crate::{
+    changed::{self, ChangedRanges},
+    changelog::{Machine, ScanId},
+    error::{Error, Result},
+    image::{
+        changed::changed_since,
+        probe::{self, OpenOptions},
+        qcow2::Snapshot,
+    },
+    scan::reuse::{
+        self, DiskLayout, FileState, Layout, Previous, Reuse, Sample, SideHeader, SnapshotState, VolumeLayout,
+    },
+    target::{Disk, Target},
+};
+
+/// What the reason begins with why nothing was taken over although it was asked for or looked possible.
+pub const FULL_SCAN: &str = "full scan";
+
+/// What a night is told about rescanning.
+#[derive(Debug, Clone, Default)]
+pub struct Rescan {
+    /// Lists of changed blocks, one for each disk of the target, in their order.
+    pub changed: Vec<PathBuf>,
+    /// The scan since which the lists tell.
+    pub since: Option<String>,
+    /// Everything is read, whatever is known.
+    pub no_reuse: bool,
+    /// How much of what is taken over is read all the same, in percent.
+    pub verify: Option<String>,
+}
+
+/// A rescan, or a full scan that the next one can stand on.
+pub(super) struct Prepared {
+    pub(super) reuse: Reuse,
+    pub(super) header: SideHeader,
+    /// What is to be said about it.
+    pub(super) said: Option<String>,
+}
+
+/// Decides what may be taken over. `None` for a target whose places on disk nobody knows: a directory.
+pub(super) fn prepare(
+    asked: &Rescan,
+    image_root: Option<&Path>,
+    target: &Target,
+    machine: &Machine<'_>,
+    scan: ScanId,
+) -> Result<Option<Prepared>> {
+    let verify = asked.verify.as_deref().map(|percent| Sample::parse(percent, scan.to_string())).transpose()?;
+    let Some(layout) = layout(target) else {
+        let said = (!asked.changed.is_empty()).then_some("a directory has no blocks");
+        return said.map_or(Ok(None), |why| Err(Error::Usage(format!("--changed: {why}"))));
+    };
+    let since = machine.latest();
+    let found = if asked.no_reuse { Ok(None) } else { previous(asked, image_root, target, &layout, machine) };
+    let (previous, said) = match (found, since) {
+        (Ok(Some((previous, from))), Some(since)) => {
+            let left_out = match previous.left_out() {
+                0 => String::new(),
+                more => format!("; {more} contents did not fit into memory and are read"),
+            };
+            (Some(previous), Some(format!("since {since} by {from}{left_out}")))
+        }
+        (Ok(_), _) => (None, None),
+        (Err(error), _) => (None, Some(format!("{FULL_SCAN}: {error}"))),
+    };
+    let header = SideHeader::new(scan.to_string(), layout);
+    Ok(Some(Prepared { reuse: Reuse { previous, verify }, header, said }))
+}
+
+fn refused(why: impl Into<String>) -> Error {
+    Error::Target(why.into())
+}
+
+fn previous(
+    asked: &Rescan,
+    image_root: Option<&Path>,
+    target: &Target,
+    layout: &Layout,
+    machine: &Machine<'_>,
+) -> Result<Option<(Previous, String)>> {
+    let listed = !asked.changed.is_empty();
+    if !listed && asked.since.is_some() {
+        return Err(refused("--changed-since is given without --changed"));
+    }
+    let Some(latest) = machine.latest() else {
+        return if listed { Err(refused("there is no scan before this one")) } else { Ok(None) };
+    };
+    if listed {
+        match asked.since.as_deref() {
+            None => return Err(refused("--changed is not used without --changed-since, which says since which scan")),
+            Some(since) if since != latest.to_string() => {
+                return Err(refused(format!("--changed-since {since} is not the scan before this one, {latest}")));
+            }
+            Some(_) => {}
+        }
+    }
+    let Some(file) = machine.latest_extents()? else {
+        let why = format!("it is not kept where the contents of the scan {latest} were");
+        return if listed { Err(refused(why)) } else { Ok(None) };
+    };
+    let (header, reader) = reuse::open(file)?;
+    if header.scan != latest.to_string() {
+        return Err(refused(format!("the extents kept for the scan {latest} are those of {}", header.scan)));
+    }
+    let lists = if listed {
+        from_files(&asked.changed, target.disks.len())?
+    } else {
+        match from_layers(target, layout, &header.layout, image_root)? {
+            Some(lists) => lists,
+            None => return Ok(None),
+        }
+    };
+    if let Some(why) = layout.differs(&header.layout) {
+        return Err(refused(why));
+    }
+    for (list, disk) in lists.iter().zip(&target.disks) {
+        list.check_size(disk.size)?;
+    }
+    let bytes = lists.iter().fold(0_u64, |sum, list| sum.saturating_add(list.bytes()));
+    let ranges: usize = lists.iter().map(|list| list.ranges().len()).sum();
+    let provenance = lists.first().map_or("nothing", |list| list.provenance);
+    let from = format!("{provenance}, {ranges} changed ranges of {bytes} bytes");
+    Ok(Some((Previous::load(reader, lists)?, from)))
+}
+
+fn from_files(paths: &[PathBuf], disks: usize) -> Result<Vec<ChangedRanges>> {
+    if paths.len() != disks {
+        return Err(refused(format!("--changed is given {} times for {disks} disks", paths.len())));
+    }
+    let read = |path: &PathBuf| {
+        let named = |error: &dyn std::fmt::Display| refused(format!("{}: {error}", path.display()));
+        let mut bytes = Vec::new();
+        let file = File::open(path).map_err(|error| named(&error))?;
+        file.take(changed::MAX_LIST.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| named(&error))?;
+        changed::parse(&bytes).map_err(|error| named(&error))
+    };
+    paths.iter().map(read).collect()
+}
+
+/// What the containers themselves tell: the target stands on the image of the scan before, or both are snapshots of
+/// one image. `None` where they have nothing to do with each other, or are the same file: what was written in place
+/// leaves no trace.
+fn from_layers(
+    target: &Target,
+    now: &Layout,
+    before: &Layout,
+    image_root: Option<&Path>,
+) -> Result<Option<Vec<ChangedRanges>>> {
+    if now.disks.len() != before.disks.len() {
+        return Ok(None);
+    }
+    let related = |(now, before): (&DiskLayout, &DiskLayout)| {
+        let same = now.snapshot == before.snapshot && path_of(now) == path_of(before);
+        !same && before.files.iter().all(|file| now.files.iter().any(|other| other.path == file.path))
+    };
+    if !now.disks.iter().zip(&before.disks).all(related) {
+        return Ok(None);
+    }
+    target.disks.iter().zip(&before.disks).map(|(disk, before)| of_disk(disk, before, image_root)).collect()
+}
+
+fn path_of(disk: &DiskLayout) -> Option<&str> {
+    disk.files.first().map(|file| file.path.as_str())
+}
+
+fn of_disk(disk: &Disk, before: &DiskLayout, image_root: Option<&Path>) -> Result<Option<ChangedRanges>> {
+    let (Some(newer), Some(path)) = (&disk.layered, path_of(before)) else { return Ok(None) };
+    for (number, file) in before.files.iter().enumerate() {
+        // The clusters of an internal snapshot stay as they are while its file is written to.
+        let is_frozen = number == 0 && before.snapshot.is_some();
+        if !is_frozen && (file.modified.is_none() || file_state(Path::new(&file.path)) != *file) {
+            return Err(refused(format!("{} was modified since, or may have been", file.path)));
+        }
+    }
+    let snapshot = before.snapshot.as_ref().map(|snapshot| snapshot.id.clone());
+    let options = OpenOptions { image_root: image_root.map(Path::to_owned), snapshot };
+    let older = probe::open(Path::new(path), &options)?;
+    if older.snapshot.as_ref().map(snapshot_state) != before.snapshot {
+        return Err(refused(format!("{path}: the snapshot that was scanned is gone, and another has its id")));
+    }
+    let files: Vec<_> = older.files.iter().map(|file| file_state(&file.path).path).collect();
+    if files.len() != before.files.len() || before.files.iter().any(|file| !files.contains(&file.path)) {
+        return Err(refused(format!("{path} stands on other files than before")));
+    }
+    let Some(layered) = &older.layered else { return Ok(None) };
+    let ranges = changed_since(newer.as_ref(), layered.as_ref())?;
+    Ok(Some(ChangedRanges::of_layers(ranges, disk.size)))
+}
+
+fn layout(target: &Target) -> Option<Layout> {
+    let disk = |disk: &Disk| {
+        disk.image.as_ref()?;
+        Some(DiskLayout {
+            size: disk.size,
+            files: disk.files.iter().map(|(path, _)| file_state(path)).collect(),
+            snapshot: disk.snapshot.as_ref().map(snapshot_state),
+        })
+    };
+    let volumes = target.machine.volumes.iter().map(|volume| VolumeLayout {
+        id: volume.id.clone(),
+        content: volume.content.clone(),
+        start: volume.start,
+        size: volume.size,
+    });
+    Some(Layout { disks: target.disks.iter().map(disk).collect::<Option<_>>()?, volumes: volumes.collect() })
+}
+
+fn snapshot_state(snapshot: &Snapshot) -> SnapshotState {
+    SnapshotState { id: snapshot.id.clone(), name: snapshot.name.clone(), seconds: snapshot.seconds }
+}
+
+/// A file as it is now.
+fn file_state(path: &Path) -> FileState {
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let metadata = path.metadata().ok();
+    let regular = metadata.as_ref().filter(|metadata| metadata.is_file());
+    let modified = regular.and_then(|metadata| metadata.modified().ok());
+    FileState {
+        path: path.to_string_lossy().into_owned(),
+        size: metadata.map_or(0, |metadata| metadata.len()),
+        modified: modified.and_then(|time| Timestamp::try_from(time).ok()),
+    }
+}

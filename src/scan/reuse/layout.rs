@@ -1,0 +1,78 @@
+//! What disk coordinates mean: only where disks and volumes are what they were do the same numbers name the same
+//! places.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The disks and volumes of a target, and the files that hold them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layout {
+    /// Its disks, in order.
+    pub disks: Vec<DiskLayout>,
+    /// The volumes on them.
+    pub volumes: Vec<VolumeLayout>,
+}
+
+/// A disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskLayout {
+    /// Its size in bytes.
+    pub size: u64,
+    /// The files that hold it, the one that was named first.
+    pub files: Vec<FileState>,
+    /// The snapshot inside the first file.
+    pub snapshot: Option<SnapshotState>,
+}
+
+/// A file of the host, as it was when it was scanned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileState {
+    /// Its absolute path, all links resolved.
+    pub path: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// When it was last modified; of a device, nothing is known.
+    pub modified: Option<Timestamp>,
+}
+
+/// A snapshot inside an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotState {
+    /// Its id in the image.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// When it was taken, in seconds since 1970.
+    pub seconds: u32,
+}
+
+/// A volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeLayout {
+    /// What the scan calls it.
+    pub id: String,
+    /// What it holds.
+    pub content: String,
+    /// The disk and the byte there where it begins; unknown for one that is assembled from others.
+    pub start: Option<(usize, u64)>,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+impl Layout {
+    /// Why places of `earlier` are not places of this one, in one line; `None` where they are.
+    #[must_use]
+    pub fn differs(&self, earlier: &Self) -> Option<String> {
+        let sizes = |layout: &Self| layout.disks.iter().map(|disk| disk.size).collect::<Vec<_>>();
+        let (now, before) = (sizes(self), sizes(earlier));
+        if now != before {
+            return Some(format!("the disks have {now:?} bytes, had {before:?} before"));
+        }
+        if self.volumes.len() != earlier.volumes.len() {
+            let (now, before) = (self.volumes.len(), earlier.volumes.len());
+            return Some(format!("there are {now} volumes, there were {before}"));
+        }
+        let other = self.volumes.iter().zip(&earlier.volumes).find(|(now, before)| now != before);
+        other.map(|(now, _)| format!("volume {} is not what or where it was", now.id))
+    }
+}

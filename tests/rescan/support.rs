@@ -1,0 +1,141 @@
+//! The fixtures, scans without a state directory, and true lists of what changed.
+
+use std::{
+    fs::{self, File},
+    io::{Seek, SeekFrom},
+    ops::Range,
+    path::{Path, PathBuf},
+};
+
+use snapfim::{
+    changed::{self, ChangedRanges},
+    error::Result,
+    policy::Policy,
+    scan::{
+        self, Budgets, Options, Progress,
+        reuse::{self, Layout, Previous, Reuse, Sample, SideHeader},
+    },
+    target,
+};
+
+/// Seeded and small: SplitMix64.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        (self.next() % end as u64) as usize
+    }
+}
+
+pub(crate) fn fixture(path: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(path);
+    zstd::decode_all(File::open(path).unwrap()).unwrap()
+}
+
+pub(crate) fn put(dir: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+    let path = dir.join(name);
+    fs::write(&path, bytes).unwrap();
+    path
+}
+
+/// The byte ranges in which two disks differ, in blocks of `unit` bytes.
+pub(crate) fn differences(old: &[u8], new: &[u8], unit: usize) -> Vec<Range<u64>> {
+    let blocks = old.chunks(unit).zip(new.chunks(unit)).enumerate();
+    let changed = blocks.filter(|(_, (old, new))| old != new);
+    changed.map(|(at, (_, new))| (at * unit) as u64..(at * unit + new.len()) as u64).collect()
+}
+
+/// The same as a list in one of the formats.
+pub(crate) fn list(ranges: &[Range<u64>], size: u64, format: usize) -> String {
+    let covered = |row: &dyn Fn(u64, u64, bool) -> String| {
+        let (mut rows, mut at) = (Vec::new(), 0);
+        for range in ranges {
+            if at < range.start {
+                rows.push(row(at, range.start - at, false));
+            }
+            rows.push(row(range.start, range.end - range.start, true));
+            at = range.end;
+        }
+        if at < size {
+            rows.push(row(at, size - at, false));
+        }
+        format!("[{}]", rows.join(",\n"))
+    };
+    match format {
+        0 => covered(&|start, len, changed| {
+            let (kind, description) = if changed { (1, "dirty") } else { (0, "clean") };
+            format!(r#"{{"offset":{start},"length":{len},"type":{kind},"description":"{description}"}}"#)
+        }),
+        1 => covered(&|start, len, changed| {
+            let depth = u8::from(!changed);
+            format!(r#"{{"start":{start},"length":{len},"depth":{depth},"present":true,"zero":false,"data":true}}"#)
+        }),
+        2 => {
+            let row = |range: &Range<u64>| {
+                let (start, len) = (range.start, range.end - range.start);
+                format!(r#"{{"offset":{start},"length":{len},"exists":"true"}}"#)
+            };
+            format!("[{}]", ranges.iter().map(row).collect::<Vec<_>>().join(","))
+        }
+        _ => {
+            let row = |range: &Range<u64>| {
+                let (start, last) = (range.start, range.end - 1);
+                format!("<PageRange><Start>{start}</Start><End>{last}</End></PageRange>")
+            };
+            let rows: String = ranges.iter().map(row).collect();
+            format!("<?xml version=\"1.0\" encoding=\"utf-8\"?><PageList>{rows}<NextMarker/></PageList>")
+        }
+    }
+}
+
+/// What a scan came to.
+pub(crate) struct Scan {
+    /// The manifest's lines.
+    pub(crate) manifest: String,
+    /// What it kept for the next.
+    pub(crate) side: File,
+    pub(crate) taken_over: u64,
+    pub(crate) hashed: u64,
+}
+
+/// Scans a disk in full, or on top of an earlier scan and a list of changes.
+pub(crate) fn scan(path: &Path, earlier: Option<(&Scan, &str)>, verify: Option<Sample>) -> Result<Scan> {
+    let target = target::open(path.to_str().unwrap(), &target::Options::default())?;
+    let previous = match earlier {
+        Some((scan, list)) => {
+            let mut file = scan.side.try_clone().unwrap();
+            file.seek(SeekFrom::Start(0)).unwrap();
+            let (_, reader) = reuse::open(file)?;
+            let list: ChangedRanges = changed::parse(list.as_bytes())?;
+            list.check_size(target.disks[0].size)?;
+            Some(Previous::load(reader, vec![list])?)
+        }
+        None => None,
+    };
+    let reuse = Reuse { previous, verify };
+    let temp = std::env::temp_dir();
+    let options = Options { threads: 2, budgets: Budgets::default(), temp: &temp, reuse: Some(&reuse) };
+    let progress = Progress::default();
+    let policy = Policy::built_in("full").unwrap().for_machine("m").unwrap();
+    let scanned = scan::scan(&target.machine, policy, &options, &progress, Vec::new())?;
+    let header = SideHeader::new("scan", Layout { disks: Vec::new(), volumes: Vec::new() });
+    let side = reuse::write(tempfile::tempfile().unwrap(), &header, scanned.places, 1 << 20)?;
+    let manifest = String::from_utf8(zstd::decode_all(scanned.out.as_slice()).unwrap()).unwrap();
+    Ok(Scan { manifest, side, taken_over: progress.taken_over(), hashed: progress.bytes() })
+}
+
+/// Fails at the first line that differs.
+pub(crate) fn same(full: &str, rescan: &str, what: &str) {
+    for (full, rescan) in full.lines().zip(rescan.lines()) {
+        assert_eq!(full, rescan, "{what}");
+    }
+    assert_eq!(full.len(), rescan.len(), "{what}");
+}
