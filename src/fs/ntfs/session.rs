@@ -68,8 +68,12 @@ impl Session for NtfsSession<'_> {
     }
 
     fn lookup(&mut self, dir: &NodeId, name: &[u8]) -> Result<Option<NodeId>> {
+        Ok(self.lookup_stored(dir, name)?.map(|(node, _)| node))
+    }
+
+    fn lookup_stored(&mut self, dir: &NodeId, name: &[u8]) -> Result<Option<(NodeId, Vec<u8>)>> {
         let dir = self.file(dir)?;
-        directory::lookup(&self.reader, &dir, &self.ntfs.upcase, name)
+        directory::lookup(&mut self.reader, &dir, &self.ntfs.upcase, name)
     }
 
     fn extents(&mut self, node: &NodeId, stream: &Stream) -> Result<Vec<Extent>> {
