@@ -43,6 +43,7 @@ impl Machine {
             device_names: Vec::new(),
             place: None,
             offset: 0,
+            start: None,
             size: 0,
             disk_id: None,
             state: State::Read,

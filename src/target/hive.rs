@@ -35,8 +35,15 @@ pub(super) fn open(given: &str, path: &Path) -> Result<Target> {
         return Err(Error::Target(format!("{given}: expected a hive whose name is valid Unicode")));
     };
     let machine = Machine::of_hive(name, Arc::new(HostDir::open(folder, false)?))?;
-    let disk =
-        Disk { container: "hive", files: vec![(path.to_owned(), metadata.len())], size: 0, table: None, image: None };
+    let disk = Disk {
+        container: "hive",
+        files: vec![(path.to_owned(), metadata.len())],
+        size: 0,
+        table: None,
+        image: None,
+        layered: None,
+        snapshot: None,
+    };
     Ok(Target {
         given: given.to_owned(),
         disks: vec![disk],
