@@ -53,8 +53,8 @@ fn change(kind: ChangeKind, old: Option<Record>, new: Option<Record>, fields: &[
     Change { kind, old, new, fields: fields.to_vec(), findings: Vec::new(), moved_along: 0 }
 }
 
-fn severity(rules: &[String]) -> Severity {
-    rules.iter().filter_map(|rule| Severity::by_name(rule)).max().unwrap_or_default()
+fn severity(record: &Record) -> Severity {
+    record.rules().iter().filter_map(|rule| Severity::by_name(rule)).max().unwrap_or_default()
 }
 
 const FROM: &str = "2026-11-20T19:00:00Z";

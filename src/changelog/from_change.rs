@@ -26,8 +26,8 @@ pub struct Context<'a> {
     pub scan_id: ScanId,
     /// From the snapshot before to this one.
     pub window: Window,
-    /// The highest severity of the rules of these names.
-    pub severity: &'a dyn Fn(&[String]) -> Severity,
+    /// The highest severity of the rules that cover an entity.
+    pub severity: &'a dyn Fn(&Record) -> Severity,
 }
 
 impl Context<'_> {
@@ -133,7 +133,7 @@ impl Event {
         ext.name_hex = if posing { Some(hex(&subject.name)) } else { hex_unless_unicode(&subject.name) };
         ext.original_path_hex = origin.and_then(|old| hex_unless_unicode(&old.path));
         ext.rules = rules(old, new);
-        ext.severity = (context.severity)(&ext.rules);
+        ext.severity = [old, new].into_iter().flatten().map(context.severity).max().unwrap_or_default();
         ext.volume = subject.text(Attribute::Volume).map(str::to_owned);
         ext.spelled = match subject.get(Attribute::As) {
             Some(crate::manifest::Value::Bytes(bytes)) => Some(readable(bytes)),

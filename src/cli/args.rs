@@ -64,7 +64,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   snapfim log --state s --computer web01 --since 14d
-  snapfim log --state s --count-by computer,entity --since 14d
+  snapfim log --state s --count-by Computer,MonitoredEntityType --since 14d
   snapfim log --state s --path '/etc/**' --severity high --format csv")]
     Log(LogArgs),
     /// One line a machine: last scan, age, changes, coverage; exit 1 when one is overdue
@@ -127,6 +127,9 @@ pub(crate) struct WorkArgs {
     /// Worker threads [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
+    /// Read images at this many MB (10^6 bytes) a second at most
+    #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) max_read_rate: Option<u64>,
     /// Bytes of holes hashed in one file
     #[arg(long, value_name = "BYTES", default_value_t = 64 << 30, hide_short_help = true)]
     pub(crate) max_hole_bytes: u64,

@@ -13,6 +13,7 @@ mod progress;
 mod scan;
 mod settings;
 mod status;
+mod throttle;
 
 use std::process::ExitCode;
 

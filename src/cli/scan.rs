@@ -9,6 +9,7 @@ use super::{
     output::Output,
     progress::Follow,
     settings::NamedPolicy,
+    throttle,
 };
 use crate::{
     changelog::{CoverageState, EventFile, ScanRecord, State, cadence, event_file::Line},
@@ -35,6 +36,9 @@ pub(super) fn run(args: &ScanArgs, output: &mut Output) -> Result<u8> {
         }
         return Ok(codes.code());
     }
+    if !output.progress {
+        throttle::yield_to_others();
+    }
     let state = State::create(&args.state)?;
     let mut codes = Codes::default();
     for target in &args.targets {
@@ -42,7 +46,7 @@ pub(super) fn run(args: &ScanArgs, output: &mut Output) -> Result<u8> {
             state: &state,
             state_path: &args.state,
             target,
-            open: args.open.options(),
+            open: args.open.options(Some(&args.work)),
             machine: args.machine.as_deref(),
             policy: &policy,
             policy_name: &name,
@@ -160,7 +164,7 @@ pub(super) fn print(
 
 /// Says what would be scanned.
 fn dry(given: &str, args: &ScanArgs, output: &mut Output) -> u8 {
-    let target = match target::open(given, &args.open.options()) {
+    let target = match target::open(given, &args.open.options(None)) {
         Ok(target) => target,
         Err(error) => {
             output.error(&prefixed(given, error.to_string()));

@@ -1,6 +1,9 @@
 //! From what was typed to what it means: budgets, threads, policies.
 
-use super::args::{OpenArgs, PolicyArgs, WorkArgs};
+use super::{
+    args::{OpenArgs, PolicyArgs, WorkArgs},
+    throttle,
+};
 use crate::{
     error::{Error, Result},
     manifest::attribute,
@@ -28,8 +31,9 @@ impl WorkArgs {
 }
 
 impl OpenArgs {
-    pub(super) fn options(&self) -> target::Options {
+    pub(super) fn options(&self, work: Option<&WorkArgs>) -> target::Options {
         target::Options {
+            on_read: work.and_then(|work| work.max_read_rate).map(throttle::limit),
             root: self.root.clone(),
             image_root: self.image_root.clone(),
             cross_devices: self.cross_devices,

@@ -33,30 +33,44 @@ impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let days = self.seconds.div_euclid(86_400);
         let second = self.seconds.rem_euclid(86_400);
-        let (year, month, day) = civil(i128::from(days));
+        let (year, month, day) = civil(days);
+        // Four of these stand in every record: the digits are set by hand, which is several times as fast.
+        let mut text = *b"-00-00T00:00:00.000000000Z";
+        let mut set = |at: usize, width: usize, number: i64| {
+            let mut number = number.unsigned_abs();
+            for digit in text.iter_mut().skip(at).take(width).rev() {
+                *digit = b'0' + u8::try_from(number % 10).unwrap_or_default();
+                number /= 10;
+            }
+        };
+        set(1, 2, month);
+        set(4, 2, day);
+        set(7, 2, second / 3600);
+        set(10, 2, second / 60 % 60);
+        set(13, 2, second % 60);
+        set(16, 9, i64::from(self.nanos));
         if (0..=9999).contains(&year) {
             write!(f, "{year:04}")?;
         } else {
             write!(f, "{year:+07}")?;
         }
-        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-        write!(f, "-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:09}Z", self.nanos)
+        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
     }
 }
 
 /// Year, month and day of a day counted from 1970-01-01, in the proleptic Gregorian calendar.
 ///
 /// Counts from 1 March of the year 0, so that the leap day ends a year, in cycles of 400 years of 146,097 days.
-fn civil(days: i128) -> (i128, i128, i128) {
-    const CYCLE: i128 = 146_097;
-    let days = days + 719_468;
+fn civil(days: i64) -> (i64, i64, i64) {
+    const CYCLE: i64 = 146_097;
+    let days = days.saturating_add(719_468);
     let (cycle, day) = (days.div_euclid(CYCLE), days.rem_euclid(CYCLE));
     let year = (day - day / 1_460 + day / 36_524 - day / (CYCLE - 1)) / 365;
     let day_of_year = day - (365 * year + year / 4 - year / 100);
     let shifted = (5 * day_of_year + 2) / 153;
     let day_of_month = day_of_year - (153 * shifted + 2) / 5 + 1;
     let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    (cycle * 400 + year + i128::from(month <= 2), month, day_of_month)
+    (cycle * 400 + year + i64::from(month <= 2), month, day_of_month)
 }
 
 #[cfg(test)]
@@ -82,7 +96,7 @@ mod tests {
     #[test]
     fn a_filetime_counts_from_1601() {
         assert_eq!(Timestamp::from_filetime(0).to_string(), "1601-01-01T00:00:00.000000000Z");
-        assert_eq!(Timestamp::from_filetime(132_539_328_000_000_001).to_string(), "2020-12-31T00:00:00.000000100Z");
+        assert_eq!(Timestamp::from_filetime(132_538_464_000_000_001).to_string(), "2020-12-31T00:00:00.000000100Z");
         let _ = Timestamp::from_filetime(u64::MAX).to_string();
     }
 }

@@ -1,5 +1,5 @@
 //! What all sparse containers have in common: an offset of the disk leads to zeros, to a place in a file, to a
-//! compressed unit, or to the layer below. A container answers only that ([`Map`]); reading, holes and
+//! compressed unit, or to the layer below. A container answers only that (`Map`); reading, holes and
 //! provenance are made of the answers here, once.
 
 use std::sync::Arc;

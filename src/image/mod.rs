@@ -138,17 +138,18 @@ impl Image for Slice {
     }
 }
 
-/// An image that counts what is read of it.
+/// An image that counts what is read of it, and lets somebody hold reads back.
 pub struct Metered {
     inner: Arc<dyn Image>,
     read: Arc<AtomicU64>,
+    before: Option<Arc<dyn Fn(u64) + Send + Sync>>,
 }
 
 impl Metered {
-    /// Adds the bytes that are read of `inner` to `read`.
+    /// Adds the bytes that are read of `inner` to `read`; `before` is called before each read, with its length.
     #[must_use]
-    pub fn new(inner: Arc<dyn Image>, read: Arc<AtomicU64>) -> Self {
-        Self { inner, read }
+    pub fn new(inner: Arc<dyn Image>, read: Arc<AtomicU64>, before: Option<Arc<dyn Fn(u64) + Send + Sync>>) -> Self {
+        Self { inner, read, before }
     }
 }
 
@@ -158,6 +159,9 @@ impl Image for Metered {
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
+        if let Some(before) = &self.before {
+            before(buf.len() as u64);
+        }
         self.read.fetch_add(buf.len() as u64, Ordering::Relaxed);
         self.inner.read_at(offset, buf)
     }

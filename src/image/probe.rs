@@ -1,6 +1,6 @@
 //! Which container a file is, by magic, and how it is opened. A raw image is what nothing else claims.
 //!
-//! To add a container: a row in [`CONTAINERS`]; its reader stands in `layer`.
+//! To add a container: a row in `CONTAINERS`; its reader stands in `layer`.
 #![warn(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::indexing_slicing)]
 
 use std::{

@@ -1,6 +1,6 @@
 //! A diff of two manifests, turned into events and carried records.
 
-use super::scope::{self, Rules, ScopeChange};
+use super::scope::{self, Rules, ScopeChange, Severities};
 use crate::{
     changelog::{Context, Event, MachineName, ScanId, Window},
     diff::{self, Change, ScanChange, Summary},
@@ -61,7 +61,8 @@ pub(super) fn events<R: Receiver>(
     let rules = Rules::new(&new_policy, Some(&old_policy));
     let change = ScopeChange::between(&old_policy, &new_policy)?;
     let computer = sides.new.header().os.host.clone().unwrap_or_else(|| labels.machine.to_string());
-    let severity = |names: &[String]| rules.severity(names);
+    let severities = Severities::new([&old_policy, &new_policy])?;
+    let severity = |record: &Record| severities.of(record);
     let context = Context {
         machine: labels.machine,
         computer: &computer,

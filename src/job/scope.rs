@@ -10,7 +10,7 @@ use crate::{
     diff::PolicyDiff,
     error::{Error, Result},
     manifest::{AttributeSet, Class, Header, Kind, Record, attribute},
-    policy::{EffectivePolicy, EntityPath, Matcher, Rule, Severity},
+    policy::{EffectivePolicy, EntityPath, Matcher, Rule, Severity, Verdict},
 };
 
 /// A policy, ready to answer by the names of rules.
@@ -49,17 +49,32 @@ impl Rules {
         self.compared.borrow_mut().insert(names.to_vec(), set);
         set
     }
+}
 
-    /// The highest severity of the rules of these names.
-    pub(super) fn severity(&self, names: &[String]) -> changelog::Severity {
-        let highest = self.named(names).map(|rule| rule.severity).max().unwrap_or_default();
-        match highest {
+/// How much an entity matters: the highest severity of the rules that cover it in either policy.
+pub(super) struct Severities<'a>(Vec<(&'a EffectivePolicy, Matcher)>);
+
+impl<'a> Severities<'a> {
+    pub(super) fn new(policies: [&'a EffectivePolicy; 2]) -> Result<Self> {
+        policies.into_iter().map(|policy| Ok((policy, Matcher::new(policy)?))).collect::<Result<_>>().map(Self)
+    }
+
+    pub(super) fn of(&self, record: &Record) -> changelog::Severity {
+        let by = |(policy, matcher): &(&EffectivePolicy, Matcher)| policy.severity(verdict(matcher, record)?.all());
+        match self.0.iter().filter_map(by).max().unwrap_or_default() {
             Severity::Info => changelog::Severity::Info,
             Severity::Low => changelog::Severity::Low,
             Severity::Medium => changelog::Severity::Medium,
             Severity::High => changelog::Severity::High,
         }
     }
+}
+
+/// What a policy says about the entity of a record.
+fn verdict(matcher: &Matcher, record: &Record) -> Option<Verdict> {
+    let value = (record.kind.class() == Class::Value).then_some(record.name.as_slice());
+    let container = matches!(record.kind, Kind::Dir | Kind::Symlink | Kind::Key | Kind::Stream | Kind::Fault);
+    EntityPath::parse(&record.path).ok().map(|path| matcher.verdict(&path, value, container))
 }
 
 /// The effective policy that a manifest was made under.
@@ -91,9 +106,7 @@ impl ScopeChange {
     }
 
     fn covers(matcher: &Matcher, record: &Record) -> bool {
-        let value = (record.kind.class() == Class::Value).then_some(record.name.as_slice());
-        let container = matches!(record.kind, Kind::Dir | Kind::Symlink | Kind::Key | Kind::Stream | Kind::Fault);
-        EntityPath::parse(&record.path).is_ok_and(|path| matcher.verdict(&path, value, container).is_taken())
+        verdict(matcher, record).is_some_and(|verdict| verdict.is_taken())
     }
 
     /// Whether the old policy covers an entity.

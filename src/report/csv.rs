@@ -1,5 +1,5 @@
 //! Events for spreadsheets, after RFC 4180 with line feeds as line ends: the columns of
-//! [`COLUMNS`](crate::changelog::column::COLUMNS) in their order, led by a line with their names. `Old` and `New`
+//! [`COLUMNS`] in their order, led by a line with their names. `Old` and `New`
 //! are JSON; lists are joined by commas.
 //!
 //! Cells are escaped like all names. A spreadsheet takes what begins with `=`, `+`, `-` or `@` for a formula, so a

@@ -60,6 +60,7 @@ struct Batch {
     entries: Vec<Entry>,
 }
 
+#[allow(clippy::large_enum_variant, reason = "few tasks wait at a time: the walk goes depth first")]
 enum Task {
     Dir(Dir),
     Batch(Batch),

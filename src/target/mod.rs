@@ -24,8 +24,11 @@ use crate::{
 
 pub use name::{Disk as DiskName, parse};
 
+/// Is called before bytes are read of an image, with their number; may wait.
+pub type OnRead = Arc<dyn Fn(u64) + Send + Sync>;
+
 /// How a target is opened.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Options {
     /// The volume of `/` or `C:`, where there are several systems.
     pub root: Option<String>,
@@ -33,6 +36,8 @@ pub struct Options {
     pub image_root: Option<PathBuf>,
     /// Of a directory: also enter what is mounted beneath it.
     pub cross_devices: bool,
+    /// A brake on reading.
+    pub on_read: Option<OnRead>,
 }
 
 /// One disk of a target.
@@ -112,7 +117,7 @@ pub fn open(given: &str, options: &Options) -> Result<Target> {
         for file in &opened.files {
             modified = modified.max(modification_time(&file.path));
         }
-        let image: Arc<dyn Image> = Arc::new(Metered::new(opened.image, Arc::clone(&read)));
+        let image: Arc<dyn Image> = Arc::new(Metered::new(opened.image, Arc::clone(&read), options.on_read.clone()));
         let found = volume::discover(&image)?;
         let table = found.volumes.iter().find_map(|v| v.partition.as_ref()).map(|partition| partition.table.name());
         notes.extend(found.notes.iter().cloned());

@@ -45,3 +45,27 @@ fn what_the_kernel_listed() {
         assert_eq!(differences, [""; 0], "{name}: {:?}", ext.info());
     }
 }
+
+/// Any images with tables made by `fixtures/ext/oracle.py`: `NAME.img` beside `NAME.tsv`.
+#[test]
+fn images_of_ones_own() {
+    let Some(folder) = std::env::var_os("SNAPFIM_EXT_IMAGES").map(PathBuf::from) else {
+        println!("skipped: SNAPFIM_EXT_IMAGES is not set");
+        return;
+    };
+    let mut bad = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "img") {
+            continue;
+        }
+        let ext = Ext::open(Arc::new(Memory(std::fs::read(&path).unwrap()))).unwrap();
+        let walked = truth::walk(&ext);
+        let mut differences = truth::differences(&walked.rows, &truth::read(&path.with_extension("tsv"), ""));
+        differences.extend(walked.faults);
+        println!("{}: {} entries, {:?}", path.display(), walked.rows.len(), ext.info());
+        differences.iter().take(20).for_each(|line| println!("  {line}"));
+        bad += differences.len();
+    }
+    assert_eq!(bad, 0);
+}

@@ -54,7 +54,10 @@ fn exercise(image: Vec<u8>) -> (usize, usize) {
 
 fn visit(session: &mut dyn Session, node: &NodeId, todo: &mut Vec<NodeId>) -> usize {
     let mut faults = match session.metadata(node) {
-        Ok(metadata) => metadata.faults.len(),
+        Ok(metadata) => {
+            assert!(metadata.faults.len() < 200, "{node:?}: {:?}", metadata.faults[0]);
+            metadata.faults.len()
+        }
         Err(_) => 1,
     };
     faults += usize::from(session.read(node, &Stream::Content, &mut Some4MiB(0)).is_err());
@@ -149,15 +152,9 @@ fn a_copy_of_the_superblock_is_used_and_noted() {
         let mut image = fixtures::image(name);
         image[1024 + 0x38] = 0;
         assert!(!Ext::probe(&Memory(image.clone())).unwrap());
-        // Groups of another size than usual hide their copies from a search; the others are found.
-        match Ext::open(Arc::new(Memory(image))) {
-            Ok(ext) => {
-                assert!(ext.info().notes[0].contains("the copy at"), "{:?}", ext.info());
-                let walked = truth::walk(&ext);
-                assert_eq!(walked.rows.into_keys().collect::<Vec<_>>(), paths(name), "{name}");
-            }
-            Err(error) => assert_eq!((name, error.to_string().contains("magic")), ("meta-bg", true)),
-        }
+        let (ext, walked) = reopened(image);
+        assert!(ext.info().notes[0].contains("the copy at"), "{:?}", ext.info());
+        assert_eq!(walked.rows.into_keys().collect::<Vec<_>>(), paths(name), "{name}");
     }
 }
 

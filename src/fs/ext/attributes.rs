@@ -23,6 +23,8 @@ const CHECKSUM_AT: usize = 16;
 const MAX_VALUE: u64 = 1 << 16;
 /// All values of one node together.
 const MAX_VALUES: u64 = 16 << 20;
+/// So many bad entries of one list are named.
+const MAX_FAULTS: usize = 32;
 
 /// What is collected for one node.
 struct Collected<'m> {
@@ -57,7 +59,12 @@ impl Reader<'_> {
     }
 
     fn collect(&mut self, list: &[u8], base: &[u8], at: &str, collected: &mut Collected<'_>) {
+        let before = collected.metadata.faults.len();
         for entry in Entries::new(list) {
+            if collected.metadata.faults.len().saturating_sub(before) >= MAX_FAULTS {
+                collected.metadata.faults.push(Fault::new(LAYER, at, "the attributes after these were not read"));
+                return;
+            }
             let found = entry.and_then(|entry| {
                 let name = match entry.full_name() {
                     // The context of an encrypted inode is its own affair.

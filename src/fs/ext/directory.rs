@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use super::{
     LAYER,
-    bytes::{capped, len64},
+    bytes::{capped, le32, len64, u8_at},
     content::encrypted,
     dir_block::{self, Damage, Entries, Entry},
     inode::{BLOCK_LEN, FLAG_ENCRYPT, FLAG_INLINE_DATA, Inode},
@@ -69,6 +69,35 @@ impl Reader<'_> {
         }
         self.buffer = buffer;
         Ok(())
+    }
+}
+
+impl Reader<'_> {
+    /// The inode that a directory's `..` names; `None` where there is no sound `..` in its place.
+    pub(super) fn directory_parent(&mut self, number: u32) -> Result<Option<u32>> {
+        let inode = self.load_used(number)?;
+        if inode.kind()? != Kind::Dir || inode.has(FLAG_ENCRYPT) {
+            return Ok(None);
+        }
+        if inode.has(FLAG_INLINE_DATA) {
+            return Ok(Some(le32(&inode.block, 0)));
+        }
+        let mut first = None;
+        map::walk(self.volume(), &inode, &mut self.scratch, 1, &mut |piece| {
+            if let Piece::Run(run) = piece
+                && run.logical == 0
+                && !run.unwritten
+            {
+                first = Some(run.physical);
+            }
+            ControlFlow::Continue(())
+        });
+        let Some(block) = first else { return Ok(None) };
+        let mut bytes = Vec::new();
+        self.volume().read_block(block, &mut bytes)?;
+        // Kernel documentation, ext4, "Directory Entries": `..` is the second entry, behind the 12 bytes of `.`.
+        let dots = bytes.get(20..22) == Some(b"..".as_slice()) && u8_at(&bytes, 18) == 2;
+        Ok(dots.then(|| le32(&bytes, 12)))
     }
 }
 

@@ -156,6 +156,10 @@ impl Session for Reader<'_> {
         self.list_directory(number(dir)?, each)
     }
 
+    fn parent(&mut self, dir: &NodeId) -> Result<Option<NodeId>> {
+        Ok(self.directory_parent(number(dir)?)?.map(|parent| NodeId::Number(u64::from(parent))))
+    }
+
     fn metadata(&mut self, node: &NodeId) -> Result<Metadata> {
         let inode = self.load_used(number(node)?)?;
         let kind = inode.kind()?;

@@ -216,15 +216,19 @@ pub(super) fn read_first(mut read: impl FnMut(u64, &mut [u8]) -> Result<()>) -> 
 
 /// The first superblock, else a copy that is whole, else the first one although its checksum does not match.
 pub(super) fn find(image: &dyn Image) -> Result<Found> {
-    let (why, damaged) = match read_at(image, OFFSET).and_then(|raw| Ok((Superblock::parse(&raw)?, raw))) {
-        Ok((superblock, raw)) if checksum_matches(&raw, superblock.features) => {
+    let (first, unreadable) = match read_at(image, OFFSET) {
+        Ok(raw) => (raw, None),
+        Err(error) => ([0; LEN], Some(error)),
+    };
+    let (why, damaged) = match Superblock::parse(&first) {
+        Ok(superblock) if checksum_matches(&first, superblock.features) => {
             return Ok(Found { superblock, note: None, gap: None });
         }
-        Ok((superblock, _)) => (Error::corrupt(LAYER, "superblock", "checksum mismatch"), Some(superblock)),
+        Ok(superblock) => (Error::corrupt(LAYER, "superblock", "checksum mismatch"), Some(superblock)),
         Err(error @ Error::Unsupported { .. }) => return Err(error),
-        Err(error) => (error, None),
+        Err(error) => (unreadable.unwrap_or(error), None),
     };
-    if let Some((superblock, offset)) = find_copy(image) {
+    if let Some((superblock, offset)) = find_copy(image, le32(&first, 0x20)) {
         let note = format!("{why}; the copy at {offset:#x} is used");
         return Ok(Found { superblock, note: Some(note), gap: None });
     }
@@ -234,23 +238,25 @@ pub(super) fn find(image: &dyn Image) -> Result<Found> {
     }
 }
 
-/// Looks where copies lie with the group sizes that mke2fs chooses by itself.
-fn find_copy(image: &dyn Image) -> Option<(Superblock, u64)> {
-    for log in 0..=MAX_LOG_BLOCK_SIZE {
-        let block_size = 1024_u64 << log;
-        for group in BACKUP_GROUPS {
+/// Looks where copies lie with the group sizes that mke2fs chooses by itself, and with that which the damaged
+/// superblock states.
+fn find_copy(image: &dyn Image, stated_group: u32) -> Option<(Superblock, u64)> {
+    (0..=MAX_LOG_BLOCK_SIZE)
+        .map(|log| 1024_u64 << log)
+        .flat_map(|block_size| {
+            [block_size.saturating_mul(8), u64::from(stated_group)].map(|blocks| (block_size, blocks))
+        })
+        .flat_map(|(block_size, blocks)| BACKUP_GROUPS.map(|group| (block_size, blocks, group)))
+        .find_map(|(block_size, blocks, group)| {
             let first = u64::from(block_size == 1024);
-            let start = block_size.saturating_mul(8).saturating_mul(group).saturating_add(first);
-            let offset = start.saturating_mul(block_size);
-            let Ok(raw) = read_at(image, offset) else { continue };
-            let Ok(superblock) = Superblock::parse(&raw) else { continue };
-            let own_group = u64::from(le16(&raw, 0x5A)) == group;
-            if own_group && superblock.block_bytes() == block_size && checksum_matches(&raw, superblock.features) {
-                return Some((superblock, offset));
-            }
-        }
-    }
-    None
+            let offset = blocks.saturating_mul(group).saturating_add(first).saturating_mul(block_size);
+            let raw = read_at(image, offset).ok()?;
+            let superblock = Superblock::parse(&raw).ok()?;
+            let whole = u64::from(le16(&raw, 0x5A)) == group
+                && superblock.block_bytes() == block_size
+                && checksum_matches(&raw, superblock.features);
+            whole.then_some((superblock, offset))
+        })
 }
 
 #[cfg(test)]

@@ -58,14 +58,14 @@ impl Entry<'_> {
     }
 }
 
-/// The entries of a list, up to its end mark.
+/// The entries of a list, up to its end mark or the first that cannot be decoded.
 pub(super) struct Entries<'a> {
-    rest: &'a [u8],
+    rest: Option<&'a [u8]>,
 }
 
 impl<'a> Entries<'a> {
     pub(super) fn new(list: &'a [u8]) -> Self {
-        Self { rest: list }
+        Self { rest: Some(list) }
     }
 }
 
@@ -73,7 +73,7 @@ impl<'a> Iterator for Entries<'a> {
     type Item = Result<Entry<'a>, String>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let rest = std::mem::take(&mut self.rest);
+        let rest = self.rest.take()?;
         if rest.len() >= 4 && le32(rest, 0) == 0 {
             return None;
         }
@@ -82,7 +82,7 @@ impl<'a> Iterator for Entries<'a> {
         let Some(name) = rest.get(ENTRY..name_end) else {
             return Some(Err(format!("an entry with a name of {name_len} bytes where {} are left", rest.len())));
         };
-        self.rest = rest.get(name_end.next_multiple_of(4)..).unwrap_or_default();
+        self.rest = Some(rest.get(name_end.next_multiple_of(4)..).unwrap_or_default());
         Some(Ok(Entry {
             index: u8_at(rest, 1),
             name,
@@ -110,4 +110,19 @@ pub(super) fn inline_value<'a>(inode: &Inode, raw: &'a [u8]) -> Result<Option<&'
         }
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_without_an_end_is_one_error() {
+        let mut list = [0; 20];
+        (list[0], list[1], list[16]) = (1, 1, b'a');
+        let entries: Vec<_> = Entries::new(&list).collect();
+        assert!(matches!(&entries[..], [Ok(Entry { name: b"a", .. }), Err(_)]));
+        assert_eq!(Entries::new(&[0xFF; 15]).count(), 1);
+        assert_eq!(Entries::new(&[0; 4]).count(), 0);
+    }
 }

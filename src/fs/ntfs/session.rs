@@ -61,6 +61,7 @@ impl Session for NtfsSession<'_> {
         Ok(metadata::gather(&mut self.reader, secure, &mut self.descriptors, &file))
     }
 
+    /// All names of a directory lie in one parent.
     fn lookup(&mut self, dir: &NodeId, name: &[u8]) -> Result<Option<NodeId>> {
         Ok(self.lookup_stored(dir, name)?.map(|(node, _)| node))
     }

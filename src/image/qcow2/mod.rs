@@ -3,7 +3,7 @@
 //!
 //! Reference: QEMU, docs/interop/qcow2.rst, named in this room by its section titles.
 //!
-//! To add a feature: its bit in [`header`], its place in the mapping in [`cluster`].
+//! To add a feature: its bit in `header`, its place in the mapping in `cluster`.
 #![warn(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::indexing_slicing)]
 
 mod cluster;
