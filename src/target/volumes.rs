@@ -32,7 +32,11 @@ pub(super) fn of_volume(found: &volume::Volume, owner: Option<Owner>) -> Volume 
     let mut gaps = probed.gaps;
     gaps.extend(content.ambiguous.clone());
     let (state, fs) = match (probed.filesystem, &content.state) {
-        (Some(fs), _) => (State::Read, Some(fs)),
+        // A filesystem whose root cannot be opened is lost as a whole, and the others are still read.
+        (Some(fs), _) => match fs.session().err() {
+            None => (State::Read, Some(fs)),
+            Some(error) => (State::Gap(error.to_string()), None),
+        },
         (None, content::State::Note(why)) if gaps.is_empty() => (State::Note(why.clone()), None),
         (None, content::State::Gap(why) | content::State::Note(why)) => {
             gaps.insert(0, why.clone());

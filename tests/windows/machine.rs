@@ -1,11 +1,14 @@
 //! Drives, name and users of the fixture's machine, and where paths lead on it.
 
+use std::sync::Arc;
+
 use snapfim::{
-    machine::{Family, Machine, Resolution, Resolver},
+    fs::memory::MemoryFs,
+    machine::{Family, Machine, Resolution, Resolver, State, Volume},
     manifest::{Attribute, Kind},
 };
 
-use crate::support::{FULL, disk, open, scan, table};
+use crate::support::{FULL, disk, open, scan, scan_machine, table};
 
 #[test]
 fn drives_name_and_hives() {
@@ -93,4 +96,42 @@ fn a_difference_in_case_alone_is_no_link() {
     let setup = files[&(r"C:\Users\alice\setup.exe".to_owned(), String::new())];
     assert!(setup.get(Attribute::As).is_some(), "a junction was followed: {setup:?}");
     assert_eq!(files.len(), 2);
+}
+
+/// A machine of one volume in memory whose partition is the first of an MBR disk with the signature 1.
+fn in_memory(fill: impl FnOnce(&mut MemoryFs)) -> Machine {
+    let mut fs = MemoryFs::new("id", "label");
+    fill(&mut fs);
+    let volume = Volume {
+        id: "@id".to_owned(),
+        content: "ntfs".to_owned(),
+        uuid: None,
+        label: None,
+        part_uuid: Some("00000001-01".to_owned()),
+        part_label: None,
+        device_names: Vec::new(),
+        place: Some((0, 1)),
+        offset: 1 << 20,
+        size: 0,
+        disk_id: Some("00000001".to_owned()),
+        state: State::Read,
+        gaps: Vec::new(),
+        fs: Some(Arc::new(fs)),
+    };
+    Machine::assemble(vec![volume], None).unwrap()
+}
+
+#[test]
+fn hives_that_are_absent_or_broken_are_faults_and_the_files_are_still_read() {
+    let machine = in_memory(|fs| {
+        fs.file("/Windows/System32/config/SOFTWARE", "no hive").file("/Users/eve/NTUSER.DAT", "regf, but not really");
+    });
+    assert_eq!(machine.mounts[0].path, b"C:\\", "where \\Windows is");
+    let found = scan_machine(&machine, FULL);
+    let faults: Vec<_> = found.of(Kind::Fault).into_keys().map(|(path, _)| path).collect();
+    assert_eq!(
+        faults,
+        [r"HKLM\SAM", r"HKLM\SECURITY", r"HKLM\SOFTWARE", r"HKLM\SYSTEM", "HKU", r"HKU\.DEFAULT", r"HKU\@Users\eve",]
+    );
+    assert!(found.of(Kind::File).contains_key(&(r"C:\Users\eve\NTUSER.DAT".to_owned(), String::new())));
 }

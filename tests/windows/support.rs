@@ -7,6 +7,7 @@ use std::{
 };
 
 use snapfim::{
+    machine::Machine,
     manifest::{Kind, Reader, Record},
     policy::Policy,
     scan::{self, Budgets, Options, Progress},
@@ -58,11 +59,16 @@ impl Found {
 
 /// Scans under a policy document, with two threads.
 pub(crate) fn scan(target: &Target, policy: &str) -> Found {
+    scan_machine(&target.machine, policy)
+}
+
+/// The same of a machine.
+pub(crate) fn scan_machine(machine: &Machine, policy: &str) -> Found {
     let policy = Policy::parse(policy, "test.toml", &[]).unwrap().for_machine("test").unwrap();
     let temp = tempfile::tempdir().unwrap();
     let options = Options { threads: 2, budgets: Budgets::default(), temp: temp.path() };
     let file = tempfile::tempfile().unwrap();
-    let scanned = scan::scan(&target.machine, policy, &options, &Progress::default(), file).unwrap();
+    let scanned = scan::scan(machine, policy, &options, &Progress::default(), file).unwrap();
     let mut file = scanned.out;
     file.seek(SeekFrom::Start(0)).unwrap();
     let mut reader = Reader::new("test", file).unwrap();

@@ -100,8 +100,15 @@ pub(super) fn lookup(
     let index = Index::open(reader.volume, dir, INDEX)?;
     let exact: Vec<u8> = wanted.iter().flat_map(|unit| unit.to_le_bytes()).collect();
     let mut found: Option<(Reference, Vec<u8>, bool)> = None;
+    let mut damage = None;
     let _ = index.walk(&mut |walked| {
-        let Walked::Entry(entry) = walked else { return ControlFlow::Continue(()) };
+        let entry = match walked {
+            Walked::Entry(entry) => entry,
+            Walked::Damage(fault) => {
+                damage = Some(fault);
+                return ControlFlow::Continue(());
+            }
+        };
         let reference = Reference(entry.reference());
         let Some(candidate) = entry.key().and_then(FileName::parse) else { return ControlFlow::Continue(()) };
         if candidate.raw().len() != exact.len() || is_system(dir, reference, &candidate) {
@@ -117,7 +124,10 @@ pub(super) fn lookup(
         }
         ControlFlow::Continue(())
     });
-    let Some((reference, stored, is_dos)) = found else { return Ok(None) };
+    let Some((reference, stored, is_dos)) = found else {
+        // The name may stand in what could not be read.
+        return damage.map_or(Ok(None), |fault| Err(Error::corrupt(LAYER, fault.at, fault.error)));
+    };
     let long = if is_dos { long_name(reader, dir, reference) } else { None };
     Ok(Some((NodeId::Number(reference.0), long.unwrap_or(stored))))
 }

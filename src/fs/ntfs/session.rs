@@ -62,11 +62,6 @@ impl Session for NtfsSession<'_> {
     }
 
     /// All names of a directory lie in one parent.
-    fn parent(&mut self, dir: &NodeId) -> Result<Option<NodeId>> {
-        let dir = self.file(dir)?;
-        Ok(dir.names().next().map(|name| NodeId::Number(name.parent().0)))
-    }
-
     fn lookup(&mut self, dir: &NodeId, name: &[u8]) -> Result<Option<NodeId>> {
         Ok(self.lookup_stored(dir, name)?.map(|(node, _)| node))
     }

@@ -35,14 +35,15 @@ const BOOT_FOLDERS: [&[&[u8]]; 2] = [&[b"Boot"], &[b"EFI", b"Microsoft", b"Boot"
 /// The registry's first build that calls itself Windows 10 and is Windows 11.
 const WINDOWS_11: u32 = 22_000;
 
-/// Whether a volume looks like the system volume of a Windows.
+/// Whether a volume looks like the system volume of a Windows. Damage on the way to its hives does not make it a data
+/// disk: then all its files would go by other names than the night before.
 pub(super) fn recognise(fs: &dyn FileSystem) -> bool {
-    let config = || {
-        let mut session = fs.session().ok()?;
-        let config = node_at(&mut *session, &CONFIG).ok()??;
-        session.metadata(&config).ok()?.kind
-    };
-    config() == Some(Kind::Dir)
+    let Ok(mut session) = fs.session() else { return false };
+    match node_at(&mut *session, &CONFIG) {
+        Ok(Some(config)) => session.metadata(&config).map_or(true, |config| config.kind == Some(Kind::Dir)),
+        Ok(None) => false,
+        Err(_) => matches!(node_at(&mut *session, &CONFIG[..1]), Ok(Some(_))),
+    }
 }
 
 /// Reads the system's hives, gives the drives their letters, and finds all other hives.

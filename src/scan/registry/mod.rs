@@ -29,8 +29,8 @@ use crate::{
 
 use recorder::Recorder;
 
-/// Hives that are in memory at the same time.
-const HIVES_AT_ONCE: usize = 4;
+/// Hives that are in memory at the same time, each with its logs no longer than [`Budgets::hive_bytes`].
+const HIVES_AT_ONCE: usize = 2;
 
 /// What a scan of the registry needs.
 pub(super) struct Registry<'m> {
