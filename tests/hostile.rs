@@ -24,7 +24,7 @@ use snapfim::{
 use support::{Folder, disk, place, table, write_disk};
 
 /// Mutants of each of two workers.
-const MUTANTS: u64 = 1000;
+const MUTANTS: u64 = 700;
 
 /// No mutant may take longer, also on a machine that is busy with other things.
 const LONGEST: Duration = Duration::from_secs(30);
