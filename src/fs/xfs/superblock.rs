@@ -222,6 +222,7 @@ fn copy(image: &dyn Image, first: &[u8]) -> Option<(Superblock, u64)> {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "this is a test")]
 mod tests {
     use super::*;
 
