@@ -203,6 +203,11 @@ fn features_that_are_not_read_are_named() {
     // Version 5 with the feature bits of a metadata directory and a zoned device.
     image[101] = image[101] & 0xF0 | 5;
     image[216..220].copy_from_slice(&0x301_u32.to_be_bytes());
+    // Without the copies, which are of version 4.
+    let copies = image.chunks(512).enumerate().skip(1).filter(|(_, sector)| sector.starts_with(b"XFSB"));
+    for copy in copies.map(|(number, _)| number * 512).collect::<Vec<_>>() {
+        image[copy] = 0;
+    }
     let error = Xfs::open(Arc::new(Memory(image))).map(drop).unwrap_err().to_string();
     assert_eq!(error, "xfs: a feature that is not supported: metadir, zoned");
 }

@@ -13,15 +13,18 @@ use crate::error::Result;
 const RECORD: u32 = 0xFEED_BABE;
 /// What may be in flight at once, and so may be torn: eight buffers of 256 KiB.
 const WINDOW: u64 = 4096;
-/// Offsets in a record's header: cycle, length of what follows in bytes, number of operations, size of the buffers.
+/// Offsets in a record's header: cycle, version, length of what follows in bytes, block of the oldest record that is
+/// still needed, number of operations, size of the buffers.
 const CYCLE_AT: usize = 4;
 const VERSION_AT: usize = 8;
 const LEN_AT: usize = 12;
+const TAIL_BLOCK_AT: usize = 28;
 const OPERATIONS_AT: usize = 40;
 const SIZE_AT: usize = 320;
 /// A header has room for the cycles of so many bytes; larger records of version 2 have more headers.
 const BYTES_A_HEADER: u64 = 1 << 15;
 /// Flags of an operation, behind its transaction, length and client; and what an unmount sets there.
+const OPERATION: usize = 12;
 const FLAGS_AT: usize = 9;
 const UNMOUNT: u8 = 0x20;
 
@@ -104,52 +107,53 @@ impl Log<'_> {
             (first, last) if first == last => self.len,
             (_, last) => self.boundary(|cycle| cycle == last)?,
         };
-        if head == 0 {
-            return Ok(Left::Unclear(format!("cycle {first} at its start, {last} at its end")));
-        }
         self.last_record(head)
     }
 
-    /// Looks back from `head` for the last record.
+    /// What the last whole record before `head` says; one that was not finished counts as not written.
     fn last_record(&self, head: u64) -> Result<Left> {
-        let window = WINDOW.min(self.len);
-        let first = head.saturating_sub(window);
-        let mut bytes = vec![0; capped(head.saturating_sub(first).saturating_mul(BASIC_BLOCK), usize::MAX)];
-        self.read(first, &mut bytes)?;
-        let sectors = bytes.chunks_exact(capped(BASIC_BLOCK, usize::MAX));
-        for (index, header) in sectors.clone().enumerate().rev() {
-            if be32(header, 0) != RECORD {
-                continue;
+        let mut head = self.ring(head);
+        for _ in 0..2 {
+            let Some((at, header)) = self.record_before(head)? else {
+                return Ok(Left::Unclear(format!("no record in the {WINDOW} sectors before {head:#x}")));
+            };
+            let size = if be32(&header, VERSION_AT) & 2 != 0 { u64::from(be32(&header, SIZE_AT)) } else { 0 };
+            let body = at.saturating_add(size.div_ceil(BYTES_A_HEADER).max(1));
+            let end = body.saturating_add(u64::from(be32(&header, LEN_AT)).div_ceil(BASIC_BLOCK));
+            if self.ring(end) == head && be32(&header, OPERATIONS_AT) == 1 {
+                let mut operation = [0; OPERATION];
+                self.read(self.ring(body), &mut operation)?;
+                if u8_at(&operation, FLAGS_AT) & UNMOUNT != 0 {
+                    return Ok(Left::Clean);
+                }
             }
-            let at = first.saturating_add(len64(index));
-            let len = u64::from(be32(header, LEN_AT));
-            let size = if be32(header, VERSION_AT) & 2 != 0 { u64::from(be32(header, SIZE_AT)) } else { 0 };
-            let headers = size.div_ceil(BYTES_A_HEADER).max(1);
-            let body = at.saturating_add(headers);
-            let end = body.saturating_add(len.div_ceil(BASIC_BLOCK));
-            if be32(header, OPERATIONS_AT) != 1 || end != head {
+            // Nothing to replay, where the oldest change that may be missing would be the next to be written.
+            if u64::from(be32(&header, TAIL_BLOCK_AT)) == head {
+                return Ok(Left::Clean);
+            }
+            if self.ring(end) == head {
                 return Ok(Left::Dirty);
             }
-            let offset = capped(body.saturating_sub(first), usize::MAX);
-            let unmount = sectors.clone().nth(offset).is_some_and(|body| u8_at(body, FLAGS_AT) & UNMOUNT != 0);
-            return Ok(if unmount { Left::Clean } else { Left::Dirty });
+            head = at;
         }
-        // A record may begin at the end of the ring and go on at its start; an unmount's never does when it is last
-        // and nothing follows its header.
-        Ok(if first == 0 && head < window {
-            self.wrapped(head)?
-        } else {
-            Left::Unclear(format!("no record in the {window} sectors before {head:#x}"))
-        })
+        Ok(Left::Dirty)
     }
 
-    /// The last record begins before the ring's end: only its body is at the start.
-    fn wrapped(&self, head: u64) -> Result<Left> {
-        let mut sector = [0; 512];
-        let last = self.len.saturating_sub(1);
-        self.read(last, &mut sector)?;
-        let is_lone = be32(&sector, 0) == RECORD && be32(&sector, OPERATIONS_AT) == 1 && head == 1;
-        self.read(0, &mut sector)?;
-        Ok(if is_lone && u8_at(&sector, FLAGS_AT) & UNMOUNT != 0 { Left::Clean } else { Left::Dirty })
+    /// The last header of a record before `head`, in the ring.
+    fn record_before(&self, head: u64) -> Result<Option<(u64, Vec<u8>)>> {
+        let window = WINDOW.min(self.len);
+        let sector = capped(BASIC_BLOCK, usize::MAX);
+        let first = self.ring(head.saturating_add(self.len).saturating_sub(window));
+        let mut bytes = vec![0; capped(window.saturating_mul(BASIC_BLOCK), usize::MAX)];
+        let to_end = capped(self.len.saturating_sub(first).saturating_mul(BASIC_BLOCK), bytes.len());
+        let (before_end, from_start) = bytes.split_at_mut(to_end);
+        self.read(first, before_end)?;
+        self.read(0, from_start)?;
+        let found = bytes.chunks_exact(sector).enumerate().rev().find(|(_, header)| be32(header, 0) == RECORD);
+        Ok(found.map(|(index, header)| (self.ring(first.saturating_add(len64(index))), header.to_vec())))
+    }
+
+    fn ring(&self, block: u64) -> u64 {
+        block.checked_rem(self.len).unwrap_or(0)
     }
 }

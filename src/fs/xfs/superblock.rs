@@ -19,7 +19,7 @@ const MIN_SECTOR: usize = 512;
 const MAX_SECTOR: usize = 1 << 15;
 /// Numbers of allocation groups and block sizes that `mkfs.xfs` uses by itself: where a copy may be when the first
 /// superblock does not say.
-const USUAL_GROUPS: [u64; 3] = [4, 16, 32];
+const USUAL_GROUPS: [u64; 4] = [4, 2, 16, 32];
 const USUAL_BLOCKS: [u64; 3] = [4096, 1024, 512];
 const MAX_BLOCK_LOG: u8 = 16;
 /// `XFS_MIN_AG_BLOCKS`.
@@ -195,7 +195,6 @@ pub(super) fn probe(image: &dyn Image) -> Result<bool> {
 pub(super) fn find(image: &dyn Image) -> Result<Found> {
     let error = match Superblock::read(image, 0) {
         Ok(superblock) => return Ok(Found { superblock, note: None }),
-        Err(error @ Error::Unsupported { .. }) => return Err(error),
         Err(error) => error,
     };
     let mut sector = vec![0; MIN_SECTOR];
@@ -223,6 +222,7 @@ fn copy(image: &dyn Image, first: &[u8]) -> Option<(Superblock, u64)> {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "this is a test")]
 mod tests {
     use super::*;
 
