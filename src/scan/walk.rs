@@ -362,21 +362,17 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
                 Fault::new("scan", "", format!("directories lie deeper than {limit}; raise it with --max-depth"));
             return self.fault(&dir.path, b"", Part::Listing, fault, dir.volume);
         }
+        let mut lister = self.lister.take().unwrap_or_else(|| walk.machine.sessions());
         if let Some(expected) = &dir.found_in {
-            let parent = self.sessions.of(dir.volume).and_then(|session| session.parent(&dir.node));
-            if let Ok(Some(parent)) = parent
-                && parent != *expected
-            {
-                walk.put_aside(dir);
-                return Ok(());
-            }
-            if !walk.mark(&dir) {
+            let parent = lister.of(dir.volume).and_then(|session| session.parent(&dir.node));
+            let denied = matches!(parent, Ok(Some(parent)) if parent != *expected);
+            if denied || !walk.mark(&dir) {
+                self.lister = Some(lister);
                 walk.put_aside(dir);
                 return Ok(());
             }
         }
         let dir = std::sync::Arc::new(dir);
-        let mut lister = self.lister.take().unwrap_or_else(|| walk.machine.sessions());
         let mut names = Names::new(walk.budgets.entries);
         let mut pending: Vec<Entry> = Vec::new();
         let mut failed: Option<Error> = None;

@@ -76,8 +76,7 @@ fn a_list_given_by_hand_is_used_and_written_down() {
     let list = list_of_days(&bench);
     assert_eq!(bench.scan("state", "day0.raw", &[]).code, 0);
     let since = bench.record("state").scan_id.to_string();
-    let ended =
-        bench.scan("state", "day1.raw", &["--changed", &list, "--changed-since", &since, "--verify-reuse", "50%"]);
+    let ended = bench.scan("state", "day1.raw", &["--changed", &list, "--changed-since", &since]);
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     same(&bench.full("day1.raw"), &bench.manifest("state"), "day 1");
     let record = bench.record("state");
@@ -179,7 +178,7 @@ fn containers_tell_by_themselves_what_changed() {
         let ended = bench.scan(&state, older, &[]);
         assert_eq!(ended.code, 0, "{}", ended.stderr);
         same(&day0, &bench.manifest(&state), older);
-        let ended = bench.scan(&state, newer, &["--verify-reuse", "10"]);
+        let ended = bench.scan(&state, newer, &[]);
         assert!(ended.code == 0 && ended.stderr.contains("by layers of the image"), "{newer}: {}", ended.stderr);
         same(&day1, &bench.manifest(&state), newer);
         let bytes = bench.record(&state).bytes;

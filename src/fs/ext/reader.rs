@@ -12,7 +12,7 @@ pub(super) const ROOT: u32 = 2;
 /// Bytes of an inode table read at once: neighbours are usually asked for next.
 const WINDOW: u64 = 1 << 14;
 /// Windows kept.
-const WINDOWS: usize = 64;
+const WINDOWS: usize = 128;
 /// Attribute blocks kept: many inodes share one.
 const ATTRIBUTE_BLOCKS: usize = 8;
 
