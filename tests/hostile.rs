@@ -52,7 +52,7 @@ fn records(image: &Path, threads: usize) -> Result<Vec<Record>> {
     let policy = Policy::built_in("full")?.for_machine("m")?;
     let budgets = Budgets { hole_bytes: 64 << 20, memory: 8 << 20, ..Budgets::default() };
     let temp = image.parent().unwrap();
-    let options = scan::Options { threads, budgets, temp };
+    let options = scan::Options { threads, budgets, temp, reuse: None };
     let scanned = scan::scan(&target.machine, policy, &options, &Progress::default(), tempfile::tempfile().unwrap())?;
     let mut file = scanned.out;
     file.seek(SeekFrom::Start(0)).unwrap();
