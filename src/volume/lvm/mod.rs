@@ -25,7 +25,12 @@ use self::{
     group::{Group, Physical},
     logical::Logical,
 };
-use super::{Volume, assemble::Pass, content::State, md};
+use super::{
+    Volume,
+    assemble::{Pass, Progress},
+    content::State,
+    md,
+};
 
 const LAYER: &str = "lvm2";
 
@@ -41,14 +46,15 @@ fn candidates(volumes: &[Volume]) -> Vec<Physical> {
 }
 
 /// Puts volume groups together; says whether there was one.
-pub(super) fn assemble(volumes: &mut Vec<Volume>, pass: Pass, notes: &mut Vec<String>) -> bool {
+pub(super) fn assemble(volumes: &mut Vec<Volume>, pass: Pass, progress: &mut Progress) -> bool {
     let physical = candidates(volumes);
-    let mut progress = false;
+    let mut more = false;
     for group in group::find(&physical) {
-        if pass == Pass::Complete && !group.missing.is_empty() {
+        let waits = pass == Pass::Complete && !group.missing.is_empty();
+        if waits || !progress.done.insert(group.metadata.id.clone()) {
             continue;
         }
-        notes.extend(group.notes());
+        progress.notes.extend(group.notes());
         take_parts(volumes, &group);
         let images: BTreeMap<_, _> =
             group.present.iter().map(|(name, physical)| (name.as_str(), &physical.image)).collect();
@@ -64,10 +70,10 @@ pub(super) fn assemble(volumes: &mut Vec<Volume>, pass: Pass, notes: &mut Vec<St
             volume.names = device_names(&group.metadata.name, name);
             volumes.push(volume);
         }
-        notes.extend(logical.into_notes());
-        progress = true;
+        progress.notes.extend(logical.into_notes());
+        more = true;
     }
-    progress
+    more
 }
 
 /// The names beneath `/dev/` (lvm(8), "Valid names"): a hyphen is doubled in the mapper's.
