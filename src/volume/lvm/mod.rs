@@ -34,6 +34,9 @@ use super::{
 
 const LAYER: &str = "lvm2";
 
+/// Logical volumes of one group that are looked into; each costs up to 1 GiB of reads where it is all zeros.
+const MAX_SHOWN: usize = 1024;
+
 /// What content calls a physical volume.
 const MEMBER: &str = "LVM2_member";
 
@@ -59,9 +62,14 @@ pub(super) fn assemble(volumes: &mut Vec<Volume>, pass: Pass, progress: &mut Pro
         let images: BTreeMap<_, _> =
             group.present.iter().map(|(name, physical)| (name.as_str(), &physical.image)).collect();
         let mut logical = Logical::new(&group.metadata, images, &group.missing);
-        for name in logical.shown() {
+        for (count, name) in logical.shown().into_iter().enumerate() {
             let Some(lv) = group.metadata.logical.get(name) else { continue };
-            let mut volume = match logical.image(name) {
+            let image = if count < MAX_SHOWN {
+                logical.image(name)
+            } else {
+                Err(format!("only {MAX_SHOWN} of the group's logical volumes are read"))
+            };
+            let mut volume = match image {
                 Ok(image) => Volume::assembled(image, &lv.id),
                 Err(why) => {
                     Volume::refused(&lv.id, format!("{LAYER}: logical volume {}/{name}: {why}", group.metadata.name))
