@@ -1,4 +1,5 @@
-//! `snapfim cat TARGET PATH`: one file's bytes out of a target, links inside the image followed.
+//! `snapfim cat TARGET PATH`: one file's bytes out of a target, links inside the image followed; or the data of a
+//! registry value, byte for byte.
 
 use std::ops::ControlFlow;
 
@@ -7,6 +8,8 @@ use crate::{
     error::{Error, Result},
     fs::{Kind, Sink, Stream},
     machine::{Machine, Resolution, Resolver, resolve::Place},
+    policy::{EntityPath, Root},
+    scan::Budgets,
     target,
 };
 
@@ -40,6 +43,13 @@ impl Sink for Print<'_> {
 
 pub(super) fn run(args: &CatArgs, output: &mut Output) -> Result<u8> {
     let target = target::open(&args.target, &args.open.options(None))?;
+    let key = EntityPath::parse(args.path.as_bytes()).ok().filter(|path| matches!(path.root, Root::Hive(_)));
+    match (key, &args.value) {
+        (Some(key), Some(value)) => return registry_value(&target.machine, key, value, output),
+        (Some(_), None) => return Err(Error::Usage(format!("{}: a registry key needs --value NAME", args.path))),
+        (None, Some(_)) => return Err(Error::Usage(format!("{}: --value is for registry keys", args.path))),
+        (None, None) => {}
+    }
     let mut sessions = target.machine.sessions();
     let mut resolver = Resolver::new(&mut sessions);
     let (place, stream) = find(&target.machine, &mut resolver, &args.path)?;
@@ -47,6 +57,38 @@ pub(super) fn run(args: &CatArgs, output: &mut Output) -> Result<u8> {
         return Err(Error::Target(format!("{}: expected a file, found something else", args.path)));
     }
     resolver.sessions().of(place.volume)?.read(&place.node, &stream, &mut Print(output))?;
+    Ok(0)
+}
+
+/// Prints the data of a value of a key; `(Default)` is the unnamed value where none has that name.
+fn registry_value(machine: &Machine, mut key: EntityPath, name: &str, output: &mut Output) -> Result<u8> {
+    if let (Some(set), [system, current, ..]) = (&machine.control_set, key.segments.as_mut_slice())
+        && system.eq_ignore_ascii_case(b"SYSTEM")
+        && current.eq_ignore_ascii_case(b"CurrentControlSet")
+    {
+        *current = set.clone().into_bytes();
+    }
+    let path = key.to_bytes();
+    let shown = String::from_utf8_lossy(&path).into_owned();
+    let absent = |what: &str| Error::Target(format!("{shown}: {what}"));
+    let (file, below) = machine.hive_of(&path).ok_or_else(|| absent("no hive of the target holds this key"))?;
+    let hive = file.open(&mut machine.sessions(), Budgets::default().hive_bytes)?.hive;
+    let names: Vec<_> = below.split(|byte| *byte == b'\\').filter(|name| !name.is_empty()).collect();
+    let found = hive.find(&names)?;
+    let key = match (found.keys.first(), found.faults.into_iter().next()) {
+        (Some(key), _) => *key,
+        (None, Some(fault)) => return Err(absent(&fault.to_string())),
+        (None, None) => return Err(absent("no such key in the target")),
+    };
+    let mut value = hive.value(key, name)?;
+    if value.is_none() && name.eq_ignore_ascii_case("(Default)") {
+        value = hive.value(key, "")?;
+    }
+    let value = value.ok_or_else(|| absent(&format!("no value {name} in this key")))?;
+    if let Some(fault) = value.fault {
+        return Err(absent(&fault.to_string()));
+    }
+    output.data(&value.data);
     Ok(0)
 }
 

@@ -46,7 +46,27 @@ fn remarks(volume: &Volume) -> Vec<(&'static str, String)> {
     remarks
 }
 
+/// A volume, and beneath it what is to be said of it.
+fn volume_lines(target: &Target, index: usize, volume: &Volume, say: &mut impl FnMut(usize, String)) {
+    let origin = match (volume.place, volume.device_names.first()) {
+        (Some((_, number)), _) => format!("partition {number}: "),
+        (None, Some(name)) => format!("{name}: "),
+        (None, None) => String::new(),
+    };
+    let label = volume.label.as_deref().map(|label| format!(" \"{label}\"")).unwrap_or_default();
+    let uuid = volume.uuid.as_deref().map(|uuid| format!(" {uuid}")).unwrap_or_default();
+    let name = volume.part_label.as_deref().map(|name| format!(", named \"{name}\"")).unwrap_or_default();
+    let mount = mount(target, index).map(|mount| format!(" → {mount}")).unwrap_or_default();
+    let size = human_bytes(volume.size);
+    let at = if volume.device_names.is_empty() { format!(" at {:#x}", volume.offset) } else { String::new() };
+    say(2, format!("{origin}{}{label}{uuid}, {size}{at}{name}, {}{mount}", volume.content, volume.id));
+    for (mark, remark) in remarks(volume) {
+        say(3, format!("{mark}: {remark}"));
+    }
+}
+
 fn text(target: &Target, output: &mut Output) {
+    let mut any_assembled = false;
     let mut say =
         |depth: usize, line: String| output.line(&format!("{}{}", "  ".repeat(depth), escape::escaped(&line)));
     say(0, target.given.clone());
@@ -64,25 +84,24 @@ fn text(target: &Target, output: &mut Output) {
         for (path, size) in disk.files.iter().filter(|(_, size)| *size > 0) {
             say(2, format!("file {} ({})", path.display(), human_bytes(*size)));
         }
-        let on_this = |v: &&(usize, &Volume)| v.1.place.map_or(0, |(disk, _)| disk) == number;
-        for (index, volume) in target.machine.volumes.iter().enumerate().collect::<Vec<_>>().iter().filter(on_this) {
-            let partition = volume.place.map(|(_, number)| format!("partition {number}: ")).unwrap_or_default();
-            let label = volume.label.as_deref().map(|label| format!(" \"{label}\"")).unwrap_or_default();
-            let uuid = volume.uuid.as_deref().map(|uuid| format!(" {uuid}")).unwrap_or_default();
-            let name = volume.part_label.as_deref().map(|name| format!(", named \"{name}\"")).unwrap_or_default();
-            let mount = mount(target, *index).map(|mount| format!(" → {mount}")).unwrap_or_default();
-            let size = human_bytes(volume.size);
-            say(
-                2,
-                format!(
-                    "{partition}{}{label}{uuid}, {size} at {:#x}{name}, {}{mount}",
-                    volume.content, volume.offset, volume.id
-                ),
-            );
-            for (mark, remark) in remarks(volume) {
-                say(3, format!("{mark}: {remark}"));
-            }
+        let on_this = |v: &Volume| v.place.map_or(v.device_names.is_empty() && number == 0, |(disk, _)| disk == number);
+        for (index, volume) in target.machine.volumes.iter().enumerate().filter(|(_, v)| on_this(v)) {
+            volume_lines(target, index, volume, &mut say);
         }
+    }
+    let assembled = |v: &Volume| v.place.is_none() && !v.device_names.is_empty();
+    for (index, volume) in target.machine.volumes.iter().enumerate().filter(|(_, v)| assembled(v)) {
+        if !std::mem::replace(&mut any_assembled, true) {
+            say(1, "assembled from these volumes".to_owned());
+        }
+        volume_lines(target, index, volume, &mut say);
+    }
+    for hive in &target.machine.hives {
+        let logs = match hive.logs.len() {
+            0 => String::new(),
+            logs => format!(", {logs} transaction logs"),
+        };
+        say(1, format!("hive {}{logs}", String::from_utf8_lossy(&hive.mount)));
     }
     for missing in &target.machine.missing {
         say(1, format!("gap: {}: {}", String::from_utf8_lossy(&missing.path), missing.why));
@@ -118,7 +137,7 @@ fn as_json(target: &Target) -> serde_json::Value {
                 remarks(volume).into_iter().filter(|(kind, _)| *kind == mark).map(|(_, text)| text).collect()
             };
             json!({
-                "volume": volume.id, "fs": volume.content, "id": volume.uuid, "label": volume.label,
+                "volume": volume.id, "names": volume.device_names, "fs": volume.content, "id": volume.uuid, "label": volume.label,
                 "partition": volume.place.map(|(_, number)| number), "disk": volume.place.map(|(disk, _)| disk),
                 "partuuid": volume.part_uuid, "partlabel": volume.part_label,
                 "offset": volume.offset, "size": volume.size, "mount": mount(target, index),
@@ -133,9 +152,16 @@ fn as_json(target: &Target) -> serde_json::Value {
         .iter()
         .map(|missing| json!({"path": String::from_utf8_lossy(&missing.path), "why": missing.why}))
         .collect();
+    let hives: Vec<_> = target
+        .machine
+        .hives
+        .iter()
+        .map(|hive| json!({"mount": String::from_utf8_lossy(&hive.mount), "logs": hive.logs.len()}))
+        .collect();
     let os = &target.machine.os;
     json!({
-        "target": target.given, "disks": disks, "volumes": volumes, "missing": missing,
+        "target": target.given, "disks": disks, "volumes": volumes, "missing": missing, "hives": hives,
+        "control_set": target.machine.control_set,
         "os": {"family": os.family.as_str(), "name": os.name, "host": os.host},
         "notes": target.notes.iter().chain(&target.machine.notes).collect::<Vec<_>>(), "gaps": target.gaps,
     })

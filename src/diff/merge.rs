@@ -178,7 +178,7 @@ impl Merge<'_> {
     fn both(&mut self, key: &JoinKey, known: Known<'_>, line: &[u8]) -> Result<()> {
         let (old, new) = (Raw::of(known.line).map_err(waited)?, Raw::of(line).map_err(waited)?);
         let volume = old.get(Attribute::Volume);
-        let standing = self.volumes.standing(volume, known.carried);
+        let standing = self.volumes.standing(volume, &key.path, known.carried);
         if standing == Standing::Lost && self.volumes.is_underneath(volume, new.get(Attribute::Volume)) {
             self.volumes.count(volume);
             self.outbox.carry(&old.decode().map_err(waited)?)?;
@@ -222,7 +222,7 @@ impl Merge<'_> {
             return Ok(());
         }
         let volume = old.get(Attribute::Volume);
-        let standing = self.volumes.standing(volume, known.carried);
+        let standing = self.volumes.standing(volume, &key.path, known.carried);
         if standing == Standing::Lost {
             self.volumes.count(volume);
             self.outbox.carry(&old.decode().map_err(waited)?)?;
@@ -237,6 +237,9 @@ impl Merge<'_> {
         if known.carried && standing == Standing::Restored {
             self.volumes.count(volume);
         }
+        if !known.carried && self.volumes.is_astray(volume, &key.path) {
+            return Ok(());
+        }
         if let Some(fault) = self.cover.hides(key) {
             // It was said when it was lost, and is said once.
             if !known.carried || known.shadow.is_some() || standing == Standing::Restored {
@@ -249,6 +252,9 @@ impl Merge<'_> {
 
     /// An entity that only the new side has.
     fn fresh(&mut self, key: &JoinKey, line: &[u8]) -> Result<()> {
+        if self.volumes.is_astray(Raw::of(line).map_err(waited)?.get(Attribute::Volume), &key.path) {
+            return Ok(());
+        }
         if let Some(policy) = &self.policy
             && !(policy.old_scope)(&json::decode(line).map_err(waited)?)
         {

@@ -50,10 +50,14 @@ impl<'a> Volumes<'a> {
         Self { old, new, by_id }
     }
 
-    /// How the volume of a record of the old side stands.
-    pub(super) fn standing(&self, volume: Option<Field<'_>>, carried: bool) -> Standing {
+    /// How the volume of a record of the old side, which stood at `path`, stands.
+    pub(super) fn standing(&self, volume: Option<Field<'_>>, path: &[u8], carried: bool) -> Standing {
         let Some(volume) = volume else { return Standing::Same };
         match self.by_id.get(volume.json) {
+            // Without the system's own volume nobody knows where the others were mounted.
+            Some(volume) if carried && is_placed(path) && is_unplaced(volume.new) && !has_root(self.new) => {
+                Standing::Lost
+            }
             Some(volume) => self.stands(volume, carried),
             // Lost so long ago that neither header knows it.
             None if carried => Standing::Lost,
@@ -61,7 +65,28 @@ impl<'a> Volumes<'a> {
         }
     }
 
+    /// Whether records of a volume stand elsewhere on one side for no other reason than that the system's own
+    /// volume, which says where it is mounted, could not be read there: they are compared when it is back.
+    pub(super) fn is_astray(&self, volume: Option<Field<'_>>, path: &[u8]) -> bool {
+        let volume = volume.and_then(|volume| self.by_id.get(volume.json));
+        !is_placed(path) && volume.is_some_and(|volume| self.lost_place(volume) || self.found_place(volume))
+    }
+
+    fn lost_place(&self, volume: &Volume<'_>) -> bool {
+        has_root(self.old) && !has_root(self.new) && is_mounted(volume.old) && is_unplaced(volume.new)
+    }
+
+    fn found_place(&self, volume: &Volume<'_>) -> bool {
+        has_root(self.new) && !has_root(self.old) && is_mounted(volume.new) && is_unplaced(volume.old)
+    }
+
     fn stands(&self, volume: &Volume<'_>, carried: bool) -> Standing {
+        if self.lost_place(volume) {
+            return Standing::Lost;
+        }
+        if carried && self.found_place(volume) {
+            return Standing::Restored;
+        }
         if is_read(volume.new) {
             let gap = volume.old.is_some_and(|old| old.state == VolumeState::Gap);
             return if gap || (carried && !is_read(volume.old)) { Standing::Restored } else { Standing::Same };
@@ -98,6 +123,10 @@ impl<'a> Volumes<'a> {
             let Some(volume) = self.by_id.get(&json(&entry.volume)) else { continue };
             if is_read(Some(entry)) && self.stands(volume, false) == Standing::Lost {
                 let why = match volume.new {
+                    Some(_) if self.lost_place(volume) => {
+                        "where it is mounted is not known while the system's own volume cannot be read in full"
+                            .to_owned()
+                    }
                     Some(new) => new.why.clone().unwrap_or_else(|| format!("it is {} now", new.fs)),
                     None => "it is not there any more".to_owned(),
                 };
@@ -119,10 +148,7 @@ impl<'a> Volumes<'a> {
 
 /// What tells that this may be another machine than the last time.
 pub(super) fn machine_changed(old: &Header, new: &Header) -> Option<ScanChange> {
-    let root = |header: &Header| {
-        let is_root = |mount: &str| mount == "/" || mount.eq_ignore_ascii_case("c:\\");
-        header.volumes.iter().find(|entry| entry.mount.as_deref().is_some_and(is_root))?.id.clone()
-    };
+    let root = |header: &Header| root(header)?.id.clone();
     let pairs = [("host", old.os.host.clone(), new.os.host.clone()), ("volume", root(old), root(new))];
     let what: Vec<_> = pairs
         .into_iter()
@@ -130,6 +156,31 @@ pub(super) fn machine_changed(old: &Header, new: &Header) -> Option<ScanChange> 
         .filter(|(_, old, new)| old != new)
         .collect();
     (!what.is_empty()).then_some(ScanChange::MachineChanged { what })
+}
+
+/// The volume of the system itself.
+fn root(header: &Header) -> Option<&VolumeEntry> {
+    let is_root = |mount: &str| mount == "/" || mount.eq_ignore_ascii_case("c:\\");
+    header.volumes.iter().find(|entry| entry.mount.as_deref().is_some_and(is_root))
+}
+
+/// Whether it was read, and could say where the others are mounted: otherwise its entry says why not.
+fn has_root(header: &Header) -> bool {
+    let root = root(header);
+    is_read(root) && root.is_some_and(|entry| entry.why.is_none())
+}
+
+/// Whether a path stands in the tree of a system, not beneath the id of a volume that nothing places.
+fn is_placed(path: &[u8]) -> bool {
+    !path.starts_with(b"@")
+}
+
+fn is_mounted(entry: Option<&VolumeEntry>) -> bool {
+    is_read(entry) && entry.is_some_and(|entry| entry.mount.is_some())
+}
+
+fn is_unplaced(entry: Option<&VolumeEntry>) -> bool {
+    is_read(entry) && entry.is_some_and(|entry| entry.mount.is_none())
 }
 
 fn is_read(entry: Option<&VolumeEntry>) -> bool {

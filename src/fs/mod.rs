@@ -11,6 +11,7 @@ pub mod memory;
 pub mod ntfs;
 mod probe;
 mod timestamp;
+pub mod xfs;
 
 use std::{ops::ControlFlow, sync::Arc};
 
@@ -141,6 +142,9 @@ pub struct Windows {
     pub reparse: Option<(u32, Vec<u8>)>,
     /// Named data streams (the unnamed one is the content).
     pub streams: Vec<NamedStream>,
+    /// The name by which Windows follows a symbolic link or junction, as `\??\C:\Users`; what it shows, the print
+    /// name, is [`Metadata::target`] and may say anything.
+    pub substitute: Option<Vec<u8>>,
     /// The 8.3 name, where there is one besides the long name.
     pub short_name: Option<String>,
 }
@@ -273,17 +277,46 @@ pub trait Session {
     /// The node behind a name of a directory: byte for byte, or without case where the filesystem folds it.
     ///
     /// # Errors
-    /// As [`Session::list`]. A name that is not there is `Ok(None)`.
+    /// As [`Session::list`], and when it is not found in a directory that cannot be read in full: then nobody
+    /// knows whether it is there. A name that is not there is `Ok(None)`.
     fn lookup(&mut self, dir: &NodeId, name: &[u8]) -> Result<Option<NodeId>> {
-        let mut found = None;
+        let (mut found, mut damage) = (None, None);
         self.list(dir, &mut |listed| match listed {
             Listed::Entry(entry) if entry.name == name => {
                 found = Some(entry.node);
                 ControlFlow::Break(())
             }
+            Listed::Entry(_) => ControlFlow::Continue(()),
+            Listed::Fault(fault) => {
+                damage.get_or_insert(fault);
+                ControlFlow::Continue(())
+            }
+        })?;
+        match (found, damage) {
+            (None, Some(fault)) => {
+                let name = name.escape_ascii();
+                Err(Error::corrupt("directory", format!("looking for {name}"), fault.to_string()))
+            }
+            (found, _) => Ok(found),
+        }
+    }
+
+    /// The node as [`Session::lookup`] finds it, with its name as the directory stores it: where case is folded, a
+    /// path may spell it otherwise.
+    ///
+    /// # Errors
+    /// As [`Session::lookup`].
+    fn lookup_stored(&mut self, dir: &NodeId, name: &[u8]) -> Result<Option<(NodeId, Vec<u8>)>> {
+        let Some(node) = self.lookup(dir, name)? else { return Ok(None) };
+        let mut stored = None;
+        self.list(dir, &mut |listed| match listed {
+            Listed::Entry(entry) if entry.node == node => {
+                stored = Some(entry.name.to_vec());
+                if entry.name == name { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            }
             _ => ControlFlow::Continue(()),
         })?;
-        Ok(found)
+        Ok(Some((node, stored.unwrap_or_else(|| name.to_vec()))))
     }
 
     /// Where a stream's bytes lie on the volume, in file order, without gaps, up to the stream's length.

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::{FileSystem, ext::Ext, fat::Fat, ntfs::Ntfs};
+use super::{FileSystem, ext::Ext, fat::Fat, ntfs::Ntfs, xfs::Xfs};
 use crate::{error::Result, image::Image};
 
 /// Opens a volume that looks right.
@@ -30,6 +30,11 @@ const READERS: &[Reader] = &[
         name: "ntfs",
         claims: |image| Ntfs::probe(image).unwrap_or(true),
         open: |image| Ok(Arc::new(Ntfs::open(image)?)),
+    },
+    Reader {
+        name: "xfs",
+        claims: |image| Xfs::probe(image).unwrap_or(true),
+        open: |image| Ok(Arc::new(Xfs::open(image)?)),
     },
     Reader { name: "vfat", claims: Fat::claims, open: |image| Ok(Arc::new(Fat::open(image)?)) },
 ];

@@ -73,6 +73,11 @@ pub fn compare(comparison: &Comparison<'_>, progress: &Progress) -> Result<Compa
     let start = (comparison.now)();
     let machine = match comparison.machine {
         Some(name) => MachineName::given(name)?,
+        // A manifest of a state lies in the folder of its machine.
+        None if is_manifest(comparison.new) => name_of(comparison.new).or_else(|error| {
+            let folder = Path::new(comparison.new).parent().and_then(Path::file_name);
+            folder.map_or(Err(error), |folder| MachineName::of_target(folder.as_encoded_bytes()))
+        })?,
         None => name_of(comparison.new)?,
     };
     let scan_id = ScanId::at(start);
@@ -142,6 +147,7 @@ fn side(
         return Ok(Side { reader: Reader::open(Path::new(given))?, time: None });
     }
     let target = target::open(given, &comparison.open)?;
+    target.require_filesystem()?;
     let policy = comparison.policy.for_machine(machine.as_str())?;
     let options =
         scan::Options { threads: comparison.threads, budgets: comparison.budgets, temp: comparison.temp, reuse: None };

@@ -141,6 +141,7 @@ fn run(night: &Night<'_>, progress: &Progress, publish: &mut Publish<'_, '_>, re
         refuse_inside(night.state_path, &disk.path)?;
     }
     let target = target::open(night.target, &night.open)?;
+    target.require_filesystem()?;
     describe(record, &target);
     let modified = target.modified.and_then(|time| Timestamp::try_from(time).ok());
     let snapshot = cadence::snapshot_time(night.snapshot_time, modified, record.started)?;
@@ -173,23 +174,35 @@ fn run(night: &Night<'_>, progress: &Progress, publish: &mut Publish<'_, '_>, re
 
     if let Some(old) = publish.machine().latest_manifest()? {
         let sides = Sides {
-            old: Reader::new("the previous manifest", old)?.ahead()?,
+            old: Reader::new("the previous manifest", old).map_err(advised)?.ahead()?,
             carried: publish
                 .machine()
                 .latest_carried()?
-                .map(|file| Reader::new("the carried records", file))
+                .map(|file| Reader::new("the carried records", file).map_err(advised))
                 .transpose()?,
             new: reader(file)?.ahead()?,
         };
         let labels = Labels { machine: &record.machine.clone(), scan_id: record.scan_id, window };
         let sorter = Sorter::new(night.temp, night.budgets.memory);
         let mut receiver = Written { publish, header: scanned.header, carried: None };
-        let summary = difference::events(sides, &labels, sorter, &mut receiver)?;
+        let summary = difference::events(sides, &labels, sorter, &mut receiver).map_err(advised)?;
         receiver.finish()?;
         record.carried = summary.carried;
     }
     record.exit = coverage::exit(record, publish.tally().total());
     Ok(())
+}
+
+/// What to do about a state that is damaged: without the previous scan there is nothing to compare with, and a
+/// new baseline must be a person's decision.
+fn advised(error: Error) -> Error {
+    match error {
+        Error::State(what) if what.contains(" is damaged: ") => Error::State(format!(
+            "{what}; `snapfim verify` lists what of the state is damaged: restore it from a backup, or move the \
+             machine's folder away to begin with a new baseline"
+        )),
+        other => other,
+    }
 }
 
 /// Reads the manifest that was just written, from its start.

@@ -32,6 +32,13 @@ impl Accounts {
         self.groups.get(&gid).map(String::as_str)
     }
 
+    /// Names a Windows account or group; the first name of a SID holds.
+    pub(super) fn name_sid(&mut self, sid: String, name: String) {
+        if self.sids.len() < ACCOUNT_CAP {
+            self.sids.entry(sid).or_insert(name);
+        }
+    }
+
     /// The name of a Windows account or group of this machine, by its SID.
     #[must_use]
     pub fn sid(&self, sid: &str) -> Option<&str> {

@@ -41,7 +41,9 @@ fn first_line(file: &[u8]) -> Option<String> {
 pub(super) fn assemble(machine: &mut Machine, root: usize) {
     machine.os.family = Family::Linux;
     machine.mounts.push(Mount { path: b"/".to_vec(), volume: root });
+    let notes = machine.notes.len();
     let table = read(machine, b"/etc/fstab");
+    machine.unplaced = machine.notes.get(notes).cloned();
     let (mut entries, notes) = fstab::parse(&table.unwrap_or_default());
     machine.notes.extend(notes);
     // What is mounted on `/usr` may hold the mount point of what is mounted on `/usr/local`.

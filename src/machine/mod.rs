@@ -5,9 +5,13 @@
 
 pub mod accounts;
 pub mod fstab;
+pub(crate) mod hive;
+mod link;
 pub mod linux;
+mod loose_hive;
 pub mod resolve;
 mod text;
+mod windows;
 
 use std::sync::Arc;
 
@@ -17,6 +21,7 @@ use crate::{
 };
 
 pub use accounts::Accounts;
+pub use hive::HiveFile;
 pub use resolve::{Resolution, Resolver};
 
 /// A volume of one of the machine's disks, as far as it is understood.
@@ -126,8 +131,14 @@ pub struct Machine {
     pub mounts: Vec<Mount>,
     /// Mount points whose volume cannot be read.
     pub missing: Vec<Missing>,
+    /// Why the table that says what is mounted where could not be read, where it could not.
+    pub unplaced: Option<String>,
     /// Account names of the image.
     pub accounts: Accounts,
+    /// The registry's hives, at the paths of their root keys, each path once.
+    pub hives: Vec<HiveFile>,
+    /// The control set that `CurrentControlSet` means, as `ControlSet001`.
+    pub control_set: Option<String>,
     /// What is worth knowing.
     pub notes: Vec<String>,
 }
@@ -140,16 +151,11 @@ impl Machine {
     /// [`Error::Policy`] when there are two systems and `root` names none, or when `root` names no volume.
     pub fn assemble(volumes: Vec<Volume>, root: Option<&str>) -> Result<Self> {
         let system = find_root(&volumes, root)?;
-        let mut machine = Self {
-            os: Os { family: Family::None, name: None, host: None },
-            volumes,
-            mounts: Vec::new(),
-            missing: Vec::new(),
-            accounts: Accounts::default(),
-            notes: Vec::new(),
-        };
-        if let Some(volume) = system {
-            linux::assemble(&mut machine, volume);
+        let mut machine = Self::of(volumes);
+        match system {
+            Some((volume, Family::Windows)) => windows::assemble(&mut machine, volume),
+            Some((volume, _)) => linux::assemble(&mut machine, volume),
+            None => {}
         }
         for (index, volume) in machine.volumes.iter().enumerate() {
             if volume.fs.is_some() && !machine.mounts.iter().any(|mount| mount.volume == index) {
@@ -157,6 +163,21 @@ impl Machine {
             }
         }
         Ok(machine)
+    }
+
+    /// A machine of which nothing is known but its volumes.
+    fn of(volumes: Vec<Volume>) -> Self {
+        Self {
+            os: Os { family: Family::None, name: None, host: None },
+            volumes,
+            mounts: Vec::new(),
+            missing: Vec::new(),
+            unplaced: None,
+            accounts: Accounts::default(),
+            hives: Vec::new(),
+            control_set: None,
+            notes: Vec::new(),
+        }
     }
 
     /// The separator in the paths beneath a mount, by the form of any path there.
@@ -218,8 +239,15 @@ pub fn join(dir: &[u8], name: &[u8], separator: u8) -> Vec<u8> {
     path
 }
 
-/// The volume that holds the system, if any does.
-fn find_root(volumes: &[Volume], wanted: Option<&str>) -> Result<Option<usize>> {
+/// What system a volume holds, and how people may be told of it.
+fn recognise(volume: &Volume) -> Option<(Family, String)> {
+    let fs = volume.fs.as_deref()?;
+    let linux = linux::recognise(fs).map(|system| (Family::Linux, system));
+    linux.or_else(|| windows::recognise(fs).then(|| (Family::Windows, "a Windows system".to_owned())))
+}
+
+/// The volume that holds the system, if any does, and of which kind it is.
+fn find_root(volumes: &[Volume], wanted: Option<&str>) -> Result<Option<(usize, Family)>> {
     if let Some(wanted) = wanted {
         let named = |v: &Volume| {
             v.id == wanted
@@ -228,23 +256,24 @@ fn find_root(volumes: &[Volume], wanted: Option<&str>) -> Result<Option<usize>> 
                 || v.device_names.iter().any(|name| name == wanted)
         };
         let found = volumes.iter().position(|v| v.fs.is_some() && named(v));
-        return found.map(Some).ok_or_else(|| {
+        let family = |index: usize| recognise(&volumes[index]).map_or(Family::Linux, |(family, _)| family);
+        return found.map(|index| Some((index, family(index)))).ok_or_else(|| {
             let known: Vec<_> = volumes.iter().filter(|v| v.fs.is_some()).map(|v| v.id.as_str()).collect();
             Error::Policy(format!("--root {wanted}: no readable volume has this id; known are {}", known.join(", ")))
         });
     }
-    let mut found: Option<(usize, String)> = None;
+    let mut found: Option<(usize, Family, String)> = None;
     for (index, volume) in volumes.iter().enumerate() {
-        let Some(system) = volume.fs.as_deref().and_then(linux::recognise) else { continue };
-        if let Some((first, other)) = &found {
+        let Some((family, system)) = recognise(volume) else { continue };
+        if let Some((first, _, other)) = &found {
             return Err(Error::Policy(format!(
                 "two systems in one target: {other} on {} and {system} on {}; choose one with --root {} or --root {}",
                 volumes[*first].id, volume.id, volumes[*first].id, volume.id
             )));
         }
-        found = Some((index, system));
+        found = Some((index, family, system));
     }
-    Ok(found.map(|(index, _)| index))
+    Ok(found.map(|(index, family, _)| (index, family)))
 }
 
 /// The node at a path of one volume, each part followed byte for byte, no links.

@@ -1,7 +1,11 @@
 //! Where a path leads inside the image: through mounts and symbolic links, never out of the image and never on
-//! the host. See `path_resolution(7)`; `..` above the root stays at the root.
+//! the host. See `path_resolution(7)`; `..` above the root stays at the root. What Windows does otherwise is in
+//! `link.rs`; names that match without case keep the spelling of the disk.
 
-use super::{Machine, Sessions, join};
+use super::{
+    Machine, Mount, Sessions, join,
+    link::{self, Target},
+};
 use crate::{
     error::Result,
     fs::{Kind, NodeId},
@@ -69,21 +73,31 @@ impl<'s, 'm> Resolver<'s, 'm> {
         self.walk(path, false)
     }
 
+    /// The root of a mount.
+    fn base(&mut self, mount: &Mount) -> Result<Place> {
+        let node = self.sessions.of(mount.volume)?.root();
+        Ok(Place { volume: mount.volume, node, kind: Some(Kind::Dir), path: mount.path.clone() })
+    }
+
+    /// The node behind a name of a directory, and the name as it is stored.
+    fn entry(&mut self, dir: &Place, name: &[u8]) -> Result<Option<(NodeId, Vec<u8>)>> {
+        let folds = self.sessions.machine().volumes.get(dir.volume).and_then(|v| v.fs.as_ref());
+        let folds = folds.is_some_and(|fs| fs.folds_case());
+        let session = self.sessions.of(dir.volume)?;
+        if folds {
+            return session.lookup_stored(&dir.node, name);
+        }
+        Ok(session.lookup(&dir.node, name)?.map(|node| (node, name.to_vec())))
+    }
+
     fn walk(&mut self, path: &[u8], follow_last: bool) -> Result<Resolution> {
         let machine = self.sessions.machine();
         let Some((root, rest)) = split_root(machine, path) else {
             return Ok(Resolution::Missing(path.to_vec()));
         };
-        let separator = Machine::separator(&root.path);
-        let mut todo: Vec<Vec<u8>> = parts(rest, separator);
-        let base = Place {
-            volume: root.volume,
-            node: self.sessions.of(root.volume)?.root(),
-            kind: Some(Kind::Dir),
-            path: root.path.clone(),
-        };
+        let mut todo: Vec<Vec<u8>> = parts(rest, Machine::separator(&root.path));
         // The directories from the root to here, so that `..` needs no look-up.
-        let mut stack = vec![base];
+        let mut stack = vec![self.base(root)?];
         let (mut links, mut steps) = (0, 0);
         while let Some(part) = todo.pop() {
             steps += 1;
@@ -100,30 +114,36 @@ impl<'s, 'm> Resolver<'s, 'm> {
                 continue;
             }
             let Some(here) = stack.last() else { break };
-            let path = join(&here.path, &part, separator);
-            let session = self.sessions.of(here.volume)?;
-            let found = if here.kind == Some(Kind::Dir) { session.lookup(&here.node, &part)? } else { None };
-            let Some(node) = found else { return Ok(Resolution::Missing(path)) };
-            let metadata = session.metadata(&node)?;
-            match (metadata.kind, metadata.target) {
+            let separator = Machine::separator(&here.path);
+            let found = if here.kind == Some(Kind::Dir) { self.entry(here, &part)? } else { None };
+            let Some((node, name)) = found else {
+                return Ok(Resolution::Missing(join(&here.path, &part, separator)));
+            };
+            let path = join(&here.path, &name, separator);
+            let metadata = self.sessions.of(here.volume)?.metadata(&node)?;
+            match (metadata.kind, link::target(machine, &metadata, separator)) {
                 (Some(Kind::Symlink), Some(target)) if follow_last || !todo.is_empty() => {
                     links += 1;
                     if links > LINK_CAP {
                         return Ok(Resolution::Loop);
                     }
-                    if target.first() == Some(&separator) {
-                        stack.truncate(1);
-                    }
-                    todo.extend(parts(&target, separator));
+                    let parts = match target {
+                        Target::Relative(parts) => parts,
+                        Target::Root(parts) => {
+                            stack.truncate(1);
+                            parts
+                        }
+                        Target::Mount(mount, parts) => {
+                            stack = vec![self.base(mount)?];
+                            parts
+                        }
+                        Target::Outside => return Ok(Resolution::Missing(path)),
+                    };
+                    todo.extend(parts);
                 }
                 (kind, _) => {
                     let here = match machine.mount_at(&path) {
-                        Some(mount) => Place {
-                            volume: mount.volume,
-                            node: self.sessions.of(mount.volume)?.root(),
-                            kind: Some(Kind::Dir),
-                            path,
-                        },
+                        Some(mount) => self.base(mount)?,
                         None => Place { volume: here.volume, node, kind, path },
                     };
                     stack.push(here);
@@ -137,14 +157,18 @@ impl<'s, 'm> Resolver<'s, 'm> {
     }
 }
 
-/// The parts of a path, last first.
-fn parts(path: &[u8], separator: u8) -> Vec<Vec<u8>> {
-    path.split(|byte| *byte == separator).rev().map(<[u8]>::to_vec).collect()
+/// The parts of a path, last first. Beneath a drive, either separator stands between them.
+pub(super) fn parts(path: &[u8], separator: u8) -> Vec<Vec<u8>> {
+    let ends = |byte: &u8| *byte == separator || (separator == b'\\' && *byte == b'/');
+    path.split(ends).rev().map(<[u8]>::to_vec).collect()
 }
 
 /// The root mount that a path begins with: `/`, a drive, or an unplaced volume.
-fn split_root<'a, 'm>(machine: &'m Machine, path: &'a [u8]) -> Option<(&'m super::Mount, &'a [u8])> {
-    let nested = |mount: &super::Mount| mount.path.starts_with(b"/") && mount.path != b"/";
+fn split_root<'a, 'm>(machine: &'m Machine, path: &'a [u8]) -> Option<(&'m Mount, &'a [u8])> {
+    if let [letter, b':'] | [letter, b':', b'\\' | b'/', ..] = path {
+        return Some((link::drive(machine, *letter)?, path.get(2..)?));
+    }
+    let nested = |mount: &Mount| mount.path.starts_with(b"/") && mount.path != b"/";
     machine.mounts.iter().filter(|mount| !nested(mount)).find_map(|mount| {
         let rest = path.strip_prefix(mount.path.as_slice())?;
         Some((mount, rest))

@@ -101,6 +101,15 @@ impl EntityPath {
         Ok(Self { root, segments })
     }
 
+    /// Whether both lead to the same place by name: beneath most roots case does not count.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let same = |one: &Vec<u8>, two: &Vec<u8>| one == two || (self.root.folds() && fold(one) == fold(two));
+        self.root == other.root
+            && self.segments.len() == other.segments.len()
+            && self.segments.iter().zip(&other.segments).all(|(one, two)| same(one, two))
+    }
+
     /// The path as a record spells it.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {

@@ -9,6 +9,7 @@ mod hash;
 mod plan;
 mod progress;
 mod queue;
+mod registry;
 pub mod reuse;
 mod walk;
 
@@ -130,6 +131,14 @@ pub fn scan<W: Write>(
     }
     let walk = walk::Walk::new(machine, &plan.policy, &plan.matcher, options.budgets, threads, progress, options.reuse);
     let sinks = walk.run(sinks)?;
+    let registry = registry::Registry {
+        machine,
+        policy: &plan.policy,
+        matcher: &plan.matcher,
+        budgets: options.budgets,
+        progress,
+    };
+    let (sinks, hive_notes) = registry.run(sinks)?;
     let header = header(machine, &plan.policy)?;
     let mut faults = BTreeSet::new();
     let (mut runs, mut places) = (Vec::new(), Vec::new());
@@ -141,6 +150,7 @@ pub fn scan<W: Write>(
     let faults: Vec<_> = faults.into_iter().take(FAULTS_LISTED).collect();
     let (out, counts) = manifest::write::write(out, &header, runs, options.budgets.memory)?;
     let mut notes = plan.notes;
+    notes.extend(hive_notes);
     notes.extend(machine.notes.iter().cloned());
     Ok(Scanned { out, header, counts, faults, notes, places })
 }
@@ -160,6 +170,8 @@ fn header(machine: &Machine, policy: &EffectivePolicy) -> Result<Header> {
             State::Gap(why) => (VolumeState::Gap, Some(why.clone())),
         };
         let mount = machine.mounts.iter().find(|mount| mount.volume == index && !mount.path.starts_with(b"@"));
+        let is_root = mount.is_some_and(|mount| mount.path == b"/");
+        let why = why.or_else(|| machine.unplaced.clone().filter(|_| is_root));
         VolumeEntry {
             volume: volume.id.clone(),
             fs: volume.content.clone(),

@@ -26,6 +26,10 @@ pub(super) struct Plan {
 
 /// Follows the rules' own paths inside the image.
 pub(super) fn plan(machine: &Machine, policy: EffectivePolicy) -> Result<Plan> {
+    let policy = match &machine.control_set {
+        Some(set) => policy.with_control_set(set.as_str()),
+        None => policy,
+    };
     let matcher = Matcher::new(&policy)?;
     let mut plan = Plan { policy, matcher, faults: Vec::new(), notes: Vec::new() };
     let mut sessions = machine.sessions();
@@ -75,7 +79,8 @@ impl Plan {
     }
 
     fn resolve(&mut self, resolver: &mut Resolver<'_, '_>, path: &[u8], pattern: &str) -> Option<Place> {
-        let shown = path.escape_ascii();
+        // Reports escape what they print; here a backslash stays one.
+        let shown = String::from_utf8_lossy(path);
         match resolver.resolve(path) {
             Ok(Resolution::Found(place)) => return Some(place),
             Ok(Resolution::Missing(_))
@@ -95,7 +100,7 @@ impl Plan {
 
     fn link(&mut self, rule: usize, spelled: &EntityPath, place: &Place) {
         if let Ok(canonical) = EntityPath::parse(&place.path)
-            && canonical != *spelled
+            && !canonical.is_same(spelled)
         {
             self.policy.add_link(rule, Link::new(spelled, &canonical));
         }

@@ -170,9 +170,7 @@ impl<'m> Walk<'m> {
 
     /// What the policy says about a container at a path.
     fn state_at(&self, path: &[u8]) -> Result<State> {
-        let path = EntityPath::parse(path)?;
-        let root = self.matcher.root(&path.root);
-        Ok(path.segments.iter().fold(root, |state, name| self.matcher.child(&state, name, true)))
+        Ok(state_at(self.matcher, &EntityPath::parse(path)?))
     }
 
     /// Works until the stack is empty.
@@ -233,14 +231,7 @@ impl<'m> Walk<'m> {
     }
 
     fn emit<R: Records + ?Sized>(&self, sink: &mut R, record: Record) -> Result<()> {
-        let before = self.progress.entities.fetch_add(1, Ordering::Relaxed);
-        if before >= self.budgets.records {
-            return Err(Error::budget(
-                "scan",
-                format!("more than {} records; raise it with --max-records", self.budgets.records),
-            ));
-        }
-        sink.push(record)
+        emit(self.progress, &self.budgets, sink, record)
     }
 
     /// Whether this content is read although its hash could be taken over.
@@ -254,8 +245,42 @@ impl<'m> Walk<'m> {
     }
 }
 
+/// What the policy says about a container at a path.
+pub(super) fn state_at(matcher: &Matcher, path: &EntityPath) -> State {
+    let root = matcher.root(&path.root);
+    path.segments.iter().fold(root, |state, name| matcher.child(&state, name, true))
+}
+
+/// Says which rules cover a record, and how they spell it.
+pub(super) fn label(policy: &EffectivePolicy, matcher: &Matcher, record: &mut Record, verdict: &Verdict) {
+    let names = policy.names(verdict.all());
+    record.set(Attribute::Rules, Value::List(names.into_iter().map(str::to_owned).collect()));
+    let spelled = verdict.route.and_then(|_| {
+        let path = EntityPath::parse(&record.path).ok()?;
+        matcher.spelled(verdict, &path)
+    });
+    if let Some(spelled) = spelled {
+        record.set(Attribute::As, Value::Bytes(spelled));
+    }
+}
+
+/// Hands over a record, within the budget.
+pub(super) fn emit<R: Records + ?Sized>(
+    progress: &Progress,
+    budgets: &Budgets,
+    sink: &mut R,
+    record: Record,
+) -> Result<()> {
+    let before = progress.entities.fetch_add(1, Ordering::Relaxed);
+    if before >= budgets.records {
+        let limit = budgets.records;
+        return Err(Error::budget("scan", format!("more than {limit} records; raise it with --max-records")));
+    }
+    sink.push(record)
+}
+
 /// Whether the walk has to look at what is there.
-fn interesting(state: &State) -> bool {
+pub(super) fn interesting(state: &State) -> bool {
     state.verdict().is_taken() || state.may_cover_below()
 }
 
@@ -521,15 +546,7 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
 
     /// Says which rules cover a record, and how they spell it.
     fn label(&self, record: &mut Record, verdict: &Verdict) {
-        let names = self.walk.policy.names(verdict.all());
-        record.set(Attribute::Rules, Value::List(names.into_iter().map(str::to_owned).collect()));
-        let spelled = verdict.route.and_then(|_| {
-            let path = EntityPath::parse(&record.path).ok()?;
-            self.walk.matcher.spelled(verdict, &path)
-        });
-        if let Some(spelled) = spelled {
-            record.set(Attribute::As, Value::Bytes(spelled));
-        }
+        label(self.walk.policy, self.walk.matcher, record, verdict);
     }
 
     /// Named streams are entities of their own.

@@ -1,6 +1,7 @@
 //! What the user named, opened: from a string on the command line to a [`Machine`] whose volumes are in their
 //! places. This room joins images, volumes and filesystems; it reads no policy and hashes nothing.
 
+mod hive;
 mod name;
 mod volumes;
 
@@ -41,7 +42,7 @@ pub struct Options {
 
 /// One disk of a target.
 pub struct Disk {
-    /// Its container: `raw`, `qcow2`, `directory`.
+    /// Its container: `raw`, `qcow2`, `directory`; `hive` for a single registry hive.
     pub container: &'static str,
     /// The files that hold its bytes, with their sizes, the one that was named first.
     pub files: Vec<(PathBuf, u64)>,
@@ -80,6 +81,26 @@ impl Target {
     pub fn bytes_read(&self) -> u64 {
         self.read.load(Ordering::Relaxed)
     }
+
+    /// That there is a filesystem to scan. A target of nothing but gaps can be inspected, and gives no verdict.
+    ///
+    /// # Errors
+    /// [`Error::Target`], which says what was found instead.
+    pub fn require_filesystem(&self) -> Result<()> {
+        if !self.machine.mounts.is_empty() {
+            return Ok(());
+        }
+        let volume = |volume: &Volume| match &volume.state {
+            State::Gap(why) | State::Note(why) => why.clone(),
+            State::Read => volume.content.clone(),
+        };
+        let mut found: Vec<_> = self.gaps.iter().cloned().chain(self.machine.volumes.iter().map(volume)).collect();
+        if found.is_empty() {
+            found.push("no volume at all".to_owned());
+        }
+        let (given, found) = (&self.given, found.join(", "));
+        Err(Error::Target(format!("{given}: nothing to scan: expected at least one filesystem, found {found}")))
+    }
 }
 
 /// Opens a target.
@@ -90,6 +111,7 @@ impl Target {
 pub fn open(given: &str, options: &Options) -> Result<Target> {
     let names = parse(given);
     let (mut disks, mut volumes) = (Vec::new(), Vec::new());
+    let (mut found_volumes, mut owners) = (Vec::new(), Vec::new());
     let (mut notes, mut gaps) = (Vec::new(), Vec::new());
     let mut modified = None;
     let read = Arc::new(AtomicU64::new(0));
@@ -106,6 +128,12 @@ pub fn open(given: &str, options: &Options) -> Result<Target> {
             volumes.push(volume);
             continue;
         }
+        if name.snapshot.is_none() && hive::is_hive(&name.path) {
+            if names.len() > 1 {
+                return Err(Error::Usage(format!("{}: a hive cannot be joined to disks", name.path.display())));
+            }
+            return hive::open(given, &name.path);
+        }
         let open =
             image::probe::OpenOptions { image_root: options.image_root.clone(), snapshot: name.snapshot.clone() };
         let opened = image::probe::open(&name.path, &open)?;
@@ -119,7 +147,9 @@ pub fn open(given: &str, options: &Options) -> Result<Target> {
         let table = found.volumes.iter().find_map(|v| v.partition.as_ref()).map(|partition| partition.table.name());
         notes.extend(found.notes.iter().cloned());
         gaps.extend(found.gaps.iter().map(|gap| gap.why.clone()));
-        volumes.extend(volumes::of_disk(&found, number));
+        let owner = volumes::Owner::of(&found, number);
+        owners.extend(found.volumes.iter().map(|_| owner.clone()));
+        found_volumes.extend(found.volumes);
         disks.push(Disk {
             container: opened.container,
             files: opened.files.into_iter().map(|file| (file.path, file.size)).collect(),
@@ -130,17 +160,17 @@ pub fn open(given: &str, options: &Options) -> Result<Target> {
             snapshot: opened.snapshot,
         });
     }
+    notes.extend(volume::assemble(&mut found_volumes));
+    let owned = owners.into_iter().map(Some).chain(std::iter::repeat(None));
+    volumes.extend(found_volumes.iter().zip(owned).map(|(found, owner)| volumes::of_volume(found, owner)));
     volumes::make_ids_unique(&mut volumes);
     let machine = Machine::assemble(volumes, options.root.as_deref())?;
-    if machine.mounts.is_empty() && gaps.is_empty() && machine.volumes.iter().all(|v| !matches!(v.state, State::Gap(_)))
-    {
-        let found: Vec<_> = machine.volumes.iter().map(|v| v.content.as_str()).collect();
-        let found = if found.is_empty() { "no volume at all".to_owned() } else { found.join(", ") };
-        return Err(Error::Target(format!(
-            "{given}: nothing to scan: expected at least one filesystem, found {found}"
-        )));
+    let target = Target { given: given.to_owned(), disks, machine, notes, gaps, modified, read };
+    let is_gap = |volume: &Volume| matches!(volume.state, State::Gap(_));
+    if target.gaps.is_empty() && !target.machine.volumes.iter().any(is_gap) {
+        target.require_filesystem()?;
     }
-    Ok(Target { given: given.to_owned(), disks, machine, notes, gaps, modified, read })
+    Ok(target)
 }
 
 fn modification_time(path: &Path) -> Option<SystemTime> {

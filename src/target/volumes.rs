@@ -8,19 +8,35 @@ use crate::{
     volume::{self, content},
 };
 
-/// The volumes of one disk, the `number`th of its machine.
-pub(super) fn of_disk(disk: &volume::Disk, number: usize) -> Vec<Volume> {
-    let disk_id = disk.guid.clone().or_else(|| disk.signature.map(|signature| format!("{signature:08x}")));
-    disk.volumes.iter().map(|found| of_volume(found, number, disk_id.clone())).collect()
+/// The disk that a volume lies on.
+#[derive(Clone)]
+pub(super) struct Owner {
+    /// Which of the machine's disks, counted from 0.
+    number: usize,
+    /// Its identity in its partition table.
+    id: Option<String>,
 }
 
-fn of_volume(found: &volume::Volume, number: usize, disk_id: Option<String>) -> Volume {
-    let probed = fs::probe(&found.image);
+impl Owner {
+    /// The `number`th disk of its machine.
+    pub(super) fn of(disk: &volume::Disk, number: usize) -> Self {
+        let id = disk.guid.clone().or_else(|| disk.signature.map(|signature| format!("{signature:08x}")));
+        Self { number, id }
+    }
+}
+
+/// A volume of one disk, or one that was assembled from others.
+pub(super) fn of_volume(found: &volume::Volume, owner: Option<Owner>) -> Volume {
+    let probed = if found.closed { fs::Probed::default() } else { fs::probe(&found.image) };
     let content = &found.content;
     let mut gaps = probed.gaps;
     gaps.extend(content.ambiguous.clone());
     let (state, fs) = match (probed.filesystem, &content.state) {
-        (Some(fs), _) => (State::Read, Some(fs)),
+        // A filesystem whose root cannot be opened is lost as a whole, and the others are still read.
+        (Some(fs), _) => match fs.session().err() {
+            None => (State::Read, Some(fs)),
+            Some(error) => (State::Gap(error.to_string()), None),
+        },
         (None, content::State::Note(why)) if gaps.is_empty() => (State::Note(why.clone()), None),
         (None, content::State::Gap(why) | content::State::Note(why)) => {
             gaps.insert(0, why.clone());
@@ -40,12 +56,12 @@ fn of_volume(found: &volume::Volume, number: usize, disk_id: Option<String>) -> 
         label: info.and_then(|info| info.label.clone()).or_else(|| content.label.clone()),
         part_uuid: partition.and_then(|partition| partition.uuid.clone()),
         part_label: partition.and_then(|partition| partition.name.clone()),
-        device_names: Vec::new(),
-        place: partition.map(|partition| (number, partition.number)),
+        device_names: found.names.clone(),
+        place: owner.as_ref().zip(partition).map(|(owner, partition)| (owner.number, partition.number)),
         offset: found.start.unwrap_or(0),
-        start: found.start.map(|start| (number, start)),
+        start: owner.as_ref().zip(found.start).map(|(owner, start)| (owner.number, start)),
         size: found.image.len(),
-        disk_id,
+        disk_id: owner.and_then(|owner| owner.id),
         state,
         gaps,
         fs,

@@ -13,7 +13,7 @@ pub(super) fn uuid(bytes: [u8; 16]) -> Option<String> {
 }
 
 /// A GUID in the mixed byte order of UEFI 2.10, appendix A: the first three groups are little-endian.
-pub(super) fn guid(bytes: [u8; 16]) -> Option<String> {
+pub(crate) fn guid(bytes: [u8; 16]) -> Option<String> {
     let [a0, a1, a2, a3, b0, b1, c0, c1, rest @ ..] = bytes;
     let [d0, d1, d2, d3, d4, d5, d6, d7] = rest;
     uuid([a3, a2, a1, a0, b1, b0, c1, c0, d0, d1, d2, d3, d4, d5, d6, d7])

@@ -1,26 +1,32 @@
-//! Partitions. In comes the [`Image`] of a whole disk, out come its volumes, each with its place, its id and what
-//! is in it. This room knows how to tell filesystems by their magic, and not how to read them.
+//! Volumes. In comes the [`Image`] of a whole disk, out come its partitions, each with its place, its id and what is
+//! in it; of the volumes of all disks, what lies on several of them is put together. This room knows how to tell
+//! filesystems by their magic, and not how to read them.
 //!
 //! To add a partition table: a file here, and a line in [`discover`]. To add a kind of content: a row in
-//! `content/signature.rs`. What makes volumes out of volumes (LVM2) takes those whose
-//! [`Content::claims`](content::Content::claims) name it, and repeats until nothing new is found; a volume that
-//! it makes is a [`Volume::assembled`].
+//! `content/signature.rs`. What makes volumes out of volumes (LVM2, MD) takes those whose
+//! [`Content::claims`](content::Content::claims) name it, and has a line in [`assemble()`]; a volume that it makes is
+//! a [`Volume::assembled`].
 #![warn(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::indexing_slicing)]
 
+mod assemble;
 pub mod content;
 mod crc32;
 mod gpt;
-mod guid;
+pub(crate) mod guid;
+mod lvm;
 mod mbr;
+mod md;
 mod partition;
+mod segmented;
 
 use std::{collections::BTreeSet, sync::Arc};
 
+pub use self::assemble::assemble;
 pub use self::partition::{Gap, MAX_PARTITIONS, Partition, TableKind};
 use self::{content::Content, gpt::Gpt, mbr::Mbr, partition::Table};
 use crate::{
     error::{Error, Result},
-    image::{Image, Slice},
+    image::{Image, Memory, Slice},
 };
 
 const LAYER: &str = "volume";
@@ -55,6 +61,12 @@ pub struct Volume {
     pub partition: Option<Partition>,
     /// What is in it.
     pub content: Content,
+    /// Names of one that was assembled, beneath `/dev/`: `vg/lv`, `mapper/vg-lv`, `md0`.
+    pub names: Vec<String>,
+    /// What it is a part of, where that could be assembled.
+    pub part_of: Option<String>,
+    /// It is not to be read as a filesystem, whatever it looks like: its state says why.
+    pub closed: bool,
 }
 
 impl Volume {
@@ -63,7 +75,17 @@ impl Volume {
         let guid = partition.as_ref().filter(|partition| partition.table == TableKind::Gpt);
         let guid = guid.and_then(|partition| partition.uuid.clone());
         let name = guid.or_else(|| content.id.clone()).unwrap_or_else(|| start.to_string());
-        Self { id: format!("@{name}"), image, start: Some(start), partition, content }
+        let start = Some(start);
+        Self {
+            id: format!("@{name}"),
+            image,
+            start,
+            partition,
+            content,
+            names: Vec::new(),
+            part_of: None,
+            closed: false,
+        }
     }
 
     /// A volume that was made out of others, as a logical volume; `uuid` is its own id there.
@@ -71,7 +93,38 @@ impl Volume {
     pub fn assembled(image: Arc<dyn Image>, uuid: &str) -> Self {
         let content = content::classify(image.as_ref(), None);
         let name = content.id.clone().unwrap_or_else(|| uuid.to_owned());
-        Self { id: format!("@{name}"), image, start: None, partition: None, content }
+        Self {
+            id: format!("@{name}"),
+            image,
+            start: None,
+            partition: None,
+            content,
+            names: Vec::new(),
+            part_of: None,
+            closed: false,
+        }
+    }
+
+    /// A volume that is known to be there and cannot be assembled: it has no bytes, and a gap in their place.
+    fn refused(uuid: &str, why: String) -> Self {
+        let mut volume = Self::assembled(Arc::new(Memory(Vec::new())), uuid);
+        volume.id = format!("@{uuid}");
+        volume.content.state = content::State::Gap(why);
+        volume.closed = true;
+        volume
+    }
+
+    /// Whether it may be such a part, as far as is known, and belongs to nothing yet.
+    fn is_open(&self, claim: &str) -> bool {
+        self.part_of.is_none() && !self.closed && self.content.claims.contains(&claim)
+    }
+
+    /// Gives up an id that came from its content, for what was assembled to have it.
+    fn rename_by_place(&mut self) {
+        let own = self.partition.as_ref().is_some_and(|p| p.table == TableKind::Gpt && p.uuid.is_some());
+        if let (Some(start), false) = (self.start, own) {
+            self.id = format!("@{start}");
+        }
     }
 }
 

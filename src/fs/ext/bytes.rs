@@ -5,52 +5,52 @@ fn field<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     bytes.get(at..).and_then(|rest| rest.first_chunk::<N>()).copied().unwrap_or([0; N])
 }
 
-pub(super) fn u8_at(bytes: &[u8], at: usize) -> u8 {
+pub(in crate::fs) fn u8_at(bytes: &[u8], at: usize) -> u8 {
     u8::from_le_bytes(field(bytes, at))
 }
 
-pub(super) fn le16(bytes: &[u8], at: usize) -> u16 {
+pub(in crate::fs) fn le16(bytes: &[u8], at: usize) -> u16 {
     u16::from_le_bytes(field(bytes, at))
 }
 
-pub(super) fn le32(bytes: &[u8], at: usize) -> u32 {
+pub(in crate::fs) fn le32(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(field(bytes, at))
 }
 
-pub(super) fn be16(bytes: &[u8], at: usize) -> u16 {
+pub(in crate::fs) fn be16(bytes: &[u8], at: usize) -> u16 {
     u16::from_be_bytes(field(bytes, at))
 }
 
-pub(super) fn be32(bytes: &[u8], at: usize) -> u32 {
+pub(in crate::fs) fn be32(bytes: &[u8], at: usize) -> u32 {
     u32::from_be_bytes(field(bytes, at))
 }
 
-pub(super) fn be64(bytes: &[u8], at: usize) -> u64 {
+pub(in crate::fs) fn be64(bytes: &[u8], at: usize) -> u64 {
     u64::from_be_bytes(field(bytes, at))
 }
 
 /// Fixed-size bytes, such as a UUID.
-pub(super) fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+pub(in crate::fs) fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     field(bytes, at)
 }
 
 /// Two halves of a 64-bit number.
-pub(super) fn join(high: u32, low: u32) -> u64 {
+pub(in crate::fs) fn join(high: u32, low: u32) -> u64 {
     (u64::from(high) << 32) | u64::from(low)
 }
 
 /// The low half of a 32-bit checksum, for the fields that keep only that.
-pub(super) fn low16(value: u32) -> u16 {
+pub(in crate::fs) fn low16(value: u32) -> u16 {
     u16::from_le_bytes(field(&value.to_le_bytes(), 0))
 }
 
 /// A length in memory as a number of bytes on disk.
-pub(super) fn len64(len: usize) -> u64 {
+pub(in crate::fs) fn len64(len: usize) -> u64 {
     u64::try_from(len).unwrap_or(u64::MAX)
 }
 
 /// A number of bytes on disk as a length in memory, at most `cap`.
-pub(super) fn capped(len: u64, cap: usize) -> usize {
+pub(in crate::fs) fn capped(len: u64, cap: usize) -> usize {
     usize::try_from(len).map_or(cap, |len| len.min(cap))
 }
 

@@ -78,7 +78,7 @@ const fn ieee_table() -> [u32; 256] {
 }
 
 /// CRC-32C of `bytes`, going on from `crc`; eight bytes a step, since every inode is checked.
-pub(super) fn crc32c(mut crc: u32, bytes: &[u8]) -> u32 {
+pub(in crate::fs) fn crc32c(mut crc: u32, bytes: &[u8]) -> u32 {
     let (steps, rest) = bytes.as_chunks::<8>();
     for step in steps {
         let [a, b, c, d, e, f, g, h] = *step;

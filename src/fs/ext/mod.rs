@@ -12,8 +12,8 @@
 
 mod acl;
 mod attributes;
-mod bytes;
-mod checksum;
+pub(super) mod bytes;
+pub(super) mod checksum;
 mod content;
 mod dir_block;
 mod directory;

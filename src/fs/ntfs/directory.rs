@@ -87,29 +87,56 @@ pub(super) fn list(
 /// The file behind a name: the one whose name is the same unit for unit, else the first that is the same without
 /// case. 8.3 names count, as on Windows. The directory is read from one end to the other, so that a tree in the wrong
 /// order hides nothing.
-pub(super) fn lookup(reader: &Reader<'_>, dir: &File, upcase: &UpCase, name: &[u8]) -> Result<Option<NodeId>> {
+///
+/// Beside it stands its long name as it is stored.
+pub(super) fn lookup(
+    reader: &mut Reader<'_>,
+    dir: &File,
+    upcase: &UpCase,
+    name: &[u8],
+) -> Result<Option<(NodeId, Vec<u8>)>> {
     check_directory(dir)?;
     let Some(wanted) = wtf8::decode(name) else { return Ok(None) };
     let index = Index::open(reader.volume, dir, INDEX)?;
     let exact: Vec<u8> = wanted.iter().flat_map(|unit| unit.to_le_bytes()).collect();
-    let mut found = None;
+    let mut found: Option<(Reference, Vec<u8>, bool)> = None;
+    let mut damage = None;
     let _ = index.walk(&mut |walked| {
-        let Walked::Entry(entry) = walked else { return ControlFlow::Continue(()) };
+        let entry = match walked {
+            Walked::Entry(entry) => entry,
+            Walked::Damage(fault) => {
+                damage = Some(fault);
+                return ControlFlow::Continue(());
+            }
+        };
         let reference = Reference(entry.reference());
         let Some(candidate) = entry.key().and_then(FileName::parse) else { return ControlFlow::Continue(()) };
         if candidate.raw().len() != exact.len() || is_system(dir, reference, &candidate) {
             return ControlFlow::Continue(());
         }
+        let stored = || (reference, wtf8::encode(candidate.units()), candidate.is_dos());
         if candidate.raw() == exact {
-            found = Some(reference);
+            found = Some(stored());
             return ControlFlow::Break(());
         }
         if found.is_none() && candidate.units().zip(&wanted).all(|(a, b)| upcase.fold(a) == upcase.fold(*b)) {
-            found = Some(reference);
+            found = Some(stored());
         }
         ControlFlow::Continue(())
     });
-    Ok(found.map(|reference| NodeId::Number(reference.0)))
+    let Some((reference, stored, is_dos)) = found else {
+        // The name may stand in what could not be read.
+        return damage.map_or(Ok(None), |fault| Err(Error::corrupt(LAYER, fault.at, fault.error)));
+    };
+    let long = if is_dos { long_name(reader, dir, reference) } else { None };
+    Ok(Some((NodeId::Number(reference.0), long.unwrap_or(stored))))
+}
+
+/// The long name of a file in this directory, beside its 8.3 name.
+fn long_name(reader: &mut Reader<'_>, dir: &File, reference: Reference) -> Option<Vec<u8>> {
+    let file = reader.file(reference).ok()?;
+    let long = file.names().find(|name| !name.is_dos() && name.parent().number() == dir.reference.number())?;
+    Some(wtf8::encode(long.units()))
 }
 
 fn hand_out(

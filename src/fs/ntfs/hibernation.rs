@@ -19,7 +19,7 @@ pub(super) fn note(reader: &mut Reader<'_>, upcase: &UpCase) -> Option<String> {
 
 fn signature(reader: &mut Reader<'_>, upcase: &UpCase) -> Result<Option<[u8; 4]>> {
     let root = reader.file(Reference(directory::ROOT))?;
-    let Some(crate::fs::NodeId::Number(node)) = directory::lookup(reader, &root, upcase, NAME)? else {
+    let Some((crate::fs::NodeId::Number(node), _)) = directory::lookup(reader, &root, upcase, NAME)? else {
         return Ok(None);
     };
     let file = reader.file(Reference(node))?;

@@ -79,6 +79,7 @@ pub(super) fn gather(reader: &mut Reader<'_>, secure: &Secure, descriptors: &mut
     windows.streams = streams(file, point.as_ref(), &mut faults);
     let id = information.and_then(|information| information.security_id);
     windows.descriptor = keep(descriptor(reader, secure, descriptors, file, id), &mut faults).flatten();
+    windows.substitute = point.as_ref().and_then(ReparsePoint::substitute);
     windows.reparse = point.map(|point| (point.tag, point.data));
     windows.short_name = directory::short_name(file);
 

@@ -69,13 +69,25 @@ impl ReparsePoint {
 
     /// 0x00 and 0x02 substitute name, 0x04 and 0x06 print name, offsets and lengths in bytes from `buffer`.
     fn names(&self, buffer: usize) -> Option<Vec<u8>> {
-        let name = |at: usize| {
-            let offset = le::len16_at(&self.data, at)?.checked_add(buffer)?;
-            le::slice(&self.data, offset, le::len16_at(&self.data, at.checked_add(2)?)?)
-        };
-        let substitute = name(0)?;
-        let print = name(4)?;
+        let substitute = self.name(0, buffer)?;
+        let print = self.name(4, buffer)?;
         Some(wtf8::encode(wtf8::units(if print.is_empty() { substitute } else { print })))
+    }
+
+    /// The name whose offset and length stand at `at`.
+    fn name(&self, at: usize, buffer: usize) -> Option<&[u8]> {
+        let offset = le::len16_at(&self.data, at)?.checked_add(buffer)?;
+        le::slice(&self.data, offset, le::len16_at(&self.data, at.checked_add(2)?)?)
+    }
+
+    /// The name by which Windows follows a link, in WTF-8; `None` where the tag is not a link's.
+    pub(super) fn substitute(&self) -> Option<Vec<u8>> {
+        let name = match self.tag {
+            SYMLINK => self.name(0, 12),
+            MOUNT_POINT => self.name(0, 8),
+            _ => None,
+        };
+        name.map(|name| wtf8::encode(wtf8::units(name)))
     }
 
     /// 0x00 version, 0x04 strings that end in NUL: package, entry point, program, kind.

@@ -62,14 +62,13 @@ impl Session for NtfsSession<'_> {
     }
 
     /// All names of a directory lie in one parent.
-    fn parent(&mut self, dir: &NodeId) -> Result<Option<NodeId>> {
-        let dir = self.file(dir)?;
-        Ok(dir.names().next().map(|name| NodeId::Number(name.parent().0)))
+    fn lookup(&mut self, dir: &NodeId, name: &[u8]) -> Result<Option<NodeId>> {
+        Ok(self.lookup_stored(dir, name)?.map(|(node, _)| node))
     }
 
-    fn lookup(&mut self, dir: &NodeId, name: &[u8]) -> Result<Option<NodeId>> {
+    fn lookup_stored(&mut self, dir: &NodeId, name: &[u8]) -> Result<Option<(NodeId, Vec<u8>)>> {
         let dir = self.file(dir)?;
-        directory::lookup(&self.reader, &dir, &self.ntfs.upcase, name)
+        directory::lookup(&mut self.reader, &dir, &self.ntfs.upcase, name)
     }
 
     fn extents(&mut self, node: &NodeId, stream: &Stream) -> Result<Vec<Extent>> {

@@ -1,0 +1,185 @@
+//! A file's bytes and their places on the volume. Holes and unwritten extents are zeros, never what the disk held;
+//! what was allocated past the end of the file is cut off.
+
+use std::ops::ControlFlow;
+
+use super::{
+    LAYER,
+    bytes::{capped, len64},
+    inode::{Inode, Which},
+    map::{self, MAX_EXTENTS, Piece, Run},
+    reader::Reader,
+};
+use crate::{
+    error::{Error, Result},
+    fs::{Extent, Kind, Place, Sink},
+};
+
+/// Bytes read at once.
+const CHUNK: usize = 1 << 20;
+
+impl Reader<'_> {
+    /// Reads a node's content.
+    pub(super) fn read_content(&mut self, number: u64, sink: &mut dyn Sink) -> Result<()> {
+        let inode = self.load(number)?;
+        match form(&inode)? {
+            Form::Nothing => Ok(()),
+            Form::Target => {
+                let (target, _) = self.target(&inode)?;
+                let _ = sink.data(&target);
+                Ok(())
+            }
+            Form::Mapped => self.read_mapped(&inode, sink),
+        }
+    }
+
+    fn read_mapped(&mut self, inode: &Inode, sink: &mut dyn Sink) -> Result<()> {
+        let volume = self.volume;
+        let block_bytes = volume.superblock.block_bytes();
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let (mut at, mut failed, mut mismatch, mut stopped) = (0, None, None, false);
+        map::walk(volume, inode, Which::Data, &mut |piece| {
+            let run = match piece {
+                Piece::Run(run) => run,
+                Piece::Mismatch(error) => {
+                    mismatch.get_or_insert(error);
+                    return ControlFlow::Continue(());
+                }
+                Piece::Broken(error) => {
+                    failed = Some(error);
+                    return ControlFlow::Break(());
+                }
+            };
+            let (start, len) = span(&run, block_bytes, inode.size);
+            if len == 0 {
+                return ControlFlow::Continue(());
+            }
+            let gap = start.saturating_sub(at);
+            at = start.saturating_add(len);
+            let (gap, mut left) = if run.unwritten { (gap.saturating_add(len), 0) } else { (gap, len) };
+            let mut flow = zeros(sink, gap);
+            let mut offset = run.offset;
+            while left > 0 && flow.is_continue() {
+                let wanted = capped(left, CHUNK);
+                if buffer.len() < wanted {
+                    buffer.resize(wanted, 0);
+                }
+                let Some(part) = buffer.get_mut(..wanted) else { break };
+                if let Err(error) = volume.read_at(offset, part) {
+                    failed = Some(error);
+                    return ControlFlow::Break(());
+                }
+                flow = sink.data(part);
+                offset = offset.saturating_add(len64(wanted));
+                left = left.saturating_sub(len64(wanted));
+            }
+            stopped = flow.is_break();
+            flow
+        });
+        self.buffer = buffer;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        if stopped || zeros(sink, inode.size.saturating_sub(at)).is_break() {
+            return Ok(());
+        }
+        mismatch.map_or(Ok(()), Err)
+    }
+
+    /// Where a node's content lies.
+    pub(super) fn content_extents(&mut self, number: u64) -> Result<Vec<Extent>> {
+        let inode = self.load(number)?;
+        match form(&inode)? {
+            _ if inode.size == 0 => Ok(Vec::new()),
+            Form::Nothing => Ok(Vec::new()),
+            Form::Target => Ok(vec![Extent { start: 0, len: inode.size, place: Place::Metadata }]),
+            Form::Mapped => self.mapped_extents(&inode),
+        }
+    }
+
+    fn mapped_extents(&mut self, inode: &Inode) -> Result<Vec<Extent>> {
+        let block_bytes = self.volume.superblock.block_bytes();
+        let mut list = List { extents: Vec::new(), at: 0 };
+        let mut failed = None;
+        map::walk(self.volume, inode, Which::Data, &mut |piece| {
+            let run = match piece {
+                Piece::Run(run) => run,
+                Piece::Mismatch(error) | Piece::Broken(error) => {
+                    failed = Some(error);
+                    return ControlFlow::Break(());
+                }
+            };
+            let (start, len) = span(&run, block_bytes, inode.size);
+            if len > 0 {
+                list.push(start.saturating_sub(list.at), Place::Hole);
+                list.push(len, if run.unwritten { Place::Unwritten } else { Place::Volume(run.offset) });
+            }
+            ControlFlow::Continue(())
+        });
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        list.push(inode.size.saturating_sub(list.at), Place::Hole);
+        Ok(list.extents)
+    }
+}
+
+/// In which form a node keeps its content.
+enum Form {
+    /// Devices, pipes and sockets have none; the blocks of a directory are its names.
+    Nothing,
+    /// In blocks.
+    Mapped,
+    /// The target of a symbolic link, wherever it is.
+    Target,
+}
+
+fn form(inode: &Inode) -> Result<Form> {
+    let kind = inode.kind()?;
+    if i64::try_from(inode.size).is_err() {
+        return Err(Error::corrupt(LAYER, inode.at(), format!("size {:#x} is negative", inode.size)));
+    }
+    match kind {
+        Kind::File if inode.is_realtime() && inode.size > 0 => {
+            let what = format!("{} lies on a realtime device, which is not read", inode.at());
+            Err(Error::unsupported(LAYER, what))
+        }
+        Kind::File => Ok(Form::Mapped),
+        Kind::Symlink => Ok(Form::Target),
+        _ => Ok(Form::Nothing),
+    }
+}
+
+/// First byte and length of a run inside a file of `size` bytes.
+fn span(run: &Run, block_bytes: u64, size: u64) -> (u64, u64) {
+    let start = run.logical.saturating_mul(block_bytes).min(size);
+    let end = run.end().saturating_mul(block_bytes).min(size);
+    (start, end.saturating_sub(start))
+}
+
+fn zeros(sink: &mut dyn Sink, len: u64) -> ControlFlow<()> {
+    if len == 0 { ControlFlow::Continue(()) } else { sink.hole(len) }
+}
+
+/// At most twice [`MAX_EXTENTS`] pieces: each run of the map, and the hole before it.
+struct List {
+    extents: Vec<Extent>,
+    /// First byte of the file that is not covered yet.
+    at: u64,
+}
+
+impl List {
+    fn push(&mut self, len: u64, place: Place) {
+        if len == 0 || len64(self.extents.len()) > MAX_EXTENTS.saturating_mul(2) {
+            return;
+        }
+        let start = self.at;
+        self.at = start.saturating_add(len);
+        match self.extents.last_mut() {
+            Some(last) if last.place == place && !matches!(place, Place::Volume(_)) => {
+                last.len = last.len.saturating_add(len);
+            }
+            _ => self.extents.push(Extent { start, len, place }),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! XFS, versions 4 and 5. In comes an [`Image`] of one volume, out come directory entries, metadata and bytes as the
+//! kernel would show them; nothing is ever written.
+//!
+//! - `superblock`, `features`: the geometry; `volume`: the bytes; `verify`: what metadata says about itself
+//! - `log`: whether the log holds changes that the volume lacks
+//! - `inode`, `extent`, `dir_shortform`, `dir_block`, `attr_shortform`, `attr_leaf`, `da_node`, `acl`: on-disk
+//!   structures; `map`: the extents of a fork, from a list or a tree
+//! - `reader`, with `content`, `directory`, `symlink`, `attributes` and `attr_remote`: one worker's session
+//!
+//! Version 5 has checksums and owners in all metadata; a mismatch is told beside the data, which is given where it
+//! can be decoded. To support a feature: its bit in `features`, and the structure that it changes.
+#![warn(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::indexing_slicing)]
+
+mod acl;
+mod attr_leaf;
+mod attr_remote;
+mod attr_shortform;
+mod attributes;
+mod content;
+mod da_node;
+mod dir_block;
+mod dir_data;
+mod dir_shortform;
+mod directory;
+mod extent;
+mod features;
+mod inode;
+mod log;
+mod map;
+mod reader;
+mod superblock;
+mod symlink;
+mod verify;
+mod volume;
+
+use std::sync::Arc;
+
+use self::{reader::Reader, volume::Volume};
+use super::ext::bytes;
+use crate::{
+    error::Result,
+    fs::{FileSystem, Session, VolumeInfo},
+    image::Image,
+};
+
+/// The layer that errors and faults name.
+const LAYER: &str = "xfs";
+
+/// An XFS filesystem.
+pub struct Xfs {
+    volume: Volume,
+    info: VolumeInfo,
+}
+
+impl Xfs {
+    /// Opens a volume: finds a superblock, looks at the log.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`](crate::error::Error::Corrupt) when no superblock is sane,
+    /// [`Error::Unsupported`](crate::error::Error::Unsupported) when it has features that would be misread,
+    /// [`Error::Io`](crate::error::Error::Io) from the image.
+    pub fn open(image: Arc<dyn Image>) -> Result<Self> {
+        let found = superblock::find(&*image)?;
+        let mut notes = Vec::from_iter(found.note);
+        let mut gaps = Vec::new();
+        let volume = Volume::new(image, found.superblock);
+        let superblock = &volume.superblock;
+        if superblock.features.needs_repair() {
+            notes.push("the filesystem is marked as needing xfs_repair".to_owned());
+        }
+        if superblock.features.ascii_ci {
+            notes.push("names were created to match without case (ascii-ci)".to_owned());
+        }
+        if superblock.bytes() > volume.image_len() {
+            let (image, end) = (volume.image_len(), superblock.bytes());
+            gaps.push(format!("{LAYER}: the image ends at {image:#x}, the filesystem at {end:#x}"));
+        }
+        gaps.extend(log::gap(&volume));
+        let info = VolumeInfo {
+            fs: LAYER,
+            id: uuid(&superblock.uuid),
+            label: label(&superblock.label),
+            size: superblock.bytes(),
+            notes,
+            gaps,
+        };
+        Ok(Self { volume, info })
+    }
+
+    /// Whether an image looks like this filesystem. Cheap: some reads of a sector.
+    ///
+    /// # Errors
+    /// When the image cannot be read.
+    pub fn probe(image: &dyn Image) -> Result<bool> {
+        superblock::probe(image)
+    }
+}
+
+impl FileSystem for Xfs {
+    fn info(&self) -> &VolumeInfo {
+        &self.info
+    }
+
+    fn session(&self) -> Result<Box<dyn Session + '_>> {
+        Ok(Box::new(Reader::new(&self.volume)))
+    }
+}
+
+/// A UUID as `blkid` prints it; none where all bytes are zero.
+fn uuid(bytes: &[u8; 16]) -> Option<String> {
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| hex.get(part).unwrap_or_default().to_owned());
+    (bytes != &[0; 16]).then(|| parts.join("-"))
+}
+
+fn label(bytes: &[u8; 12]) -> Option<String> {
+    let name = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+    (!name.is_empty()).then(|| String::from_utf8_lossy(name).into_owned())
+}

@@ -1,0 +1,27 @@
+//! The volume's bytes as the filesystem means them. Everything in this room reads through here.
+
+use std::sync::Arc;
+
+use super::superblock::Superblock;
+use crate::{error::Result, image::Image};
+
+/// A volume with its geometry.
+pub(super) struct Volume {
+    image: Arc<dyn Image>,
+    pub(super) superblock: Superblock,
+}
+
+impl Volume {
+    pub(super) fn new(image: Arc<dyn Image>, superblock: Superblock) -> Self {
+        Self { image, superblock }
+    }
+
+    pub(super) fn image_len(&self) -> u64 {
+        self.image.len()
+    }
+
+    /// Fills `buf` from a byte offset of the volume.
+    pub(super) fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
+        self.image.read_at(offset, buf)
+    }
+}

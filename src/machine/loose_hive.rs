@@ -1,0 +1,115 @@
+//! A machine of which nothing is at hand but one hive file, with its logs beside it.
+
+use std::{ops::ControlFlow, sync::Arc};
+
+use super::{Family, HiveFile, Machine, State, Volume, hive};
+use crate::{
+    error::{Error, Result},
+    fs::{FileSystem, Listed, NodeId, Session, VolumeInfo},
+};
+
+/// A hive is opened to learn its control set when it is no longer than this, in bytes.
+const HIVE_CAP: usize = 512 << 20;
+
+/// Beginnings of file names, in upper case, and the path of the root key in the registry.
+const ROOTS: [(&str, &str); 8] = [
+    ("SYSTEM", r"HKLM\SYSTEM"),
+    ("SOFTWARE", r"HKLM\SOFTWARE"),
+    ("SECURITY", r"HKLM\SECURITY"),
+    ("SAM", r"HKLM\SAM"),
+    ("BCD", r"HKLM\BCD00000000"),
+    ("DEFAULT", r"HKU\.DEFAULT"),
+    ("NTUSER", r"HKU\NTUSER.DAT"),
+    ("USRCLASS", r"HKU\USRCLASS.DAT"),
+];
+/// Where the keys of any other hive stand.
+const OTHER: &str = r"HKLM\HIVE";
+
+impl Machine {
+    /// The machine of the hive `name` in the root of `fs`. Where its keys stand is guessed from the name, so that
+    /// `SOFTWARE.old` and `SOFTWARE.new` can be compared.
+    ///
+    /// # Errors
+    /// When the file is not there.
+    pub fn of_hive(name: &str, fs: Arc<dyn FileSystem>) -> Result<Self> {
+        let VolumeInfo { fs: content, .. } = *fs.info();
+        let volume = Volume {
+            id: "@hive".to_owned(),
+            content: content.to_owned(),
+            uuid: None,
+            label: None,
+            part_uuid: None,
+            part_label: None,
+            device_names: Vec::new(),
+            place: None,
+            offset: 0,
+            start: None,
+            size: 0,
+            disk_id: None,
+            state: State::Read,
+            gaps: Vec::new(),
+            fs: Some(fs),
+        };
+        let mut machine = Self::of(vec![volume]);
+        machine.os.family = Family::Windows;
+        let mut sessions = machine.sessions();
+        let session = sessions.of(0)?;
+        let root = session.root();
+        let mount = root_of(name).as_bytes().to_vec();
+        let mut file = HiveFile::find(session, 0, &root, name.as_bytes(), mount)?
+            .ok_or_else(|| Error::Target(format!("{name}: no such hive")))?;
+        file.logs = logs_beside(session, name)?;
+        let set = if root_of(name) == ROOTS[0].1 {
+            file.open(&mut sessions, HIVE_CAP).ok().and_then(|opened| hive::control_set(&opened.hive).ok().flatten())
+        } else {
+            None
+        };
+        drop(sessions);
+        machine.control_set = set;
+        machine.hives.push(file);
+        Ok(machine)
+    }
+}
+
+/// The logs of a hive in a directory that tells case apart, in the order in which they are replayed.
+fn logs_beside(session: &mut dyn Session, name: &str) -> Result<Vec<NodeId>> {
+    let mut found = Vec::new();
+    let wanted = hive::LOGS.map(|suffix| format!("{name}{suffix}"));
+    let root = session.root();
+    session.list(&root, &mut |listed| {
+        if let Listed::Entry(entry) = listed {
+            let log = wanted.iter().position(|log| entry.name.eq_ignore_ascii_case(log.as_bytes()));
+            found.extend(log.map(|log| (log, entry.name.to_vec(), entry.node)));
+        }
+        ControlFlow::Continue(())
+    })?;
+    found.sort();
+    Ok(found.into_iter().map(|(_, _, node)| node).collect())
+}
+
+fn root_of(name: &str) -> &'static str {
+    let name = name.to_ascii_uppercase();
+    let begins = |start: &str| {
+        name.strip_prefix(start).is_some_and(|rest| !rest.starts_with(|next: char| next.is_ascii_alphabetic()))
+    };
+    ROOTS.iter().find(|(start, _)| begins(start)).map_or(OTHER, |(_, root)| root)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_root_key_is_guessed_from_the_name() {
+        for (name, root) in [
+            ("SOFTWARE.old", r"HKLM\SOFTWARE"),
+            ("system", r"HKLM\SYSTEM"),
+            ("SAM_copy", r"HKLM\SAM"),
+            ("sample.hiv", r"HKLM\HIVE"),
+            ("ntuser.dat.bak", r"HKU\NTUSER.DAT"),
+            ("Default", r"HKU\.DEFAULT"),
+        ] {
+            assert_eq!(root_of(name), root, "{name}");
+        }
+    }
+}

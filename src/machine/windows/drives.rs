@@ -1,0 +1,103 @@
+//! Drive letters, from `SYSTEM\MountedDevices`.
+//!
+//! Values `\DosDevices\X:` and `\??\Volume{GUID}` hold what the mount manager knows a volume by: of an MBR disk its
+//! signature (32 bits) and the partition's offset in bytes (64 bits, both little-endian), of a GPT disk
+//! `DMIO:ID:` and the partition's GUID; of removable media a device's path, which says nothing here.
+
+use std::ops::ControlFlow;
+
+use super::mount;
+use crate::{error::Result, machine::Machine, registry::Hive, volume::guid::guid};
+
+/// Values of `MountedDevices` that are looked at.
+const DEVICE_CAP: usize = 4096;
+
+/// A volume as the mount manager knows it.
+enum Device {
+    Gpt(String),
+    Mbr { signature: String, offset: u64 },
+}
+
+impl Device {
+    fn parse(data: &[u8]) -> Option<Self> {
+        if let Some(id) = data.strip_prefix(b"DMIO:ID:") {
+            return guid(id.try_into().ok()?).map(Self::Gpt);
+        }
+        let (signature, offset) = data.split_at_checked(4)?;
+        let signature = u32::from_le_bytes(signature.try_into().ok()?);
+        let offset = u64::from_le_bytes(offset.try_into().ok()?);
+        Some(Self::Mbr { signature: format!("{signature:08x}"), offset })
+    }
+
+    fn find(&self, machine: &Machine) -> Option<usize> {
+        machine.volumes.iter().position(|volume| match self {
+            Self::Gpt(id) => volume.part_uuid.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(id)),
+            Self::Mbr { signature, offset } => {
+                volume.disk_id.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(signature))
+                    && volume.offset == *offset
+                    && volume.place.is_some()
+            }
+        })
+    }
+}
+
+/// Gives every volume that has one its letter; the system's volume is `C:` where nothing says otherwise.
+pub(super) fn place(machine: &mut Machine, root: usize, system: Option<&Hive>) {
+    let mut letters = Vec::new();
+    if let Some(Err(error)) = system.map(|system| devices(machine, system, &mut letters)) {
+        machine.notes.push(format!(r"HKLM\SYSTEM\MountedDevices could not be read: {error}"));
+    }
+    letters.sort_unstable();
+    letters.dedup();
+    let mut drives: Vec<(char, usize)> = Vec::new();
+    for (letter, volume) in letters {
+        if drives.iter().any(|(known, of)| *known == letter || *of == volume) {
+            let id = &machine.volumes[volume].id;
+            machine.notes.push(format!("drive {letter}: of {id} is left out: letter or volume is taken"));
+        } else {
+            drives.push((letter, volume));
+        }
+    }
+    if !drives.iter().any(|(_, volume)| *volume == root) {
+        let free = ('C'..='Z').chain('A'..='B').find(|letter| drives.iter().all(|(taken, _)| taken != letter));
+        drives.push((free.unwrap_or('C'), root));
+        drives.sort_unstable();
+    }
+    for (letter, volume) in drives {
+        mount(machine, letter, volume);
+    }
+}
+
+/// Collects letters with their volumes, and the mount manager's names of volumes.
+fn devices(machine: &mut Machine, system: &Hive, letters: &mut Vec<(char, usize)>) -> Result<()> {
+    let Some(key) = system.lookup("MountedDevices")? else { return Ok(()) };
+    let (mut seen, mut absent) = (0, Vec::new());
+    system.values(key, &mut |value| {
+        seen += 1;
+        if seen > DEVICE_CAP {
+            return ControlFlow::Break(());
+        }
+        let Ok(value) = value else { return ControlFlow::Continue(()) };
+        let Some(device) = Device::parse(&value.data) else { return ControlFlow::Continue(()) };
+        let volume = device.find(machine);
+        let name = String::from_utf8_lossy(&value.name);
+        match (name.strip_prefix(r"\DosDevices\").map(str::as_bytes), volume) {
+            (Some([letter, b':']), Some(volume)) if letter.is_ascii_alphabetic() => {
+                letters.push((char::from(letter.to_ascii_uppercase()), volume));
+            }
+            (Some(drive), None) => absent.push(String::from_utf8_lossy(drive).into_owned()),
+            (None, Some(volume)) => {
+                let name = name.strip_prefix(r"\??\").map(str::to_ascii_lowercase);
+                machine.volumes[volume].device_names.extend(name);
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    })?;
+    if !absent.is_empty() {
+        absent.sort_unstable();
+        let drives = absent.join(", ");
+        machine.notes.push(format!(r"HKLM\SYSTEM\MountedDevices names drives of no volume of the target: {drives}"));
+    }
+    Ok(())
+}

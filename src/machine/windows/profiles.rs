@@ -1,0 +1,208 @@
+//! The hives of users: those of every profile that `ProfileList` names, and those of profile folders that it does
+//! not name.
+
+use std::{collections::HashSet, ops::ControlFlow};
+
+use super::text;
+use crate::{
+    error::{Error, Result},
+    fs::{Kind, Listed, NodeId},
+    machine::{HiveFile, Machine, Missing, Resolution, Resolver, node_at, resolve::Place},
+    registry::Hive,
+};
+
+const PROFILE_LIST: &str = r"Microsoft\Windows NT\CurrentVersion\ProfileList";
+/// Profiles that are looked at, and folders beside them.
+const PROFILE_CAP: usize = 10_000;
+/// Where a user's classes are: since Windows Vista, and before.
+const CLASSES: [&[&[u8]]; 2] = [
+    &[b"AppData", b"Local", b"Microsoft", b"Windows"],
+    &[b"Local Settings", b"Application Data", b"Microsoft", b"Windows"],
+];
+/// Where profiles are: since Windows Vista, and before.
+const PROFILE_FOLDERS: [&str; 2] = ["Users", "Documents and Settings"];
+
+/// A profile that `ProfileList` names.
+struct Profile {
+    sid: String,
+    path: String,
+}
+
+/// Finds the hives of all users.
+pub(super) fn find(machine: &mut Machine, root: usize, software: Option<&Hive>) {
+    let profiles = match software.map(|software| profile_list(machine, software)) {
+        Some(Ok(profiles)) => profiles,
+        failed => {
+            let why = failed.and_then(Result::err).map_or_else(|| r"HKLM\SOFTWARE".to_owned(), |e| e.to_string());
+            let why = format!("the list of profiles cannot be read: {why}");
+            machine.missing.push(Missing { path: b"HKU".to_vec(), why });
+            Vec::new()
+        }
+    };
+    let mut named = HashSet::new();
+    for profile in profiles {
+        listed(machine, root, &profile, &mut named);
+    }
+    for folder in PROFILE_FOLDERS {
+        if let Err(error) = unlisted(machine, root, folder, &named) {
+            let why = format!(r"the profiles of \{folder} cannot be read: {error}");
+            machine.missing.push(Missing { path: format!(r"HKU\@{folder}").into_bytes(), why });
+        }
+    }
+}
+
+fn profile_list(machine: &mut Machine, software: &Hive) -> Result<Vec<Profile>> {
+    let Some(list) = software.lookup(PROFILE_LIST)? else { return Ok(Vec::new()) };
+    let mut keys = Vec::new();
+    let mut damage = None;
+    software.subkeys(list, &mut |key| {
+        match key {
+            Ok(key) => keys.push(key),
+            Err(fault) => damage = Some(fault),
+        }
+        if keys.len() > PROFILE_CAP { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    if keys.len() > PROFILE_CAP {
+        return Err(Error::budget("machine", format!("more than {PROFILE_CAP} profiles")));
+    }
+    if let Some(fault) = damage {
+        return Err(Error::corrupt("registry", fault.at, fault.error));
+    }
+    let mut profiles = Vec::new();
+    for key in keys {
+        let sid = String::from_utf8_lossy(&software.key(key)?.name).into_owned();
+        let Some(path) = text(software, key, "ProfileImagePath")? else { continue };
+        if let Some(name) = path.rsplit(['\\', '/']).find(|name| !name.is_empty()) {
+            machine.accounts.name_sid(sid.clone(), name.to_owned());
+        }
+        profiles.push(Profile { sid, path });
+    }
+    profiles.sort_by(|a, b| (&a.sid, &a.path).cmp(&(&b.sid, &b.path)));
+    Ok(profiles)
+}
+
+/// Adds the hives of a profile that the list names; its folder goes to `named`.
+fn listed(machine: &mut Machine, root: usize, profile: &Profile, named: &mut HashSet<(usize, NodeId)>) {
+    let sid = &profile.sid;
+    if !sid.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("S-1-")) || sid.contains(['\\', '/', '\0']) {
+        machine.notes.push(format!("ProfileList: {} is not a SID; it names no user", sid.escape_debug()));
+        return;
+    }
+    let path = expand(machine, root, &profile.path);
+    let found = Resolver::new(&mut machine.sessions()).resolve(path.as_bytes());
+    let place = match found {
+        Ok(Resolution::Found(place)) if place.kind == Some(Kind::Dir) => place,
+        Ok(_) => {
+            machine.notes.push(format!("{}: the profile folder of {sid} is not there", path.escape_debug()));
+            return;
+        }
+        Err(error) => {
+            let why = format!("the profile folder {} cannot be read: {error}", path.escape_debug());
+            machine.missing.push(Missing { path: format!(r"HKU\{sid}").into_bytes(), why });
+            return;
+        }
+    };
+    if hives(machine, &place, format!(r"HKU\{sid}").as_bytes()) {
+        named.insert((place.volume, place.node));
+    } else {
+        machine.notes.push(format!("{}: the profile of {sid} holds no NTUSER.DAT", path.escape_debug()));
+    }
+}
+
+/// A path with the variables that profiles use put in.
+fn expand(machine: &Machine, root: usize, path: &str) -> String {
+    let drive = machine.mounts.iter().find(|mount| mount.volume == root);
+    let drive = drive.map_or_else(|| "C:".to_owned(), |mount| String::from_utf8_lossy(&mount.path[..2]).into_owned());
+    let windows = format!(r"{drive}\Windows");
+    for (variable, value) in [("%SystemRoot%", &windows), ("%windir%", &windows), ("%SystemDrive%", &drive)] {
+        if let Some((start, rest)) = path.split_at_checked(variable.len())
+            && start.eq_ignore_ascii_case(variable)
+        {
+            return format!("{value}{rest}");
+        }
+    }
+    path.to_owned()
+}
+
+/// Adds the hives of a profile folder. Says whether it has a user's hive.
+fn hives(machine: &mut Machine, folder: &Place, mount: &[u8]) -> bool {
+    let classes = [mount, b"_Classes"].concat();
+    let is_profile = add(machine, folder, &[&[]], b"NTUSER.DAT", mount);
+    if is_profile {
+        add(machine, folder, &CLASSES, b"UsrClass.dat", &classes);
+    }
+    is_profile
+}
+
+/// Adds a hive that lies at one of several paths in a folder. Says whether it, or a hole in its place, is there.
+fn add(machine: &mut Machine, folder: &Place, paths: &[&[&[u8]]], name: &[u8], mount: &[u8]) -> bool {
+    if machine.hives.iter().any(|file| file.mount.eq_ignore_ascii_case(mount)) {
+        let why = format!("{}: a second profile of this name is not read", String::from_utf8_lossy(&folder.path));
+        machine.missing.push(Missing { path: mount.to_vec(), why });
+        return false;
+    }
+    for path in paths {
+        let found = (|| -> Result<Option<HiveFile>> {
+            let mut sessions = machine.sessions();
+            let session = sessions.of(folder.volume)?;
+            let mut node = folder.node.clone();
+            for part in *path {
+                match session.lookup(&node, part)? {
+                    Some(child) if session.metadata(&child)?.kind == Some(Kind::Dir) => node = child,
+                    _ => return Ok(None),
+                }
+            }
+            HiveFile::find(session, folder.volume, &node, name, mount.to_vec())
+        })();
+        match found {
+            Ok(None) => {}
+            Ok(Some(file)) => {
+                machine.hives.push(file);
+                return true;
+            }
+            Err(error) => {
+                let why = format!("its hive in {} cannot be read: {error}", String::from_utf8_lossy(&folder.path));
+                machine.missing.push(Missing { path: mount.to_vec(), why });
+                return true;
+            }
+        }
+    }
+    false
+}
+
+/// Adds the hives of profile folders that the list does not name, under the folder's name.
+fn unlisted(machine: &mut Machine, root: usize, parent: &str, named: &HashSet<(usize, NodeId)>) -> Result<()> {
+    let mut folders = Vec::new();
+    {
+        let mut sessions = machine.sessions();
+        let session = sessions.of(root)?;
+        let Some(users) = node_at(session, &[parent.as_bytes()])? else { return Ok(()) };
+        if session.metadata(&users)?.kind != Some(Kind::Dir) {
+            return Ok(());
+        }
+        session.list(&users, &mut |listed| {
+            if let Listed::Entry(entry) = listed
+                && matches!(entry.kind, None | Some(Kind::Dir))
+            {
+                folders.push((entry.name.to_vec(), entry.node));
+            }
+            if folders.len() > PROFILE_CAP { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        if folders.len() > PROFILE_CAP {
+            return Err(Error::budget("machine", format!("more than {PROFILE_CAP} folders")));
+        }
+        // What stands for another folder is looked at there.
+        folders.retain(|(_, node)| session.metadata(node).is_ok_and(|metadata| metadata.kind == Some(Kind::Dir)));
+    }
+    folders.sort();
+    for (name, node) in folders {
+        if named.contains(&(root, node.clone())) || name.contains(&b'\\') {
+            continue;
+        }
+        let path = [br"\", parent.as_bytes(), br"\", &name].concat();
+        let place = Place { volume: root, node, kind: Some(Kind::Dir), path };
+        let mount = [br"HKU\@", parent.as_bytes(), br"\", &name].concat();
+        hives(machine, &place, &mount);
+    }
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! The records of keys and values.
+
+use std::fmt::Write as _;
+
+use super::super::{entity, hash};
+use crate::{
+    error::Fault,
+    fs::Timestamp,
+    manifest::{Attribute, Kind, Record, Value as Field},
+    registry::{
+        Hive, Key, Value,
+        secret::{self, Part},
+        value::{self, Text},
+    },
+};
+
+/// A key's record with all that is known of it, and the faults met on the way.
+pub(super) fn key(
+    mut record: Record,
+    names: &[&[u8]],
+    hive: &Hive,
+    key: &Key<'_>,
+    sid_names: &dyn Fn(&str) -> Option<String>,
+) -> (Record, Vec<Fault>) {
+    let mut faults = Vec::new();
+    match key.security.map(|id| hive.descriptor(id)) {
+        Some(Ok(descriptor)) => entity::security_descriptor(&mut record, descriptor, sid_names, &mut faults),
+        Some(Err(error)) => faults.push(error.into()),
+        None => {}
+    }
+    if let Some(class) = &key.class {
+        let secret = secret::is_secret(names, Part::Class);
+        if secret || std::str::from_utf8(class).is_err() {
+            record.set(Attribute::ClassSha256, Field::Text(hash::bytes(class)));
+        }
+        if !secret {
+            record.set(Attribute::ClassName, Field::Text(readable(class)));
+        }
+    }
+    (record, faults)
+}
+
+/// The record of a key of which only the existence is recorded.
+pub(super) fn existing_key(path: &[u8], key: &Key<'_>, volume: &str) -> Record {
+    let mut record = Record::new(path, Kind::Key);
+    record.set(Attribute::LastWrite, Field::Text(Timestamp::from_filetime(key.last_write).to_string()));
+    record.set(Attribute::Volume, Field::Text(volume.to_owned()));
+    record
+}
+
+/// A value's record. Without all of its data it has neither hash nor text.
+pub(super) fn value(path: &[u8], names: &[&[u8]], found: &Value<'_>, volume: &str) -> Record {
+    let mut record = Record { name: found.name.to_vec(), ..Record::new(path, Kind::Value) };
+    record.set(Attribute::Type, Field::Text(value::type_name(found.kind).into_owned()));
+    record.set(Attribute::Size, Field::Number(u64::from(found.size)));
+    record.set(Attribute::Volume, Field::Text(volume.to_owned()));
+    if found.fault.is_none() {
+        record.set(Attribute::Sha256, Field::Text(hash::bytes(&found.data)));
+        if !secret::is_secret(names, Part::Value(&found.name)) {
+            record.set(Attribute::Data, Field::Text(data(found.kind, &found.data)));
+        }
+    }
+    record
+}
+
+/// Data as text: several strings as a list in JSON, a cut one with an ellipsis behind it.
+fn data(kind: u32, bytes: &[u8]) -> String {
+    let rendered = value::render(kind, bytes);
+    let mut text = match rendered.text {
+        Text::One(text) => text,
+        Text::List(list) => serde_json::Value::from(list).to_string(),
+    };
+    if rendered.truncated {
+        text.push('…');
+    }
+    text
+}
+
+/// WTF-8 as text: what is not Unicode is `\xNN` byte by byte.
+fn readable(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            let _ = write!(text, "\\x{byte:02x}");
+        }
+    }
+    text
+}

@@ -1,0 +1,207 @@
+//! One hive on its way into the manifest: which keys and values the policy takes, under which path.
+
+use std::{
+    collections::HashSet,
+    hash::{BuildHasher, RandomState},
+    sync::atomic::Ordering,
+};
+
+use super::{
+    super::{
+        entity,
+        walk::{Records, emit, interesting, label},
+    },
+    Registry, record,
+};
+use crate::{
+    error::{Error, Fault, Result},
+    machine::{HiveFile, join},
+    manifest::{Record, attribute::Part},
+    policy::{EntityPath, State},
+    registry::{Hive, Key, KeyPath, Step, Value, Visitor},
+};
+
+pub(super) struct Recorder<'r, R> {
+    registry: &'r Registry<'r>,
+    file: &'r HiveFile,
+    hive: &'r Hive,
+    volume: &'r str,
+    /// The names of the root key's path: `HKLM`, `SOFTWARE`.
+    mount: Vec<&'r [u8]>,
+    sink: &'r mut R,
+    /// What the policy says of the keys from the root key to where the walk stands, and their names below it.
+    states: Vec<State>,
+    names: Vec<Vec<u8>>,
+    seen: Seen,
+    failed: Option<Error>,
+}
+
+impl<'r, R: Records> Recorder<'r, R> {
+    pub(super) fn new(
+        registry: &'r Registry<'r>,
+        file: &'r HiveFile,
+        hive: &'r Hive,
+        mount: &'r EntityPath,
+        state: State,
+        sink: &'r mut R,
+    ) -> Self {
+        let head = file.mount.split(|byte| *byte == b'\\').next().unwrap_or_default();
+        Self {
+            registry,
+            file,
+            hive,
+            volume: registry.volume(file),
+            mount: std::iter::once(head).chain(mount.segments.iter().map(Vec::as_slice)).collect(),
+            sink,
+            states: vec![state],
+            names: Vec::new(),
+            seen: Seen::default(),
+            failed: None,
+        }
+    }
+
+    /// Ends the work.
+    ///
+    /// # Errors
+    /// The first error of the sink.
+    pub(super) fn finish(self) -> Result<()> {
+        self.failed.map_or(Ok(()), Err)
+    }
+
+    fn path(&self, below: &KeyPath) -> Vec<u8> {
+        if below.depth() == 0 { self.file.mount.clone() } else { join(&self.file.mount, below.joined(), b'\\') }
+    }
+
+    /// Goes to the key at a path; most often it is a child of the last or of one above.
+    fn go_to(&mut self, path: &KeyPath) -> State {
+        let same = path.segments().zip(&self.names).take_while(|(one, two)| *one == two.as_slice()).count();
+        self.names.truncate(same);
+        self.states.truncate(same + 1);
+        for name in path.segments().skip(same) {
+            let Some(above) = self.states.last() else { break };
+            let state = self.registry.matcher.child(above, name, true);
+            self.states.push(state);
+            self.names.push(name.to_vec());
+        }
+        self.state()
+    }
+
+    /// The state of the key where the walk stands; that of the root key is always there.
+    fn state(&self) -> State {
+        self.states[self.states.len() - 1].clone()
+    }
+
+    fn emit(&mut self, record: Record) {
+        if self.failed.is_none() {
+            self.failed = emit(self.registry.progress, &self.registry.budgets, self.sink, record).err();
+        }
+    }
+
+    fn emit_fault(&mut self, path: &[u8], name: &[u8], part: Part, fault: Fault) {
+        self.emit(entity::fault(path, name, part, fault, self.volume));
+    }
+
+    fn secret_names<'a>(&'a self, path: &'a KeyPath) -> Vec<&'a [u8]> {
+        self.mount.iter().copied().chain(path.segments()).collect()
+    }
+
+    /// A name that no path can hold, or that stands there twice, is a fault beside the entity.
+    fn check_key_name(&mut self, path: &KeyPath, full: &[u8]) {
+        let Some(name) = path.segments().last() else { return };
+        let shown = || format!("key \"{}\"", name.escape_ascii());
+        let fault = if name.is_empty() || name.contains(&b'\\') {
+            Some(Fault::new("registry", shown(), "a name that no path can hold"))
+        } else if !self.seen.insert(full, None) {
+            Some(Fault::new("registry", shown(), "a second key of the same name"))
+        } else {
+            None
+        };
+        if let Some(fault) = fault {
+            self.emit_fault(full, b"", Part::Name, fault);
+        }
+    }
+}
+
+impl<R: Records> Visitor for Recorder<'_, R> {
+    fn key(&mut self, path: &KeyPath, key: &Key<'_>) -> Step {
+        let state = self.go_to(path);
+        if !interesting(&state) {
+            return Step::Over;
+        }
+        let full = self.path(path);
+        let verdict = state.verdict();
+        self.check_key_name(path, &full);
+        for fault in &key.faults {
+            self.emit_fault(&full, b"", Part::Attributes, fault.clone());
+        }
+        if verdict.is_taken() {
+            let mut record = record::existing_key(&full, key, self.volume);
+            if !verdict.rules.is_empty() {
+                let accounts = &self.registry.machine.accounts;
+                let sid_names = |sid: &str| accounts.sid(sid).map(str::to_owned);
+                let (whole, faults) = record::key(record, &self.secret_names(path), self.hive, key, &sid_names);
+                record = whole;
+                for fault in faults {
+                    self.emit_fault(&full, b"", Part::Attributes, fault);
+                }
+            }
+            label(self.registry.policy, self.registry.matcher, &mut record, &verdict);
+            self.emit(record);
+        }
+        let limit = self.registry.budgets.depth;
+        if path.depth() >= limit && (key.subkeys > 0) {
+            let what = format!("keys lie deeper than {limit}; raise it with --max-depth");
+            self.emit_fault(&full, b"", Part::Listing, Fault::new("scan", "", what));
+            return if self.failed.is_some() { Step::Stop } else { Step::Values };
+        }
+        match (&self.failed, state.may_cover_below()) {
+            (Some(_), _) => Step::Stop,
+            (None, true) => Step::Into,
+            (None, false) => Step::Over,
+        }
+    }
+
+    fn value(&mut self, path: &KeyPath, value: &Value<'_>) {
+        let state = self.go_to(path);
+        let verdict = self.registry.matcher.value(&state, &value.name);
+        if self.failed.is_some() || !verdict.is_taken() {
+            return;
+        }
+        let full = self.path(path);
+        if !self.seen.insert(&full, Some(&value.name)) {
+            let at = format!("value \"{}\"", value.name.escape_ascii());
+            let fault = Fault::new("registry", at, "a second value of the same name");
+            self.emit_fault(&full, &value.name, Part::Name, fault);
+        }
+        if let Some(fault) = &value.fault {
+            self.emit_fault(&full, &value.name, Part::Content, fault.clone());
+        }
+        let mut record = record::value(&full, &self.secret_names(path), value, self.volume);
+        label(self.registry.policy, self.registry.matcher, &mut record, &verdict);
+        let hashed = u64::try_from(value.data.len()).unwrap_or(u64::MAX);
+        self.registry.progress.bytes.fetch_add(hashed, Ordering::Relaxed);
+        self.emit(record);
+    }
+
+    fn fault(&mut self, path: &KeyPath, fault: Fault) {
+        if interesting(&self.go_to(path)) {
+            let full = self.path(path);
+            self.emit_fault(&full, b"", Part::Listing, fault);
+        }
+    }
+}
+
+/// Keys and values that were seen, without case as far as ASCII goes, as hashes of 128 bits: 16 bytes for each.
+#[derive(Default)]
+struct Seen {
+    known: HashSet<(u64, u64)>,
+    hashers: (RandomState, RandomState),
+}
+
+impl Seen {
+    /// Whether the key, or this value of it, is new.
+    fn insert(&mut self, path: &[u8], value: Option<&[u8]>) -> bool {
+        let entity = (path.to_ascii_lowercase(), value.map(<[u8]>::to_ascii_lowercase));
+        self.known.insert((self.hashers.0.hash_one(&entity), self.hashers.1.hash_one(&entity)))
+    }
+}

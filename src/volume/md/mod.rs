@@ -1,0 +1,125 @@
+//! Linux MD arrays. In come volumes that claim to be members, out come the arrays: level 1 by its first member that is
+//! up to date, and linear.
+//!
+//! `superblock_0` and `superblock_1` decode what a member says, `array` makes an image of what the newest of them
+//! says. To add a level: an arm in `array`. References are to `include/uapi/linux/raid/md_p.h` and `drivers/md/md.c`
+//! of Linux, and to md(4).
+#![warn(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::indexing_slicing)]
+
+mod array;
+mod superblock;
+mod superblock_0;
+mod superblock_1;
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use self::{
+    array::{Array, Member},
+    superblock::Superblock,
+};
+use super::{
+    Volume,
+    assemble::Pass,
+    content::{Content, State},
+};
+use crate::image::Image;
+
+const LAYER: &str = "md";
+
+/// What content calls a member.
+pub(super) const MEMBER: &str = "linux_raid_member";
+
+/// The superblock of a member, newest format first.
+fn read(image: &dyn Image) -> Result<Superblock, String> {
+    let mut wrong = Vec::new();
+    for read in [superblock_1::read, superblock_0::read] {
+        match read(image) {
+            Ok(Some(superblock)) => return Ok(superblock),
+            Ok(None) => {}
+            Err(error) => wrong.push(error.to_string()),
+        }
+    }
+    Err(if wrong.is_empty() { format!("{LAYER}: no superblock") } else { wrong.join("; ") })
+}
+
+/// The members among the volumes that are part of nothing yet.
+fn candidates(volumes: &[Volume]) -> Vec<(usize, Arc<dyn Image>, Result<Superblock, String>)> {
+    let open = volumes.iter().enumerate().filter(|(_, volume)| volume.is_open(MEMBER));
+    open.map(|(index, volume)| (index, Arc::clone(&volume.image), read(volume.image.as_ref()))).collect()
+}
+
+/// The arrays of these members, by id.
+fn arrays(volumes: &[Volume]) -> Vec<Array> {
+    let members: Vec<Member> = candidates(volumes)
+        .into_iter()
+        .filter_map(|(index, image, superblock)| Some(Member { index, image, superblock: superblock.ok()? }))
+        .collect();
+    let ids: BTreeSet<[u8; 16]> = members.iter().map(|member| member.superblock.array).collect();
+    ids.into_iter()
+        .filter_map(|id| Array::of(members.iter().filter(|member| member.superblock.array == id).cloned().collect()))
+        .collect()
+}
+
+/// Puts arrays together; says whether there was one.
+pub(super) fn assemble(volumes: &mut Vec<Volume>, pass: Pass, notes: &mut Vec<String>) -> bool {
+    let mut progress = false;
+    for array in arrays(volumes) {
+        if pass == Pass::Complete && !array.is_complete() {
+            continue;
+        }
+        let Ok((image, transparent)) = array.image() else { continue };
+        let name = array.name();
+        notes.extend(array.notes());
+        for member in &array.members {
+            if let Some(volume) = volumes.get_mut(member.index) {
+                take_part(volume, member, &name, transparent);
+            }
+        }
+        let mut made = Volume::assembled(image, &array.id());
+        made.names = array.device_names();
+        volumes.push(made);
+        progress = true;
+    }
+    progress
+}
+
+/// A member shows what the array shows when its data begin where it begins itself; one that looks like a filesystem
+/// and does not is read as that besides.
+fn take_part(volume: &mut Volume, member: &Member, name: &str, transparent: bool) {
+    let what = format!("member of the Linux RAID {name}");
+    let same = transparent && member.superblock.data_offset == 0;
+    if volume.content.kind == MEMBER || same {
+        volume.rename_by_place();
+        volume.closed = true;
+        let id = member.superblock.array_id();
+        let claims = std::mem::take(&mut volume.content.claims);
+        volume.content =
+            Content { kind: MEMBER, id, label: None, state: State::Note(what.clone()), claims, ambiguous: None };
+    }
+    volume.part_of = Some(what);
+}
+
+/// Says of each member that is part of nothing why it is not.
+pub(super) fn explain_rest(volumes: &mut [Volume]) {
+    let reasons: Vec<String> = arrays(volumes)
+        .iter()
+        .filter_map(|array| array.image().err().map(|why| (array, why)))
+        .fold(vec![String::new(); volumes.len()], |mut reasons, (array, why)| {
+            for member in &array.members {
+                if let Some(reason) = reasons.get_mut(member.index) {
+                    reason.clone_from(&why);
+                }
+            }
+            reasons
+        });
+    for (index, _, superblock) in candidates(volumes) {
+        let why = superblock.err().or_else(|| reasons.get(index).cloned()).unwrap_or_default();
+        let Some(volume) = volumes.get_mut(index) else { continue };
+        if volume.content.state == State::Filesystem {
+            volume.content.ambiguous.get_or_insert_default().push_str(&format!("; {why}"));
+        } else {
+            volume.content.state = State::Gap(why);
+            volume.closed = true;
+        }
+    }
+}

@@ -1,0 +1,381 @@
+//! The command line of the real binary: verbs, formats and exit codes.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what fails here is the test")]
+
+mod support;
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::PathBuf,
+    process::Stdio,
+};
+
+use support::{EVENINGS, Folder, command, newest_manifest, planted, snapfim};
+
+const VERBS: [&str; 12] = [
+    "scan",
+    "diff",
+    "log",
+    "status",
+    "history",
+    "inspect",
+    "cat",
+    "manifest",
+    "policy",
+    "verify",
+    "completions",
+    "man",
+];
+
+/// Two nights of the machine, written into the state of a folder.
+struct Nights {
+    folder: Folder,
+    old: PathBuf,
+    new: PathBuf,
+}
+
+fn nights() -> Nights {
+    let folder = Folder::new();
+    let (old, new) = (folder.disk("day0.raw", 0), folder.disk("day1.raw", 1));
+    folder.night(&old, 0, &[]).exits(0);
+    folder.night(&new, 1, &[]).exits(1);
+    Nights { folder, old, new }
+}
+
+#[test]
+fn every_verb_has_help_with_what_it_takes() {
+    let all = snapfim(["--help"]).exits(0);
+    for verb in VERBS {
+        assert!(all.out.contains(verb), "{verb} is not in the help");
+        snapfim([verb, "--help"]).exits(0).prints("Usage:").prints(verb);
+        snapfim(["help", verb]).exits(0);
+    }
+    all.prints("Exit codes:");
+    snapfim(["--version"]).exits(0).prints(env!("CARGO_PKG_VERSION"));
+}
+
+#[test]
+fn usage_errors_exit_2() {
+    for args in [
+        &["nonsense"][..],
+        &["scan"],
+        &["scan", "x.raw"],
+        &["scan", "x.raw", "--state", "s", "--format", "xml"],
+        &["scan", "x.raw", "--state", "s", "--every", "often"],
+        &["scan", "x.raw", "--state", "s", "--snapshot-time", "yesterdayish"],
+        &["scan", "x.raw", "--state", "s", "--threads", "0"],
+        &["scan", "x.raw", "y.raw", "--state", "s", "--machine", "m"],
+        &["log"],
+        &["diff", "one"],
+    ] {
+        let run = snapfim(args).exits(2);
+        assert!(run.out.is_empty() && !run.err.is_empty(), "{args:?}: {run:?}");
+    }
+    assert!(!PathBuf::from("s").exists(), "a usage error must not make a state");
+}
+
+#[test]
+fn diff_exits_by_what_it_finds() {
+    let Nights { old, new, folder } = nights();
+    let (old, new) = (old.to_str().unwrap(), new.to_str().unwrap());
+    snapfim(["diff", old, old]).exits(0).prints("no changes");
+    let text = snapfim(["diff", old, new]).exits(1).prints("26 changes").prints("coverage complete");
+    text.prints("timestomp").prints("renamed 2");
+    assert_eq!(snapfim(["diff", old, new, "--format", "ndjson"]).exits(1).events(), planted());
+    snapfim(["diff", old, new, "--exit-zero"]).exits(0).prints("26 changes");
+    snapfim(["diff", old, "/nowhere.raw"]).exits(66).says("/nowhere.raw");
+    let manifest = newest_manifest(&folder.path("state"));
+    // A manifest stands for its target.
+    snapfim(["diff", manifest.to_str().unwrap(), new]).exits(0);
+    assert_eq!(snapfim(["diff", old, manifest.to_str().unwrap(), "--format", "ndjson"]).exits(1).events(), planted());
+}
+
+#[test]
+fn a_gap_exits_4_and_5_with_changes_and_0_when_it_is_accepted() {
+    let damage = |bytes: &mut Vec<u8>| {
+        let (at, len) = support::place("boot:superblock");
+        bytes[at..at + len].fill(0);
+    };
+    let folder = Folder::new();
+    let (broken, broken_new) = (folder.disk_with("b0.raw", 0, damage), folder.disk_with("b1.raw", 1, damage));
+    let (old, new) = (broken.to_str().unwrap(), broken_new.to_str().unwrap());
+    snapfim(["diff", old, old]).exits(4);
+    snapfim(["diff", old, new]).exits(5);
+    snapfim(["diff", old, new, "--exit-zero"]).exits(4);
+    let policy = folder.path("accept.toml");
+    let text = "version = 1\nprofiles = [\"full\"]\naccept = [\"volume:@9a270000-0000-4000-8000-000000000002\", \"path:/boot\"]\n";
+    fs::write(&policy, text).unwrap();
+    let policy = policy.to_str().unwrap();
+    snapfim(["diff", old, old, "--policy", policy]).exits(0).prints("accepted");
+    snapfim(["diff", old, new, "--policy", policy]).exits(1);
+}
+
+#[test]
+fn several_targets_are_all_tried_and_the_worst_code_wins() {
+    let folder = Folder::new();
+    let (one, two) = (folder.disk("one.raw", 0), folder.disk("two.raw", 1));
+    fs::write(folder.path("bad.raw"), [0; 4096]).unwrap();
+    let (bad, state) = (folder.path("bad.raw"), folder.path("state"));
+    let run = |names: [&PathBuf; 3]| {
+        let mut args = vec!["scan", "--state", state.to_str().unwrap(), "--profile", "full"];
+        args.extend(names.iter().map(|path| path.to_str().unwrap()));
+        snapfim(args)
+    };
+    let first = run([&one, &bad, &two]).exits(65).says("bad.raw");
+    assert!(first.out.contains("one") && first.out.contains("two"), "the others are scanned: {}", first.out);
+    run([&one, &folder.path("absent.raw"), &two]).exits(66).says("absent.raw");
+    for machine in ["one", "two"] {
+        folder.read(&["status"]).prints(machine);
+    }
+}
+
+#[test]
+fn the_machine_is_named_after_the_file_without_its_date() {
+    let folder = Folder::new();
+    let (old, new) = (folder.disk("web7-2025-11-20.raw", 0), folder.disk("web7-2025-11-21.raw", 1));
+    let state = folder.path("state");
+    for (image, code) in [(&old, 0), (&new, 1)] {
+        snapfim(["scan", image.to_str().unwrap(), "--state", state.to_str().unwrap(), "--profile", "full"]).exits(code);
+    }
+    assert!(folder.path("state/machines/web7").is_dir());
+}
+
+#[test]
+fn what_is_not_due_is_not_scanned() {
+    let folder = Folder::new();
+    let image = folder.disk("day0.raw", 0);
+    folder.night(&image, 0, &["--every", "24h"]).exits(0);
+    let run = folder.night(&folder.disk("day1.raw", 1), 1, &["--every", "24h"]).exits(0).says("not due");
+    assert_eq!(run.out, "");
+    folder.night(&image, 1, &["--every", "0s"]);
+    folder.read(&["status", "--every", "24h"]).exits(0);
+    folder.read(&["verify"]).exits(0);
+}
+
+#[test]
+fn a_dry_run_writes_nothing() {
+    let folder = Folder::new();
+    let run = folder.night(&folder.disk("day0.raw", 0), 0, &["--dry-run"]).exits(0);
+    run.prints("/boot/efi").prints("Debian GNU/Linux 12");
+    assert!(!folder.path("state").exists());
+}
+
+#[test]
+fn the_log_is_filtered_and_counted() {
+    let Nights { folder, .. } = nights();
+    let log = |more: &[&str]| {
+        let args: Vec<_> = ["log", "--format", "ndjson"].iter().chain(more).copied().collect();
+        folder.read(&args).exits(0)
+    };
+    assert_eq!(log(&[]).events(), planted());
+    assert_eq!(log(&["--type", "Deleted"]).events(), ["Deleted /usr/sbin/auditd"]);
+    assert_eq!(log(&["--path", "/boot/**"]).events().len(), 4);
+    assert_eq!(log(&["--path", "/etc/cron.d/*"]).events(), ["Created /etc/cron.d/sysstat"]);
+    assert_eq!(log(&["--machine", "web01"]).events(), planted());
+    assert_eq!(log(&["--machine", "other"]).events().len(), 0);
+    assert_eq!(log(&["--computer", "WEB"]).events(), planted());
+    assert_eq!(log(&["--computer", "db"]).events().len(), 0);
+    assert_eq!(log(&["--entity", "registry"]).events().len(), 0);
+    assert_eq!(log(&["--entity", "file"]).events(), planted());
+    assert_eq!(log(&["--since", "2025-11-21"]).events(), planted());
+    assert_eq!(log(&["--until", "2025-11-20"]).events().len(), 0);
+    assert_eq!(log(&["--since", "2025-11-22"]).events().len(), 0);
+    let counted = log(&["--count-by", "ChangeType"]);
+    let created = counted.json().into_iter().find(|row| row["ChangeType"] == "Created").unwrap();
+    assert_eq!(created["Count"], 8);
+    let times: Vec<_> = log(&[]).json().iter().map(|event| event["TimeGenerated"].to_string()).collect();
+    assert!(times.is_sorted_by(|one, other| one >= other), "newest first: {times:?}");
+    for bad in [["--type", "Eaten"], ["--severity", "awful"], ["--count-by", "Colour"], ["--since", "soon"]] {
+        folder.read(&["log", bad[0], bad[1]]).exits(2).says(bad[1]);
+    }
+    folder.read(&["log"]).exits(0).prints("/etc/ld.so.preload");
+}
+
+#[test]
+fn the_log_as_csv_has_a_row_an_event_and_a_head() {
+    let Nights { folder, .. } = nights();
+    let csv = folder.read(&["log", "--format", "csv"]).exits(0).out;
+    let mut lines = csv.lines();
+    let head = lines.next().unwrap();
+    assert!(head.starts_with("TimeGenerated,Computer,"), "{head}");
+    assert_eq!(lines.count(), planted().len());
+}
+
+#[test]
+fn a_path_has_a_history() {
+    let Nights { folder, .. } = nights();
+    folder.read(&["history", "/usr/bin/passwd"]).exits(0).prints("/usr/bin/passwd").prints("timestomp");
+    let renamed = folder.read(&["history", "/usr/bin/nc.traditional", "--format", "ndjson"]).exits(0);
+    assert_eq!(renamed.events(), ["Renamed /usr/sbin/kworkerd"], "a rename is in the history of both its names");
+    assert_eq!(folder.read(&["history", "/no/such"]).exits(0).out, "");
+}
+
+#[test]
+fn status_is_one_line_a_machine_and_says_what_is_overdue() {
+    let Nights { folder, .. } = nights();
+    folder.read(&["status"]).exits(0).prints("web01");
+    let rows = folder.read(&["status", "--format", "ndjson"]).exits(0).json();
+    assert_eq!(rows.len(), 1);
+    assert_eq!(rows[0]["machine"], "web01");
+    assert_eq!(rows[0]["overdue"], false);
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    folder.read(&["status", "--every", "1s"]).exits(1);
+}
+
+#[test]
+fn verify_finds_what_is_damaged_or_missing() {
+    let Nights { folder, .. } = nights();
+    folder.read(&["verify"]).exits(0).prints("0 problems");
+    let manifest = newest_manifest(&folder.path("state"));
+    let whole = fs::read(&manifest).unwrap();
+    fs::write(&manifest, &whole[..whole.len() - 9]).unwrap();
+    folder.read(&["verify"]).exits(74).says("damaged");
+    fs::write(&manifest, &whole).unwrap();
+    fs::rename(&manifest, folder.path("elsewhere")).unwrap();
+    folder.read(&["verify"]).exits(74);
+    fs::rename(folder.path("elsewhere"), &manifest).unwrap();
+    folder.read(&["verify"]).exits(0);
+}
+
+#[test]
+fn a_state_that_is_not_there_is_an_error_for_readers() {
+    let folder = Folder::new();
+    for args in [&["log"][..], &["status"], &["verify"], &["history", "/x"]] {
+        folder.read(args).exits(74).says("state");
+    }
+    fs::write(folder.path("file"), "x").unwrap();
+    let image = folder.disk("day0.raw", 0);
+    let file = folder.path("file");
+    snapfim(["scan", image.to_str().unwrap(), "--state", file.to_str().unwrap()]).exits(74).says("file");
+}
+
+#[test]
+fn a_manifest_is_printed_as_ndjson() {
+    let Nights { folder, .. } = nights();
+    let manifest = newest_manifest(&folder.path("state"));
+    let manifest = manifest.to_str().unwrap();
+    let header = snapfim(["manifest", manifest, "--header"]).exits(0);
+    assert_eq!(header.json()[0]["os"]["host"], "deb-web01");
+    assert_eq!(header.json().len(), 1);
+    let records = snapfim(["manifest", manifest]).exits(0).json();
+    let passwd = records.iter().find(|record| record["path"] == "/usr/bin/passwd").unwrap();
+    assert_eq!((passwd["mode"].as_str(), passwd["user"].as_str()), (Some("04755"), Some("root")));
+    let odd = records.iter().find(|record| record["path"] == r"/usr/local/bin/up\xffdate").unwrap();
+    assert_eq!(odd["path_hex"], "2f7573722f6c6f63616c2f62696e2f7570ff64617465");
+    snapfim(["manifest", "/nowhere"]).says("/nowhere");
+}
+
+#[test]
+fn policies_are_shown_checked_and_explained() {
+    let folder = Folder::new();
+    snapfim(["policy", "show"]).exits(0).prints("/usr/local/sbin");
+    let good = folder.path("good.toml");
+    fs::write(&good, "version = 1\n[[monitor]]\nname = \"app\"\npaths = [\"/srv/**\"]\nexclude = [\"**/*.log\"]\n")
+        .unwrap();
+    let good = good.to_str().unwrap();
+    snapfim(["policy", "check", good]).exits(0);
+    snapfim(["policy", "explain", "/srv/www/a.html", "--policy", good]).prints("app");
+    snapfim(["policy", "explain", "/srv/www/a.log", "--policy", good]).prints("*.log");
+    let bad = folder.path("bad.toml");
+    fs::write(&bad, "version = 1\n\n[[monitor]]\npaths = [\"/a\"]\ncolour = 1\n").unwrap();
+    snapfim(["policy", "check", bad.to_str().unwrap()]).exits(78).says("bad.toml").says("colour");
+    snapfim(["policy", "show", "--profile", "none-such"]).exits(78).says("none-such");
+}
+
+#[test]
+fn files_come_out_of_an_image() {
+    let folder = Folder::new();
+    let image = folder.disk("day1.raw", 1);
+    let image = image.to_str().unwrap();
+    assert_eq!(snapfim(["cat", image, "/etc/hostname"]).exits(0).out, "deb-web01\n");
+    assert_eq!(
+        snapfim(["cat", image, "/boot/efi/EFI/debian/grub.cfg"]).exits(0).out,
+        "configfile /boot/grub/grub.cfg\n"
+    );
+    // Through links, inside the image.
+    snapfim(["cat", image, "/etc/os-release"]).exits(0).prints("bookworm");
+    snapfim(["cat", image, "/etc"]).exits(65).says("/etc");
+    snapfim(["cat", image, "/etc/absent"]).exits(65).says("/etc/absent");
+}
+
+#[test]
+fn an_image_is_inspected() {
+    let folder = Folder::new();
+    let image = folder.disk("day1.raw", 1);
+    let image = image.to_str().unwrap();
+    let text = snapfim(["inspect", image]).exits(0);
+    for word in ["gpt", "ext4", "vfat", "/boot/efi", "deb-web01", "Debian GNU/Linux 12", "E5F0-0001"] {
+        assert!(text.out.to_lowercase().contains(&word.to_lowercase()), "{word} in {}", text.out);
+    }
+    assert!(!snapfim(["inspect", image, "--format", "ndjson"]).exits(0).json().is_empty());
+}
+
+#[test]
+fn completions_and_the_man_page_are_printed() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        snapfim(["completions", shell]).exits(0).prints("snapfim");
+    }
+    snapfim(["man"]).exits(0).prints(".TH");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let Nights { folder, old, new } = nights();
+    let (state, manifest) = (folder.path("state"), newest_manifest(&folder.path("state")));
+    let [old, new, state, manifest] = [&old, &new, &state, &manifest].map(|path| path.to_str().unwrap());
+    for args in [
+        &["manifest", manifest][..],
+        &["log", "--state", state, "--format", "ndjson"],
+        &["diff", old, new],
+        &["policy", "show"],
+        &["completions", "bash"],
+        &["cat", new, "/boot/initrd.img-6.1.0-18-amd64"],
+        &["--help"],
+    ] {
+        let mut child = command().args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut line = Vec::new();
+        BufReader::with_capacity(1, child.stdout.take().unwrap()).read_until(b'\n', &mut line).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert!(err.is_empty(), "{args:?} says {err}");
+        assert!(output.status.code().is_some_and(|code| code < 64), "{args:?}: {:?}", output.status);
+    }
+}
+
+#[test]
+fn an_output_that_is_full_is_an_error() {
+    let Nights { old, new, folder: _folder } = nights();
+    let Ok(full) = fs::File::options().write(true).open("/dev/full") else { return };
+    let output = command().args([&"diff".into(), &old, &new]).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(74));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("standard output"));
+}
+
+#[test]
+fn colour_is_only_for_those_who_want_it() {
+    let Nights { old, new, folder: _folder } = nights();
+    let args = ["diff", old.to_str().unwrap(), new.to_str().unwrap()];
+    assert!(!snapfim(args).out.contains('\x1b'), "not into a pipe");
+    assert!(snapfim([args[0], args[1], args[2], "--color", "always"]).out.contains("\x1b["));
+    let plain = command().args(args).env("NO_COLOR", "1").output().unwrap();
+    assert!(!plain.stdout.contains(&0x1b));
+}
+
+#[test]
+fn quiet_says_nothing_but_errors_and_verbose_says_more() {
+    let folder = Folder::new();
+    let image = folder.disk("day0.raw", 0);
+    assert_eq!(folder.night(&image, 0, &["-q"]).exits(0).err, "");
+    folder.night(&image, 1, &["-v"]).exits(0).says("hashed");
+    folder.night(&folder.path("absent"), 2, &["-q"]).exits(66).says("absent");
+}
+
+#[test]
+fn the_window_ends_when_the_snapshot_was_taken() {
+    let Nights { folder, .. } = nights();
+    let log = folder.read(&["log", "--format", "ndjson"]).exits(0).json();
+    for event in log {
+        let window = &event["Ext"]["Window"];
+        assert_eq!((window["From"].as_str(), window["To"].as_str()), (Some(EVENINGS[0]), Some(EVENINGS[1])));
+    }
+}

@@ -1,0 +1,17 @@
+//! A Windows machine: drives, name, users, paths without case, links, and the registry as a part of a scan. The disk of
+//! `fixtures/windows` was made by mkntfs and ntfs-3g, its hives are read by hivex; whole machines on top.
+#![allow(clippy::panic, clippy::unwrap_used, clippy::print_stdout)]
+
+#[path = "windows/hives.rs"]
+mod hives;
+#[path = "windows/machine.rs"]
+mod machine;
+#[path = "windows/machines.rs"]
+mod machines;
+#[path = "windows/mutations.rs"]
+mod mutations;
+mod regf;
+#[path = "windows/registry.rs"]
+mod registry;
+#[path = "windows/support.rs"]
+mod support;
