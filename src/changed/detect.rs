@@ -83,7 +83,8 @@ mod tests {
         ] {
             parse(text.as_bytes()).unwrap();
             for end in 0..text.len() {
-                assert!(parse(&text.as_bytes()[..end]).is_err(), "{}", &text[..end]);
+                let cut = text.get(..end).unwrap();
+                assert!(parse(cut.as_bytes()).is_err(), "{cut}");
             }
         }
     }
