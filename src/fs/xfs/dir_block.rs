@@ -32,8 +32,7 @@ impl<'a> Entries<'a> {
     /// Checks the magic number.
     pub(super) fn new(block: &'a [u8], v5: bool, ftype: bool) -> Result<Self, String> {
         let magic = be32(block, 0);
-        let (alone, many, at) =
-            if v5 { (BLOCK_V5, DATA_V5, HEADER_V5) } else { (BLOCK_V4, DATA_V4, HEADER_V4) };
+        let (alone, many, at) = if v5 { (BLOCK_V5, DATA_V5, HEADER_V5) } else { (BLOCK_V4, DATA_V4, HEADER_V4) };
         let end = if magic == alone {
             let tail = block.len().saturating_sub(TAIL);
             let hashes = u64::from(be32(block, tail)).saturating_mul(HASH_ENTRY);

@@ -17,7 +17,11 @@ const HASHES_AT: u64 = 1 << 35;
 /// A block, or the loss of one.
 pub(super) enum Block<'b> {
     /// Its number in the directory, its byte offset on the volume, and its bytes.
-    Whole { number: u64, offset: u64, bytes: &'b [u8] },
+    Whole {
+        number: u64,
+        offset: u64,
+        bytes: &'b [u8],
+    },
     Lost(Fault),
 }
 

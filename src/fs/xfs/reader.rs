@@ -39,8 +39,7 @@ impl<'a> Reader<'a> {
         }
         let bad = |what: &str| Error::corrupt(LAYER, format!("inode {number}"), what);
         let superblock = &self.volume.superblock;
-        let (at, start, end) =
-            superblock.inode_place(number).ok_or_else(|| bad("lies outside the filesystem"))?;
+        let (at, start, end) = superblock.inode_place(number).ok_or_else(|| bad("lies outside the filesystem"))?;
         let in_window = at.saturating_sub(start) & WINDOW.saturating_sub(1);
         let place = at.saturating_sub(in_window);
         let len = capped(superblock.inode_bytes(), usize::MAX);
