@@ -214,7 +214,12 @@ impl ScanRecord {
     }
 
     /// Counts a gap or a note, and lists it while there is room; gaps take the room of notes.
+    ///
+    /// What both sides of a comparison lack, or two parts of a target say alike, counts once.
     pub fn cover(&mut self, row: Coverage) {
+        if self.coverage.contains(&row) {
+            return;
+        }
         let count = self.coverage_counts.entry(row.state).or_default();
         *count = count.saturating_add(1);
         if self.coverage.len() >= MAX_COVERAGE {

@@ -1,6 +1,10 @@
 //! `snapfim scan`: all targets are tried, one after the other; the exit code is the worst of theirs.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::SystemTime,
+};
 
 use jiff::Timestamp;
 
@@ -45,7 +49,7 @@ pub(super) fn run(args: &ScanArgs, output: &mut Output) -> Result<u8> {
     }
     let state = State::create(&args.state)?;
     let mut codes = Codes::default();
-    for target in &args.targets {
+    for target in &chosen(args, every.is_some(), output) {
         let night = Night {
             state: &state,
             state_path: &args.state,
@@ -77,6 +81,37 @@ pub(super) fn run(args: &ScanArgs, output: &mut Output) -> Result<u8> {
         }
     }
     Ok(codes.code())
+}
+
+/// The targets to scan: all of them, in their order; but with `--every`, of several snapshots of one machine only
+/// the newest, since the older ones would take its turn.
+fn chosen(args: &ScanArgs, every: bool, output: &mut Output) -> Vec<String> {
+    if !every || args.targets.len() < 2 {
+        return args.targets.clone();
+    }
+    let mut newest: HashMap<String, (usize, Option<SystemTime>)> = HashMap::new();
+    let mut older = BTreeSet::new();
+    for (at, target) in args.targets.iter().enumerate() {
+        // What has no name is an error, which the scan itself gives.
+        let Ok(name) = job::name_of(target) else { continue };
+        let disks = target::parse(target);
+        let time = disks.iter().filter_map(|disk| disk.path.metadata().and_then(|it| it.modified()).ok()).max();
+        match newest.get(name.as_str()) {
+            Some((_, best)) if *best > time => {
+                older.insert(at);
+            }
+            before => {
+                older.extend(before.map(|(before, _)| *before));
+                newest.insert(name.to_string(), (at, time));
+            }
+        }
+    }
+    for target in older.iter().filter_map(|at| args.targets.get(*at)) {
+        output.note(&format!(
+            "{target}: a newer snapshot of the same machine is among the targets; this one is left out"
+        ));
+    }
+    args.targets.iter().enumerate().filter(|(at, _)| !older.contains(at)).map(|(_, target)| target.clone()).collect()
 }
 
 /// With several targets it must be clear whose error it is.

@@ -4,9 +4,12 @@ use crate::{
     changelog::{Coverage, CoverageState, ScanRecord},
     machine::State,
     policy::EffectivePolicy,
-    scan::SeenFault,
+    scan::{Note, SeenFault},
     target::Target,
 };
+
+/// So many absent monitored paths are listed one by one; of more, the first so many in one note.
+const ABSENT_LISTED: usize = 4;
 
 /// Fills a scan record's coverage list. A gap that the policy accepts by its name is listed as accepted.
 pub(super) fn fill(
@@ -14,7 +17,7 @@ pub(super) fn fill(
     target: &Target,
     policy: &EffectivePolicy,
     faults: &[SeenFault],
-    notes: &[String],
+    notes: &[Note],
 ) {
     let mut gap = |name: String, why: String| {
         let state = if policy.accepts_gap(name.as_bytes()) { CoverageState::Accepted } else { CoverageState::Gap };
@@ -48,8 +51,22 @@ pub(super) fn fill(
             note(&name, why);
         }
     }
-    for why in target.notes.iter().chain(notes) {
+    for why in &target.notes {
         note("target", why);
+    }
+    let mut absent = Vec::new();
+    for told in notes {
+        match told {
+            Note::Other(why) => note("target", why),
+            Note::Absent(what) => absent.push(what.as_str()),
+        }
+    }
+    match absent.split_at_checked(ABSENT_LISTED) {
+        Some((first, more @ [_, ..])) => {
+            let rest = more.len();
+            note("target", &format!("{}; and {rest} more monitored paths are not there", first.join("; ")));
+        }
+        _ => absent.iter().for_each(|what| note("target", what)),
     }
 }
 

@@ -9,5 +9,5 @@ mod rescan;
 mod scope;
 
 pub use compare::{Compared, Comparison, Side, compare};
-pub use night::{Night, Outcome, scan};
+pub use night::{Night, Outcome, name_of, scan};
 pub use rescan::{FULL_SCAN, Rescan};

@@ -127,7 +127,10 @@ pub fn scan(night: &Night<'_>, progress: &Progress) -> Result<Outcome> {
 }
 
 /// The name of a machine whose target is called so: that of its first disk.
-pub(super) fn name_of(target: &str) -> Result<MachineName> {
+///
+/// # Errors
+/// When the file name says nothing.
+pub fn name_of(target: &str) -> Result<MachineName> {
     let first = target::parse(target).into_iter().next();
     let path = first.map(|disk| disk.path).unwrap_or_default();
     // `.` and `..` have no file name until they are resolved.

@@ -96,6 +96,7 @@ impl ScopeChange {
     /// `None` when both cover the same.
     pub(super) fn between(old: &EffectivePolicy, new: &EffectivePolicy) -> Result<Option<Self>> {
         let by_links_alone = old.fingerprint() == new.fingerprint();
+        let new = &if by_links_alone { with_lost_links(old, new) } else { new.clone() };
         let links =
             |policy: &EffectivePolicy| -> Vec<_> { policy.rules.iter().map(|rule| rule.resolved.clone()).collect() };
         if by_links_alone && links(old) == links(new) && old.control_set == new.control_set {
@@ -127,6 +128,18 @@ impl ScopeChange {
     ) -> PolicyDiff<'a> {
         PolicyDiff { what: self.what.clone(), old_scope, new_scope }
     }
+}
+
+/// The new policy, with those of the old one's links that lead nowhere now. A path that cannot be followed any
+/// more, since what is on it is damaged or gone, takes nothing out of scope: what it led to is unreadable or
+/// deleted, and that is said.
+fn with_lost_links(old: &EffectivePolicy, new: &EffectivePolicy) -> EffectivePolicy {
+    let mut widened = new.clone();
+    for (at, (before, now)) in old.rules.iter().zip(&new.rules).enumerate() {
+        let lost = before.resolved.iter().filter(|link| now.resolved.iter().all(|other| other.spelled != link.spelled));
+        lost.for_each(|link| widened.add_link(at, link.clone()));
+    }
+    widened
 }
 
 /// What differs between two policies, for people.

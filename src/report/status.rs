@@ -56,7 +56,7 @@ fn state(row: &MachineStatus) -> String {
 /// One row a group, its count in the last column.
 #[must_use]
 pub fn groups(columns: &[&Column], groups: &[(Vec<String>, u64)]) -> Table {
-    let headings = columns.iter().map(|column| (column.name, Align::Left)).chain([("count_", Align::Right)]);
+    let headings = columns.iter().map(|column| (column.name, Align::Left)).chain([("count", Align::Right)]);
     let mut table = Table::new(headings);
     for (group, count) in groups {
         let count = human::count(*count);

@@ -6,6 +6,7 @@ mod budget;
 mod directory;
 mod entity;
 mod hash;
+mod note;
 mod plan;
 mod progress;
 mod queue;
@@ -25,6 +26,7 @@ use crate::{
 };
 
 pub use budget::Budgets;
+pub use note::Note;
 pub use progress::Progress;
 
 /// How a scan is done; none of it changes what the manifest says.
@@ -50,7 +52,7 @@ pub struct Scanned<W> {
     /// Everything that could not be read, or not in full, in the order of paths, the first [`FAULTS_LISTED`].
     pub faults: Vec<SeenFault>,
     /// What is worth knowing: absent monitored paths, links that lead nowhere, replayed journals.
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
     /// Where the contents are and their hashes, for [`reuse::write`]; empty without [`Options::reuse`].
     pub places: Vec<Runs>,
 }
@@ -151,7 +153,7 @@ pub fn scan<W: Write>(
     let (out, counts) = manifest::write::write(out, &header, runs, options.budgets.memory)?;
     let mut notes = plan.notes;
     notes.extend(hive_notes);
-    notes.extend(machine.notes.iter().cloned());
+    notes.extend(machine.notes.iter().cloned().map(Note::Other));
     Ok(Scanned { out, header, counts, faults, notes, places })
 }
 

@@ -3,6 +3,7 @@
 
 use std::ops::ControlFlow;
 
+use super::note::Note;
 use crate::{
     error::{Fault, Result},
     fs::{Kind, Listed},
@@ -21,7 +22,7 @@ pub(super) struct Plan {
     /// Rules' paths that could not be followed.
     pub(super) faults: Vec<Record>,
     /// Monitored paths that are absent, links that lead nowhere.
-    pub(super) notes: Vec<String>,
+    pub(super) notes: Vec<Note>,
 }
 
 /// Follows the rules' own paths inside the image.
@@ -86,9 +87,11 @@ impl Plan {
             Ok(Resolution::Missing(_))
                 if resolver.resolve_link(path).is_ok_and(|r| matches!(r, Resolution::Found(_))) =>
             {
-                self.notes.push(format!("{shown}: monitored by {pattern}, is a link that leads nowhere"));
+                self.notes.push(Note::Other(format!("{shown}: monitored by {pattern}, is a link that leads nowhere")));
             }
-            Ok(Resolution::Missing(_)) => self.notes.push(format!("{shown}: monitored by {pattern}, is not there")),
+            Ok(Resolution::Missing(_)) => {
+                self.notes.push(Note::Absent(format!("{shown}: monitored by {pattern}, is not there")));
+            }
             Ok(Resolution::Loop) => {
                 let fault = Fault::new("machine", "", "the links on this path lead round in circles");
                 self.faults.push(Record::fault(path, b"", Part::Entity, fault));

@@ -16,6 +16,7 @@ use std::{
 use super::{
     budget::Budgets,
     entity,
+    note::Note,
     progress::Progress,
     walk::{Records, emit, interesting, state_at},
 };
@@ -44,7 +45,7 @@ pub(super) struct Registry<'m> {
 impl Registry<'_> {
     /// Records all keys and values that the policy covers; each worker's records go to its own sink. Beside the
     /// sinks stands what is worth knowing, in the order of the hives.
-    pub(super) fn run<R: Records + Send>(&self, mut sinks: Vec<R>) -> Result<(Vec<R>, Vec<String>)> {
+    pub(super) fn run<R: Records + Send>(&self, mut sinks: Vec<R>) -> Result<(Vec<R>, Vec<Note>)> {
         let next = AtomicUsize::new(0);
         let notes = Mutex::new(BTreeMap::new());
         let work = |sink: &mut R| -> Result<()> {
@@ -67,7 +68,7 @@ impl Registry<'_> {
     }
 
     /// Records a hive; a panic in its reader becomes a fault of the hive.
-    fn guarded<R: Records>(&self, file: &HiveFile, sink: &mut R) -> Result<Vec<String>> {
+    fn guarded<R: Records>(&self, file: &HiveFile, sink: &mut R) -> Result<Vec<Note>> {
         catch_unwind(AssertUnwindSafe(|| self.hive(file, sink))).unwrap_or_else(|_| {
             let why = "the reader failed on these bytes (a defect, please report it)";
             self.fault(file, sink, Part::Listing, Fault::new("registry", "", why))?;
@@ -75,7 +76,7 @@ impl Registry<'_> {
         })
     }
 
-    fn hive<R: Records>(&self, file: &HiveFile, sink: &mut R) -> Result<Vec<String>> {
+    fn hive<R: Records>(&self, file: &HiveFile, sink: &mut R) -> Result<Vec<Note>> {
         let mount = EntityPath::parse(&file.mount)?;
         let state = state_at(self.matcher, &mount);
         if !interesting(&state) {
@@ -97,8 +98,8 @@ impl Registry<'_> {
         recorder.finish()?;
         let shown = String::from_utf8_lossy(&file.mount).into_owned();
         let mut notes: Vec<_> =
-            notes(opened.hive.replay()).into_iter().map(|note| format!("{shown}: {note}")).collect();
-        notes.extend(self.absent(file, &opened.hive));
+            notes(opened.hive.replay()).into_iter().map(|note| Note::Other(format!("{shown}: {note}"))).collect();
+        notes.extend(self.absent(file, &opened.hive).into_iter().map(Note::Absent));
         Ok(notes)
     }
 
