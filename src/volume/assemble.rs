@@ -1,5 +1,7 @@
 //! Volumes out of volumes: arrays and volume groups, over all disks of a machine, until nothing new is found.
 
+use std::collections::BTreeSet;
+
 use super::{Volume, lvm, md};
 
 /// Volumes that lie in volumes that lie in volumes: no deeper than this.
@@ -14,20 +16,29 @@ pub(super) enum Pass {
     Partial,
 }
 
+/// What has been done so far.
+#[derive(Default)]
+pub(super) struct Progress {
+    /// What is worth knowing.
+    pub(super) notes: Vec<String>,
+    /// The ids of the arrays and groups that were put together: what has the same id is a copy.
+    pub(super) done: BTreeSet<String>,
+}
+
 /// Puts together what lies on several volumes, and appends it to them. The parts are marked as such, or with the
 /// reason why they could not be put together. Returns what is worth knowing.
 pub fn assemble(volumes: &mut Vec<Volume>) -> Vec<String> {
-    let mut notes = Vec::new();
+    let mut progress = Progress::default();
     for _ in 0..MAX_ROUNDS {
-        let progress = md::assemble(volumes, Pass::Complete, &mut notes)
-            || lvm::assemble(volumes, Pass::Complete, &mut notes)
-            || md::assemble(volumes, Pass::Partial, &mut notes)
-            || lvm::assemble(volumes, Pass::Partial, &mut notes);
-        if !progress {
+        let more = md::assemble(volumes, Pass::Complete, &mut progress)
+            || lvm::assemble(volumes, Pass::Complete, &mut progress)
+            || md::assemble(volumes, Pass::Partial, &mut progress)
+            || lvm::assemble(volumes, Pass::Partial, &mut progress);
+        if !more {
             break;
         }
     }
     md::explain_rest(volumes);
     lvm::explain_rest(volumes);
-    notes
+    progress.notes
 }

@@ -79,7 +79,7 @@ impl Striped {
         if legs.iter().any(|leg| leg.len() != each) {
             return Err(wrong("the legs are not of one length".to_owned()));
         }
-        if stripe == 0 || stripe % 512 != 0 || each % stripe != 0 {
+        if stripe == 0 || !stripe.is_multiple_of(512) || !each.is_multiple_of(stripe) {
             return Err(wrong(format!("stripes of {stripe} bytes do not divide legs of {each} bytes")));
         }
         let len =

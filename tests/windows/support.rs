@@ -66,7 +66,7 @@ pub(crate) fn scan(target: &Target, policy: &str) -> Found {
 pub(crate) fn scan_machine(machine: &Machine, policy: &str) -> Found {
     let policy = Policy::parse(policy, "test.toml", &[]).unwrap().for_machine("test").unwrap();
     let temp = tempfile::tempdir().unwrap();
-    let options = Options { threads: 2, budgets: Budgets::default(), temp: temp.path() };
+    let options = Options { threads: 2, budgets: Budgets::default(), temp: temp.path(), reuse: None };
     let file = tempfile::tempfile().unwrap();
     let scanned = scan::scan(machine, policy, &options, &Progress::default(), file).unwrap();
     let mut file = scanned.out;

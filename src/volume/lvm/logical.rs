@@ -141,7 +141,7 @@ impl<'a> Logical<'a> {
         }
         let each = count.checked_div(legs).unwrap_or_default();
         let legs = areas.iter().map(|area| self.area(area, each)).collect::<Result<Vec<_>, _>>()?;
-        Striped::new(legs, stripe).map(|image| Arc::new(image) as Arc<dyn Image>).map_err(|error| error.to_string())
+        Ok(Arc::new(Striped::new(legs, stripe).map_err(|error| error.to_string())?))
     }
 
     /// A range of a physical or of another logical volume.
@@ -151,9 +151,9 @@ impl<'a> Logical<'a> {
         let (start, len) = (self.bytes(area.first)?, self.bytes(count)?);
         let Some(physical) = group.physical.get(&area.name) else {
             let whole = self.image(&area.name)?;
-            return Slice::new(whole, start, len)
-                .map(|slice| Arc::new(slice) as Arc<dyn Image>)
-                .map_err(|_| format!("extents {} to {end} of {} lie past its end", area.first, area.name));
+            let slice = Slice::new(whole, start, len)
+                .map_err(|_| format!("extents {} to {end} of {} lie past its end", area.first, area.name))?;
+            return Ok(Arc::new(slice));
         };
         if let Some(id) = self.missing.get(&area.name) {
             return Err(format!("physical volume {id} is missing"));
@@ -166,10 +166,10 @@ impl<'a> Logical<'a> {
                 area.first, area.name, physical.extents
             ));
         }
-        let start = start.checked_add(physical.start).unwrap_or(u64::MAX);
-        Slice::new(Arc::clone(image), start, len)
-            .map(|slice| Arc::new(slice) as Arc<dyn Image>)
-            .map_err(|error| format!("extents {} to {end} of physical volume {}: {error}", area.first, area.name))
+        let start = start.saturating_add(physical.start);
+        let slice = Slice::new(Arc::clone(image), start, len)
+            .map_err(|error| format!("extents {} to {end} of physical volume {}: {error}", area.first, area.name))?;
+        Ok(Arc::new(slice))
     }
 
     /// Whether anything of it lies on a physical volume that the group has been used without.
@@ -229,9 +229,7 @@ impl<'a> Logical<'a> {
     fn thin(&mut self, pool: &str, device: u64, external: Option<&str>, len: u64) -> Made {
         let external = external.map(|name| self.image(name)).transpose()?;
         let pool = self.pool(pool)?;
-        Thin::open(pool, device, len, external)
-            .map(|image| Arc::new(image) as Arc<dyn Image>)
-            .map_err(|error| error.to_string())
+        Ok(Arc::new(Thin::open(pool, device, len, external).map_err(|error| error.to_string())?))
     }
 
     fn pool(&mut self, name: &str) -> Result<Arc<Pool>, String> {

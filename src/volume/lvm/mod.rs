@@ -25,9 +25,17 @@ use self::{
     group::{Group, Physical},
     logical::Logical,
 };
-use super::{Volume, assemble::Pass, content::State, md};
+use super::{
+    Volume,
+    assemble::{Pass, Progress},
+    content::State,
+    md,
+};
 
 const LAYER: &str = "lvm2";
+
+/// Logical volumes of one group that are looked into; each costs up to 1 GiB of reads where it is all zeros.
+const MAX_SHOWN: usize = 1024;
 
 /// What content calls a physical volume.
 const MEMBER: &str = "LVM2_member";
@@ -41,21 +49,27 @@ fn candidates(volumes: &[Volume]) -> Vec<Physical> {
 }
 
 /// Puts volume groups together; says whether there was one.
-pub(super) fn assemble(volumes: &mut Vec<Volume>, pass: Pass, notes: &mut Vec<String>) -> bool {
+pub(super) fn assemble(volumes: &mut Vec<Volume>, pass: Pass, progress: &mut Progress) -> bool {
     let physical = candidates(volumes);
-    let mut progress = false;
+    let mut more = false;
     for group in group::find(&physical) {
-        if pass == Pass::Complete && !group.missing.is_empty() {
+        let waits = pass == Pass::Complete && !group.missing.is_empty();
+        if waits || !progress.done.insert(group.metadata.id.clone()) {
             continue;
         }
-        notes.extend(group.notes());
+        progress.notes.extend(group.notes());
         take_parts(volumes, &group);
         let images: BTreeMap<_, _> =
             group.present.iter().map(|(name, physical)| (name.as_str(), &physical.image)).collect();
         let mut logical = Logical::new(&group.metadata, images, &group.missing);
-        for name in logical.shown() {
+        for (count, name) in logical.shown().into_iter().enumerate() {
             let Some(lv) = group.metadata.logical.get(name) else { continue };
-            let mut volume = match logical.image(name) {
+            let image = if count < MAX_SHOWN {
+                logical.image(name)
+            } else {
+                Err(format!("only {MAX_SHOWN} of the group's logical volumes are read"))
+            };
+            let mut volume = match image {
                 Ok(image) => Volume::assembled(image, &lv.id),
                 Err(why) => {
                     Volume::refused(&lv.id, format!("{LAYER}: logical volume {}/{name}: {why}", group.metadata.name))
@@ -64,10 +78,10 @@ pub(super) fn assemble(volumes: &mut Vec<Volume>, pass: Pass, notes: &mut Vec<St
             volume.names = device_names(&group.metadata.name, name);
             volumes.push(volume);
         }
-        notes.extend(logical.into_notes());
-        progress = true;
+        progress.notes.extend(logical.into_notes());
+        more = true;
     }
-    progress
+    more
 }
 
 /// The names beneath `/dev/` (lvm(8), "Valid names"): a hyphen is doubled in the mapper's.

@@ -179,7 +179,6 @@ fn part(member: &Member, len: u64) -> Result<Arc<dyn Image>, String> {
     if len == 0 || len > superblock.data_size {
         return Err(format!("{len} bytes of its {} are used", superblock.data_size));
     }
-    Slice::new(Arc::clone(&member.image), superblock.data_offset, len)
-        .map(|slice| Arc::new(slice) as Arc<dyn Image>)
-        .map_err(|error| error.to_string())
+    let slice = Slice::new(Arc::clone(&member.image), superblock.data_offset, len);
+    Ok(Arc::new(slice.map_err(|error| error.to_string())?))
 }

@@ -11,7 +11,10 @@ mod superblock;
 mod superblock_0;
 mod superblock_1;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use self::{
     array::{Array, Member},
@@ -19,7 +22,7 @@ use self::{
 };
 use super::{
     Volume,
-    assemble::Pass,
+    assemble::{Pass, Progress},
     content::{Content, State},
 };
 use crate::image::Image;
@@ -42,18 +45,18 @@ fn read(image: &dyn Image) -> Result<Superblock, String> {
     Err(if wrong.is_empty() { format!("{LAYER}: no superblock") } else { wrong.join("; ") })
 }
 
-/// The members among the volumes that are part of nothing yet.
-fn candidates(volumes: &[Volume]) -> Vec<(usize, Arc<dyn Image>, Result<Superblock, String>)> {
+/// The members among the volumes that are part of nothing yet, and what is wrong with others that seem to be some.
+fn candidates(volumes: &[Volume]) -> impl Iterator<Item = (usize, Result<Member, String>)> {
     let open = volumes.iter().enumerate().filter(|(_, volume)| volume.is_open(MEMBER));
-    open.map(|(index, volume)| (index, Arc::clone(&volume.image), read(volume.image.as_ref()))).collect()
+    open.map(|(index, volume)| {
+        let superblock = read(volume.image.as_ref());
+        (index, superblock.map(|superblock| Member { index, image: Arc::clone(&volume.image), superblock }))
+    })
 }
 
 /// The arrays of these members, by id.
 fn arrays(volumes: &[Volume]) -> Vec<Array> {
-    let members: Vec<Member> = candidates(volumes)
-        .into_iter()
-        .filter_map(|(index, image, superblock)| Some(Member { index, image, superblock: superblock.ok()? }))
-        .collect();
+    let members: Vec<Member> = candidates(volumes).filter_map(|(_, member)| member.ok()).collect();
     let ids: BTreeSet<[u8; 16]> = members.iter().map(|member| member.superblock.array).collect();
     ids.into_iter()
         .filter_map(|id| Array::of(members.iter().filter(|member| member.superblock.array == id).cloned().collect()))
@@ -61,15 +64,18 @@ fn arrays(volumes: &[Volume]) -> Vec<Array> {
 }
 
 /// Puts arrays together; says whether there was one.
-pub(super) fn assemble(volumes: &mut Vec<Volume>, pass: Pass, notes: &mut Vec<String>) -> bool {
-    let mut progress = false;
+pub(super) fn assemble(volumes: &mut Vec<Volume>, pass: Pass, progress: &mut Progress) -> bool {
+    let mut more = false;
     for array in arrays(volumes) {
         if pass == Pass::Complete && !array.is_complete() {
             continue;
         }
         let Ok((image, transparent)) = array.image() else { continue };
+        if !progress.done.insert(array.id()) {
+            continue;
+        }
         let name = array.name();
-        notes.extend(array.notes());
+        progress.notes.extend(array.notes());
         for member in &array.members {
             if let Some(volume) = volumes.get_mut(member.index) {
                 take_part(volume, member, &name, transparent);
@@ -78,9 +84,9 @@ pub(super) fn assemble(volumes: &mut Vec<Volume>, pass: Pass, notes: &mut Vec<St
         let mut made = Volume::assembled(image, &array.id());
         made.names = array.device_names();
         volumes.push(made);
-        progress = true;
+        more = true;
     }
-    progress
+    more
 }
 
 /// A member shows what the array shows when its data begin where it begins itself; one that looks like a filesystem
@@ -101,19 +107,15 @@ fn take_part(volume: &mut Volume, member: &Member, name: &str, transparent: bool
 
 /// Says of each member that is part of nothing why it is not.
 pub(super) fn explain_rest(volumes: &mut [Volume]) {
-    let reasons: Vec<String> = arrays(volumes)
-        .iter()
-        .filter_map(|array| array.image().err().map(|why| (array, why)))
-        .fold(vec![String::new(); volumes.len()], |mut reasons, (array, why)| {
-            for member in &array.members {
-                if let Some(reason) = reasons.get_mut(member.index) {
-                    reason.clone_from(&why);
-                }
-            }
-            reasons
-        });
-    for (index, _, superblock) in candidates(volumes) {
-        let why = superblock.err().or_else(|| reasons.get(index).cloned()).unwrap_or_default();
+    let mut reasons: BTreeMap<usize, String> =
+        candidates(volumes).filter_map(|(index, member)| Some((index, member.err()?))).collect();
+    for array in arrays(volumes) {
+        let why = array.image().err();
+        let why =
+            why.unwrap_or_else(|| format!("{LAYER}: another array with the id of this member's was put together"));
+        reasons.extend(array.members.iter().map(|member| (member.index, why.clone())));
+    }
+    for (index, why) in reasons {
         let Some(volume) = volumes.get_mut(index) else { continue };
         if volume.content.state == State::Filesystem {
             volume.content.ambiguous.get_or_insert_default().push_str(&format!("; {why}"));

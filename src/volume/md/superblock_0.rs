@@ -33,11 +33,11 @@ pub(super) fn read(image: &dyn Image) -> Result<Option<Superblock>> {
     let Some(at) = at else { return Ok(None) };
     let mut block = [0; SIZE];
     image.read_at(at, &mut block)?;
-    let (field, little): (fn(&[u8], usize) -> Option<u32>, bool) = match (le32(&block, 0), be32(&block, 0)) {
-        (Some(MAGIC), _) => (le32, true),
-        (_, Some(MAGIC)) => (be32, false),
-        _ => return Ok(None),
-    };
+    let little = le32(&block, 0) == Some(MAGIC);
+    if !little && be32(&block, 0) != Some(MAGIC) {
+        return Ok(None);
+    }
+    let field = if little { le32 } else { be32 };
     let word = |number: usize| number.checked_mul(4).and_then(|at| field(&block, at)).unwrap_or_default();
     if word(1) != 0 {
         return Ok(None);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{LAYER, btree::Trees, superblock::Superblock};
 use crate::{
     error::{Error, Result},
-    image::Image,
+    image::{Image, field::wide},
 };
 
 /// Bits of a mapping below the number of the chunk: the time at which it was made.
@@ -76,11 +76,12 @@ impl Pool {
             }
         };
         let first = values.get(entry).map_or(0, |value| value >> TIME_BITS);
-        let follows = |(key, value): &(&u64, &u64)| {
-            key.checked_sub(chunk).is_some_and(|step| first.checked_add(step) == Some(**value >> TIME_BITS))
+        // Together in the thin volume and in the data volume alike.
+        let follows = |(step, (key, value)): &(u64, (&u64, &u64))| {
+            chunk.checked_add(*step) == Some(**key) && first.checked_add(*step) == Some(**value >> TIME_BITS)
         };
-        let run = keys.iter().zip(values).skip(entry).take_while(follows).count();
-        let count = crate::image::field::wide(run).max(1);
+        let run = (0_u64..).zip(keys.iter().zip(values).skip(entry)).take_while(follows).count();
+        let count = wide(run).max(1);
         let at = first.checked_mul(self.chunk());
         let end = count.checked_mul(self.chunk()).zip(at).and_then(|(len, at)| at.checked_add(len));
         if end.is_none_or(|end| end > self.data.len()) {
