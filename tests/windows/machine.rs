@@ -112,6 +112,7 @@ fn in_memory(fill: impl FnOnce(&mut MemoryFs)) -> Machine {
         device_names: Vec::new(),
         place: Some((0, 1)),
         offset: 1 << 20,
+        start: Some((0, 1 << 20)),
         size: 0,
         disk_id: Some("00000001".to_owned()),
         state: State::Read,
