@@ -16,7 +16,8 @@ pub fn parse(bytes: &[u8]) -> Result<ChangedRanges> {
     }
     let text = std::str::from_utf8(bytes).map_err(|error| malformed("list", format!("not UTF-8 text: {error}")))?;
     let text = text.trim_start_matches('\u{feff}').trim();
-    let head = text.get(..text.floor_char_boundary(HEAD)).unwrap_or(text);
+    let end = (0..=HEAD.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    let head = text.get(..end).unwrap_or(text);
     match head.chars().next() {
         Some('<') => match xml::root(text)?.as_str() {
             "PageList" => azure::parse(text),

@@ -123,7 +123,7 @@ mod tests {
             assert_eq!(list.touches(start, len), touches, "{start} {len}");
         }
         assert!(list.check_size(50).is_ok() && list.check_size(49).is_err());
-        let whole = ChangedRanges::covering("test", vec![0..1], 64);
+        let whole = ChangedRanges::covering("test", vec![0..1, 5..6], 64);
         assert!(whole.check_size(64).is_ok() && whole.check_size(65).is_err());
     }
 }
