@@ -167,7 +167,6 @@ where
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "what a test stumbles over ends it")]
 mod tests {
     use super::*;
     use crate::image::Memory;

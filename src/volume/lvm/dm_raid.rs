@@ -59,7 +59,10 @@ mod tests {
     #[test]
     fn the_newest_decides() {
         let done = u64::MAX;
-        let of = |legs: &[&Memory]| healthy(&legs.iter().map(|leg| Some(*leg as &dyn Image)).collect::<Vec<_>>());
+        let of = |legs: &[&Memory]| {
+            let legs: Vec<Option<&dyn Image>> = legs.iter().map(|&leg| -> Option<&dyn Image> { Some(leg) }).collect();
+            healthy(&legs)
+        };
         assert_eq!(of(&[&superblock(7, 0, done), &superblock(6, 0, done)]), [true, true]);
         assert_eq!(of(&[&superblock(5, 0, done), &superblock(9, 0, done)]), [false, true]);
         assert_eq!(of(&[&superblock(9, 0, done), &superblock(9, 1, done)]), [true, true]);

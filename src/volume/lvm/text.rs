@@ -175,7 +175,6 @@ impl Parser<'_> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "what a test stumbles over ends it")]
 mod tests {
     use super::*;
 
