@@ -1,6 +1,6 @@
 //! Taking over content hashes from the scan before. A hash is a function of the bytes it was made of, and they are
 //! where they were: same places on the same disks, none of them in a changed range. So what is kept of a scan, in a
-//! side file that can be deleted at any time, is for each content its [`Footprint`], the places of its bytes in disk
+//! side file that can be deleted at any time, is for each content its footprint, the places of its bytes in disk
 //! coordinates, and its hash; names do not matter, and a renamed file is not read again. Metadata is never taken
 //! over. In come a target's [`Layout`] and the side file of the scan before, out comes a [`Previous`] that answers.
 
