@@ -32,7 +32,10 @@ pub(super) fn healthy(metadata: &[Option<&dyn Image>]) -> Vec<bool> {
     let Some(newest) = states.iter().flatten().max_by_key(|state| state.events).copied() else {
         return vec![true; states.len()];
     };
-    let failed = |leg: usize| newest.failed.checked_shr(u32::try_from(leg).unwrap_or(u32::MAX)).unwrap_or(0) & 1 == 1;
+    // A leg that has failed is not told so itself: what any of the newest says of it counts.
+    let newest_ones = states.iter().flatten().filter(|state| state.events == newest.events);
+    let said_failed = newest_ones.fold(0, |bits, state| bits | state.failed);
+    let failed = |leg: usize| said_failed.checked_shr(u32::try_from(leg).unwrap_or(u32::MAX)).unwrap_or(0) & 1 == 1;
     // One event behind is a change that was under way.
     let sound = |(leg, state): (usize, &Option<Superblock>)| {
         state.is_some_and(|state| state.events.saturating_add(1) >= newest.events && state.rebuilt == u64::MAX)
@@ -65,7 +68,8 @@ mod tests {
         };
         assert_eq!(of(&[&superblock(7, 0, done), &superblock(6, 0, done)]), [true, true]);
         assert_eq!(of(&[&superblock(5, 0, done), &superblock(9, 0, done)]), [false, true]);
-        assert_eq!(of(&[&superblock(9, 0, done), &superblock(9, 1, done)]), [true, true]);
+        assert_eq!(of(&[&superblock(9, 0, done), &superblock(9, 1, done)]), [false, true]);
+        assert_eq!(of(&[&superblock(9, 2, done), &superblock(9, 0, done)]), [true, false]);
         assert_eq!(of(&[&superblock(8, 0, done), &superblock(9, 1, done)]), [false, true]);
         assert_eq!(of(&[&superblock(9, 0, 4096), &superblock(9, 0, done)]), [false, true]);
         assert_eq!(of(&[&Memory(vec![0; 4096]), &Memory(vec![0; 4096])]), [true, true]);
