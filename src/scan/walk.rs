@@ -87,7 +87,6 @@ pub(super) struct Walk<'m> {
     queue: Queue<Task>,
     threads: usize,
     mounts: HashMap<&'m [u8], usize>,
-    missing: HashSet<&'m [u8]>,
     /// Directories that were entered, by volume and number.
     entered: Mutex<HashSet<(usize, u64)>>,
     /// Directories that were reached through a directory which they do not name as their parent.
@@ -115,7 +114,6 @@ impl<'m> Walk<'m> {
             queue: Queue::new(Vec::new()),
             threads: threads.max(1),
             mounts: machine.mounts.iter().map(|mount| (mount.path.as_slice(), mount.volume)).collect(),
-            missing: machine.missing.iter().map(|missing| missing.path.as_slice()).collect(),
             entered: Mutex::default(),
             aside: Mutex::default(),
             linked: Mutex::default(),
@@ -150,7 +148,10 @@ impl<'m> Walk<'m> {
             let state = self.state_at(&missing.path)?;
             if interesting(&state) {
                 let fault = Fault::new("machine", "", missing.why.clone());
-                self.emit(sink, Record::fault(missing.path.as_slice(), b"", Part::Entity, fault))?;
+                // What lies beneath a mount point is recorded all the same: a line in the mount table must not
+                // be enough to hide a directory.
+                let part = if missing.path.starts_with(b"/") { Part::Listing } else { Part::Entity };
+                self.emit(sink, Record::fault(missing.path.as_slice(), b"", part, fault))?;
             }
         }
         let mut worker = Worker::new(self, sink);
@@ -460,7 +461,7 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
         let mut dirs = Vec::new();
         for entry in batch.entries {
             let path = join(&dir.path, &entry.name, separator);
-            if self.walk.mounts.contains_key(path.as_slice()) || self.walk.missing.contains(path.as_slice()) {
+            if self.walk.mounts.contains_key(path.as_slice()) {
                 continue;
             }
             let metadata = match self.sessions.of(dir.volume)?.metadata(&entry.node) {

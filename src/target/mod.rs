@@ -82,12 +82,12 @@ impl Target {
         self.read.load(Ordering::Relaxed)
     }
 
-    /// That there is a filesystem to scan. A target of nothing but gaps can be inspected, and gives no verdict.
+    /// That there is a filesystem, or a hive by itself, to scan. A target of nothing but gaps can be inspected, and gives no verdict.
     ///
     /// # Errors
     /// [`Error::Target`], which says what was found instead.
     pub fn require_filesystem(&self) -> Result<()> {
-        if !self.machine.mounts.is_empty() {
+        if !self.machine.mounts.is_empty() || !self.machine.hives.is_empty() {
             return Ok(());
         }
         let volume = |volume: &Volume| match &volume.state {
