@@ -12,12 +12,13 @@ use crate::{
 const HIVE_CAP: usize = 512 << 20;
 
 /// Beginnings of file names, in upper case, and the path of the root key in the registry.
-const ROOTS: [(&str, &str); 8] = [
+const ROOTS: [(&str, &str); 9] = [
     ("SYSTEM", r"HKLM\SYSTEM"),
     ("SOFTWARE", r"HKLM\SOFTWARE"),
     ("SECURITY", r"HKLM\SECURITY"),
     ("SAM", r"HKLM\SAM"),
     ("BCD", r"HKLM\BCD00000000"),
+    ("AMCACHE", r"HKLM\Amcache"),
     ("DEFAULT", r"HKU\.DEFAULT"),
     ("NTUSER", r"HKU\NTUSER.DAT"),
     ("USRCLASS", r"HKU\USRCLASS.DAT"),

@@ -123,6 +123,19 @@ fn in_memory(fill: impl FnOnce(&mut MemoryFs)) -> Machine {
 }
 
 #[test]
+fn amcache_is_a_hive_of_its_own_that_a_rule_can_ask_for() {
+    let software = crate::hives::all().into_iter().find(|(name, _)| *name == "SOFTWARE").unwrap().1;
+    let machine = in_memory(|fs| {
+        fs.dir("/Windows/System32/config").file("/Windows/AppCompat/Programs/Amcache.hve", software);
+    });
+    let rule = "version = 1\n[[monitor]]\nname = \"r\"\nregistry = ['HKLM\\AMCACHE\\**']\n";
+    let keys = scan_machine(&machine, rule).of(Kind::Key).into_keys().map(|(path, _)| path).collect::<Vec<_>>();
+    assert!(keys.iter().any(|key| key == r"HKLM\Amcache\Microsoft"), "{keys:?}");
+    let other = "version = 1\n[[monitor]]\nname = \"r\"\nregistry = ['HKLM\\SYSTEM']\n";
+    assert!(scan_machine(&machine, other).of(Kind::Key).is_empty(), "nobody asked");
+}
+
+#[test]
 fn hives_that_are_absent_or_broken_are_faults_and_the_files_are_still_read() {
     let machine = in_memory(|fs| {
         fs.file("/Windows/System32/config/SOFTWARE", "no hive").file("/Users/eve/NTUSER.DAT", "regf, but not really");

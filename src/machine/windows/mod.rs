@@ -29,6 +29,9 @@ const SYSTEM_HIVES: [(&str, &str); 5] = [
     ("DEFAULT", r"HKU\.DEFAULT"),
 ];
 
+/// Where the record of programs that ran is, which no Windows loads by itself.
+const PROGRAMS: [&[u8]; 3] = [b"Windows", b"AppCompat", b"Programs"];
+
 /// Where boot configuration is: on a BIOS machine's boot volume, and on an EFI system partition.
 const BOOT_FOLDERS: [&[&[u8]]; 2] = [&[b"Boot"], &[b"EFI", b"Microsoft", b"Boot"]];
 
@@ -69,7 +72,27 @@ pub(super) fn assemble(machine: &mut Machine, root: usize) {
     }
     drop(sam);
     profiles::find(machine, root, software.as_ref());
+    programs(machine, root);
     boot_configuration(machine, root);
+}
+
+/// Amcache, where there is one. It stands at a path of its own, so that a rule has to ask for it.
+fn programs(machine: &mut Machine, root: usize) {
+    let mount = r"HKLM\Amcache";
+    let found = (|| -> Result<Option<HiveFile>> {
+        let mut sessions = machine.sessions();
+        let session = sessions.of(root)?;
+        let Some(folder) = node_at(session, &PROGRAMS)? else { return Ok(None) };
+        HiveFile::find(session, root, &folder, b"Amcache.hve", mount.into())
+    })();
+    match found {
+        Ok(None) => {}
+        Ok(Some(file)) => machine.hives.push(file),
+        Err(error) => {
+            let why = format!("its hive cannot be read: {error}");
+            machine.missing.push(Missing { path: mount.into(), why });
+        }
+    }
 }
 
 /// Notes where a system hive is; one that is not there leaves a hole in the registry.
