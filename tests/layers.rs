@@ -8,7 +8,7 @@ use std::{
 };
 
 /// Each room, and the rooms that it may use.
-const ALLOWED: [(&str, &[&str]); 17] = [
+const ALLOWED: [(&str, &[&str]); 18] = [
     ("error", &[]),
     ("image", &["error"]),
     ("volume", &["error", "image"]),
