@@ -11,6 +11,7 @@ pub mod memory;
 pub mod ntfs;
 mod probe;
 mod timestamp;
+mod windows;
 pub mod xfs;
 
 use std::{ops::ControlFlow, sync::Arc};

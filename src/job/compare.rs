@@ -154,7 +154,7 @@ fn side(
     let out = temporary(comparison.temp)?;
     let scanned = scan::scan(&target.machine, policy.clone(), &options, progress, out)?;
     super::night::count(record, &scanned.counts);
-    coverage::fill(record, &target, &policy, &scanned.faults, &scanned.notes);
+    coverage::fill(record, &target, &policy, &scanned.seen.faults, &scanned.seen.notes);
     record.policy_sha256 = policy.fingerprint();
     record.bytes.read = record.bytes.read.saturating_add(target.bytes_read());
     let mut file = scanned.out;

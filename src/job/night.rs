@@ -1,11 +1,7 @@
 //! One night's scan of one target into a state directory: due or not, scanned, compared with the machine's last
 //! scan, written down. A scan that fails is written down too.
 
-use std::{
-    fs::File,
-    io::{Seek, SeekFrom, Write},
-    path::Path,
-};
+use std::{fs::File, path::Path};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -17,12 +13,12 @@ use super::{
 use crate::{
     changelog::{
         Bytes, Coverage, CoverageState, Event, EventFile, MachineName, Publish, ScanId, ScanRecord, State, TargetFile,
-        cadence, refuse_inside,
+        Window, cadence, refuse_inside,
     },
     error::{Error, Result},
-    manifest::{Header, Kind, Reader, Record, Sorter, Writer},
+    manifest::{self, Header, Kind, Reader, Record, Sorter, Writer},
     policy::Policy,
-    scan::{self, Budgets, Progress},
+    scan::{self, Budgets, Progress, Seen, reuse::SideHeader},
     target::{self, Target},
 };
 
@@ -161,39 +157,62 @@ fn run(night: &Night<'_>, progress: &Progress, publish: &mut Publish<'_, '_>, re
     let prepared = rescan::prepare(night.rescan, root, &target, publish.machine(), publish.scan_id())?;
     let reuse = prepared.as_ref().map(|prepared| &prepared.reuse);
     let options = scan::Options { threads: night.threads, budgets: night.budgets, temp: night.temp, reuse };
-    let scanned = scan::scan(&target.machine, policy.clone(), &options, progress, publish.manifest()?)?;
-    let mut file = scanned.out;
-    file.flush().map_err(|error| Error::State(format!("manifest: {error}")))?;
-    count(record, &scanned.counts);
+    let seen = scan::see(&target.machine, policy.clone(), &options, progress)?;
     record.bytes = Bytes { read: target.bytes_read(), hashed: progress.bytes(), taken_over: progress.taken_over() };
-    coverage::fill(record, &target, &policy, &scanned.faults, &scanned.notes);
-    if let Some(prepared) = prepared {
-        let memory = night.budgets.memory;
-        scan::reuse::write(publish.extents()?, &prepared.header, scanned.places, memory)?;
-        if let Some(why) = prepared.said {
-            record.cover(Coverage { state: CoverageState::Note, name: "rescan".to_owned(), why });
-        }
+    coverage::fill(record, &target, &policy, &seen.faults, &seen.notes);
+    let said = prepared.as_ref().and_then(|prepared| prepared.said.clone());
+    if let Some(why) = said {
+        record.cover(Coverage { state: CoverageState::Note, name: "rescan".to_owned(), why });
     }
-
-    if let Some(old) = publish.machine().latest_manifest()? {
-        let sides = Sides {
-            old: Reader::new("the previous manifest", old).map_err(advised)?.ahead()?,
-            carried: publish
-                .machine()
-                .latest_carried()?
-                .map(|file| Reader::new("the carried records", file).map_err(advised))
-                .transpose()?,
-            new: reader(file)?.ahead()?,
-        };
-        let labels = Labels { machine: &record.machine.clone(), scan_id: record.scan_id, window };
-        let sorter = Sorter::new(night.temp, night.budgets.memory);
-        let mut receiver = Written { publish, header: scanned.header, carried: None };
-        let summary = difference::events(sides, &labels, sorter, &mut receiver).map_err(advised)?;
-        receiver.finish()?;
-        record.carried = summary.carried;
-    }
+    let extents = prepared.map(|prepared| Ok((publish.extents()?, prepared.header))).transpose()?;
+    write_down(night, publish, record, window, seen, extents)?;
     record.exit = coverage::exit(record, publish.tally().total());
     Ok(())
+}
+
+/// Writes the manifest, and beside it the extents and what changed since the machine's last scan.
+fn write_down(
+    night: &Night<'_>,
+    publish: &mut Publish<'_, '_>,
+    record: &mut ScanRecord,
+    window: Window,
+    seen: Seen,
+    extents: Option<(File, SideHeader)>,
+) -> Result<()> {
+    let (out, memory) = (publish.manifest()?, night.budgets.memory);
+    let Seen { header, records, places, .. } = seen;
+    std::thread::scope(|scope| {
+        let extents = extents
+            .map(|(file, side)| scope.spawn(move || scan::reuse::write(file, &side, places, memory).map(|_| ())));
+        let counts = match publish.machine().latest_manifest()? {
+            None => manifest::write(out, &header, records, memory)?.1,
+            Some(old) => {
+                let (_, counts, summary) = manifest::write_live(out, &header, records, memory, |new| {
+                    let sides = Sides { old: previous(old)?, carried: carried(publish)?, new };
+                    let labels = Labels { machine: &record.machine, scan_id: record.scan_id, window };
+                    let sorter = Sorter::new(night.temp, memory);
+                    let mut receiver = Written { publish, header: &header, carried: None };
+                    let summary = difference::events(sides, &labels, sorter, &mut receiver).map_err(advised)?;
+                    receiver.finish()?;
+                    Ok(summary)
+                })?;
+                record.carried = summary.carried;
+                counts
+            }
+        };
+        count(record, &counts);
+        let died = |_| Err(Error::Bug("the thread that writes the extents died".to_owned()));
+        extents.map_or(Ok(()), |thread| thread.join().unwrap_or_else(died))
+    })
+}
+
+fn previous(file: File) -> Result<Reader> {
+    Reader::new("the previous manifest", file).map_err(advised)?.ahead()
+}
+
+fn carried(publish: &Publish<'_, '_>) -> Result<Option<Reader>> {
+    let file = publish.machine().latest_carried()?;
+    file.map(|file| Reader::new("the carried records", file).map_err(advised)).transpose()
 }
 
 /// What to do about a state that is damaged: without the previous scan there is nothing to compare with, and a
@@ -208,16 +227,10 @@ fn advised(error: Error) -> Error {
     }
 }
 
-/// Reads the manifest that was just written, from its start.
-fn reader(mut file: File) -> Result<Reader> {
-    file.seek(SeekFrom::Start(0)).map_err(|error| Error::State(format!("manifest: {error}")))?;
-    Reader::new("the new manifest", file)
-}
-
 /// Puts events and carried records where they belong.
 struct Written<'p, 'm, 's> {
     publish: &'p mut Publish<'m, 's>,
-    header: Header,
+    header: &'p Header,
     carried: Option<Writer<File>>,
 }
 
@@ -238,7 +251,7 @@ impl Receiver for Written<'_, '_, '_> {
     fn carry(&mut self, record: Record) -> Result<()> {
         let writer = match &mut self.carried {
             Some(writer) => writer,
-            None => self.carried.insert(Writer::new(self.publish.carried()?, &self.header)?),
+            None => self.carried.insert(Writer::new(self.publish.carried()?, self.header)?),
         };
         writer.push(&record)
     }

@@ -49,6 +49,8 @@ pub struct Row {
     pub attribute: Attribute,
     /// Its field name in a manifest, and its name in a policy's `compare`.
     pub name: &'static str,
+    /// What stands before its value in a line: `,"name":`.
+    pub(crate) json: &'static str,
     /// How its value is written.
     pub form: Form,
     /// Whether a diff compares it unless a rule says otherwise.
@@ -67,7 +69,7 @@ macro_rules! attributes {
         /// Every attribute, in the order of [`Attribute`].
         pub const TABLE: &[Row] = &[
             $(Row {
-                attribute: Attribute::$variant, name: $name, form: Form::$form, compared: $compared, groups: &[$($group),*],
+                attribute: Attribute::$variant, name: $name, json: concat!(",\"", $name, "\":"), form: Form::$form, compared: $compared, groups: &[$($group),*],
             },)*
         ];
     };

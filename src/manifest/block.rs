@@ -36,8 +36,25 @@ pub(super) struct Block {
 }
 
 impl Block {
+    /// Lines.
     pub(super) fn len(&self) -> usize {
         self.ends.len()
+    }
+
+    /// Bytes of all lines, newlines included.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Appends a line.
+    pub(super) fn push(&mut self, line: &[u8]) {
+        self.bytes.extend_from_slice(line);
+        self.ends.push(self.bytes.len());
+        self.bytes.push(b'\n');
     }
 
     pub(super) fn line(&self, at: usize) -> &[u8] {

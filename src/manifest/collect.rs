@@ -3,9 +3,9 @@
 use super::{
     attribute::{Attribute, Part},
     json, key,
-    record::Record,
+    record::{Kind, Record},
     sorter::{RunWriter, Runs, Sorter},
-    write::LINE_MAX,
+    write::{Counts, LINE_MAX},
 };
 use crate::error::{Error, Fault, Result};
 
@@ -13,6 +13,7 @@ use crate::error::{Error, Fault, Result};
 #[derive(Debug)]
 pub struct Collector {
     run: RunWriter,
+    counts: Counts,
     line_max: usize,
     key: Vec<u8>,
     line: Vec<u8>,
@@ -22,7 +23,7 @@ impl Collector {
     /// A collector that spills as `sorter` says.
     #[must_use]
     pub fn new(sorter: &Sorter) -> Self {
-        Self { run: sorter.writer(), line_max: LINE_MAX, key: Vec::new(), line: Vec::new() }
+        Self { run: sorter.writer(), counts: Counts::default(), line_max: LINE_MAX, key: Vec::new(), line: Vec::new() }
     }
 
     /// Takes a record. Where its line would be longer than [`LINE_MAX`], its longest attributes are left out, and
@@ -33,7 +34,7 @@ impl Collector {
     pub fn push(&mut self, record: &Record) -> Result<()> {
         self.encode(record);
         if self.line.len() <= self.line_max {
-            return self.run.push(&self.key, &self.line);
+            return self.take(record.kind);
         }
         let mut record = record.clone();
         let mut left_out = Vec::new();
@@ -41,7 +42,7 @@ impl Collector {
             left_out.push(take_longest(&mut record)?);
             self.encode(&record);
         }
-        self.run.push(&self.key, &self.line)?;
+        self.take(record.kind)?;
 
         for (part, content) in [(Part::Content, true), (Part::Attributes, false)] {
             let names: Vec<_> = left_out.iter().filter(|a| a.is_content() == content).map(|a| a.name()).collect();
@@ -51,7 +52,7 @@ impl Collector {
             let what = format!("longer than {} bytes, left out: {}", self.line_max, names.join(", "));
             let fault = Fault::new("manifest", "record", what);
             self.encode(&Record::fault(record.path.as_slice(), record.name.as_slice(), part, fault));
-            self.run.push(&self.key, &self.line)?;
+            self.take(Kind::Fault)?;
         }
         Ok(())
     }
@@ -59,7 +60,12 @@ impl Collector {
     /// Hands over what was pushed, for [`write`](super::write::write).
     #[must_use]
     pub fn finish(self) -> Runs {
-        self.run.finish()
+        Runs { counts: self.counts, ..self.run.finish() }
+    }
+
+    fn take(&mut self, kind: Kind) -> Result<()> {
+        self.counts.add(kind);
+        self.run.push(&self.key, &self.line)
     }
 
     fn encode(&mut self, record: &Record) {
@@ -87,7 +93,7 @@ fn take_longest(record: &mut Record) -> Result<Attribute> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::{Kind, Value, json::decode, sorter::merge};
+    use crate::manifest::{Value, json::decode, sorter::merge};
 
     #[test]
     fn what_is_too_long_for_a_line_becomes_a_fault() {

@@ -21,7 +21,7 @@ impl Merged {
         let files: usize = runs.iter().map(|runs| runs.spilled.len()).sum();
         let buffer = (memory / files.max(1)).clamp(BUFFER.start, BUFFER.end);
         let mut heap = Vec::new();
-        for Runs { pairs, file, spilled } in runs {
+        for Runs { pairs, file, spilled, .. } in runs {
             if let Some(file) = file {
                 for range in spilled {
                     heap.push(Cursor::File(FileCursor::new(Arc::clone(&file), range, buffer)?));

@@ -11,6 +11,7 @@ use super::{
     block::{Block, Blocks},
     header::Header,
     json::{self, Malformed},
+    live::Live,
     record::Record,
 };
 use crate::error::{Error, Result};
@@ -34,6 +35,7 @@ pub struct Reader {
 enum Source {
     Here(Box<Blocks>),
     Ahead(Ahead),
+    Live(Live),
 }
 
 impl Reader {
@@ -68,6 +70,12 @@ impl Reader {
         Ok(Self { name, header, source: Source::Here(Box::new(blocks)), block, current: None, record: 0 })
     }
 
+    /// Reads what is being written, behind its header.
+    pub(super) fn live(name: &str, header: Header, live: Live) -> Self {
+        let (name, block) = (name.to_owned(), Block::default());
+        Self { name, header, source: Source::Live(live), block, current: None, record: 0 }
+    }
+
     /// Decompresses and hashes in a thread of its own from here on, a few blocks ahead.
     ///
     /// # Errors
@@ -75,7 +83,7 @@ impl Reader {
     pub fn ahead(mut self) -> Result<Self> {
         self.source = match self.source {
             Source::Here(blocks) => Source::Ahead(Ahead::start(*blocks)?),
-            ahead => ahead,
+            other => other,
         };
         Ok(self)
     }
@@ -98,10 +106,11 @@ impl Reader {
     /// [`Error::State`] when the manifest is damaged: what was read before must not be believed then.
     pub fn advance(&mut self) -> Result<bool> {
         let mut next = self.current.map_or(0, |current| current + 1);
-        while next >= self.block.len() {
+        while next >= self.block().len() {
             let more = match &mut self.source {
                 Source::Here(blocks) => blocks.fill(&mut self.block)?,
                 Source::Ahead(ahead) => ahead.fill(&mut self.block)?,
+                Source::Live(live) => live.fill()?,
             };
             if !more {
                 self.current = None;
@@ -114,10 +123,18 @@ impl Reader {
         Ok(true)
     }
 
+    /// The lines at hand.
+    fn block(&self) -> &Block {
+        match &self.source {
+            Source::Live(live) => live.block(),
+            _ => &self.block,
+        }
+    }
+
     /// The current line, without its newline; empty before the first and behind the last.
     #[must_use]
     pub fn line(&self) -> &[u8] {
-        self.current.map(|current| self.block.line(current)).unwrap_or_default()
+        self.current.map(|current| self.block().line(current)).unwrap_or_default()
     }
 
     /// The next record.

@@ -12,7 +12,7 @@ use std::{
     sync::Arc,
 };
 
-use super::merge::Merged;
+use super::{merge::Merged, write::Counts};
 use crate::error::{Error, Result};
 
 /// The least memory a run writer works with, in bytes.
@@ -49,6 +49,8 @@ pub struct Runs {
     pub(super) pairs: Pairs,
     pub(super) file: Option<Arc<File>>,
     pub(super) spilled: Vec<Range<u64>>,
+    /// How many records there are of each kind, where the pairs are records.
+    pub(super) counts: Counts,
 }
 
 /// Pairs in memory: their bytes, one behind the other, and where each lies.
@@ -120,7 +122,7 @@ impl RunWriter {
     #[must_use]
     pub fn finish(mut self) -> Runs {
         self.sort();
-        Runs { pairs: self.pairs, file: self.file.map(Arc::new), spilled: self.spilled }
+        Runs { pairs: self.pairs, file: self.file.map(Arc::new), spilled: self.spilled, counts: Counts::default() }
     }
 
     fn sort(&mut self) {

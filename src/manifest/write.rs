@@ -5,8 +5,9 @@ use std::io::{self, Write};
 use sha2::{Digest, Sha256};
 
 use super::{
+    block::Block,
     header::Header,
-    json::{self, Head, Malformed},
+    json::{self, Malformed},
     key,
     record::{Kind, Record},
     sorter::{Runs, merge},
@@ -49,6 +50,17 @@ impl Counts {
     pub(crate) fn add(&mut self, kind: Kind) {
         self.0[kind as usize] += 1;
     }
+
+    /// What all workers' runs hold together.
+    pub(super) fn sum(runs: &[Runs]) -> Self {
+        let mut sum = Self::default();
+        for runs in runs {
+            for (sum, more) in sum.0.iter_mut().zip(runs.counts.0) {
+                *sum += more;
+            }
+        }
+        sum
+    }
 }
 
 /// Writes a whole manifest from what the workers hand over, merging it through `memory` bytes of buffers.
@@ -56,7 +68,7 @@ impl Counts {
 /// # Errors
 /// When a temporary file cannot be read or `out` cannot be written.
 pub fn write<W: Write>(out: W, header: &Header, runs: Vec<Runs>, memory: usize) -> Result<(W, Counts)> {
-    let mut writer = Writer::new(out, header)?;
+    let mut writer = Writer::new(out, header)?.counted(Counts::sum(&runs));
     let mut merged = merge(runs, memory)?;
     while let Some((_, line)) = merged.next()? {
         writer.push_line(line)?;
@@ -103,27 +115,44 @@ impl<W: Write> Writer<W> {
         if self.buffer.len() - start > LINE_MAX {
             return Err(Error::budget("manifest", format!("a record is longer than {LINE_MAX} bytes")));
         }
-        self.end_line(record.kind)
+        self.counts.add(record.kind);
+        self.end_line()
+    }
+
+    /// With the counts of records that come as lines, by whoever made them.
+    pub(super) fn counted(mut self, counts: Counts) -> Self {
+        self.counts = counts;
+        self
     }
 
     /// Takes the next record as its line.
     fn push_line(&mut self, line: &[u8]) -> Result<()> {
-        let head = Head::of(line).map_err(|Malformed(what)| Error::Bug(what))?;
         self.buffer.extend_from_slice(line);
-        self.end_line(head.kind)
+        self.end_line()
     }
 
-    fn end_line(&mut self, kind: Kind) -> Result<()> {
-        self.counts.add(kind);
+    /// Takes the next records as their lines.
+    pub(super) fn push_block(&mut self, block: &Block) -> Result<()> {
+        self.flush()?;
+        self.put(block.as_bytes())
+    }
+
+    fn end_line(&mut self) -> Result<()> {
         self.buffer.push(b'\n');
         if self.buffer.len() >= BUFFER { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> Result<()> {
-        self.hash.update(&self.buffer);
-        self.out.write_all(&self.buffer).map_err(failed)?;
-        self.buffer.clear();
+        let mut buffer = std::mem::take(&mut self.buffer);
+        self.put(&buffer)?;
+        buffer.clear();
+        self.buffer = buffer;
         Ok(())
+    }
+
+    fn put(&mut self, lines: &[u8]) -> Result<()> {
+        self.hash.update(lines);
+        self.out.write_all(lines).map_err(failed)
     }
 
     /// Ends with the footer; hands back `out` and how many records there are.

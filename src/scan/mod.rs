@@ -17,7 +17,7 @@ mod walk;
 use std::{collections::BTreeSet, io::Write};
 
 use crate::{
-    error::Result,
+    error::{Error, Result},
     machine::{Machine, State},
     manifest::{
         self, Attribute, Collector, Counts, Header, Kind, Os, Record, RunWriter, Runs, Sorter, VolumeEntry, VolumeState,
@@ -41,14 +41,22 @@ pub struct Options<'a> {
     pub reuse: Option<&'a reuse::Reuse>,
 }
 
-/// What a scan came to.
+/// What a scan came to, with its manifest.
 pub struct Scanned<W> {
     /// What the manifest was written to.
     pub out: W,
-    /// Its first line.
-    pub header: Header,
     /// How many records there are, by kind.
     pub counts: Counts,
+    /// Everything else.
+    pub seen: Seen,
+}
+
+/// What a scan came to.
+pub struct Seen {
+    /// The manifest's first line.
+    pub header: Header,
+    /// Its records, to be merged.
+    pub records: Vec<Runs>,
     /// Everything that could not be read, or not in full, in the order of paths, the first [`FAULTS_LISTED`].
     pub faults: Vec<SeenFault>,
     /// What is worth knowing: absent monitored paths, links that lead nowhere, replayed journals.
@@ -109,8 +117,7 @@ impl SeenFault {
 /// Scans a machine under a policy and writes the manifest to `out`.
 ///
 /// # Errors
-/// When the manifest cannot be written, or a budget for the whole scan is reached. What of the target cannot be
-/// read is in the manifest instead.
+/// As [`see`], and when the manifest cannot be written.
 pub fn scan<W: Write>(
     machine: &Machine,
     policy: EffectivePolicy,
@@ -118,6 +125,18 @@ pub fn scan<W: Write>(
     progress: &Progress,
     out: W,
 ) -> Result<Scanned<W>> {
+    let mut seen = see(machine, policy, options, progress)?;
+    let records = std::mem::take(&mut seen.records);
+    let (out, counts) = manifest::write::write(out, &seen.header, records, options.budgets.memory)?;
+    Ok(Scanned { out, counts, seen })
+}
+
+/// Scans a machine under a policy; what it saw is still to be merged into a manifest.
+///
+/// # Errors
+/// When a temporary file cannot be written, or a budget for the whole scan is reached. What of the target cannot be
+/// read is in the manifest instead.
+pub fn see(machine: &Machine, policy: EffectivePolicy, options: &Options<'_>, progress: &Progress) -> Result<Seen> {
     let plan = plan::plan(machine, policy)?;
     let threads = options.threads.max(1);
     let sorter = Sorter::new(options.temp, options.budgets.memory);
@@ -143,23 +162,32 @@ pub fn scan<W: Write>(
     let (sinks, hive_notes) = registry.run(sinks)?;
     let header = header(machine, &plan.policy)?;
     let mut faults = BTreeSet::new();
-    let (mut runs, mut places) = (Vec::new(), Vec::new());
-    for sink in sinks {
-        faults.extend(sink.faults);
-        runs.push(sink.records.finish());
-        places.push(sink.places.finish());
+    let (mut records, mut places) = (Vec::new(), Vec::new());
+    for sink in sorted(sinks)? {
+        faults.extend(sink.0);
+        records.push(sink.1);
+        places.push(sink.2);
     }
     let faults: Vec<_> = faults.into_iter().take(FAULTS_LISTED).collect();
-    let (out, counts) = manifest::write::write(out, &header, runs, options.budgets.memory)?;
     let mut notes = plan.notes;
     notes.extend(hive_notes);
     notes.extend(machine.notes.iter().cloned().map(Note::Other));
-    Ok(Scanned { out, header, counts, faults, notes, places })
+    Ok(Seen { header, records, faults, notes, places })
+}
+
+/// What all workers saw, each one's sorted in a thread of its own.
+fn sorted(sinks: Vec<Sink>) -> Result<Vec<(BTreeSet<SeenFault>, Runs, Runs)>> {
+    std::thread::scope(|scope| {
+        let finish = |sink: Sink| (sink.faults, sink.records.finish(), sink.places.finish());
+        let threads: Vec<_> = sinks.into_iter().map(|sink| scope.spawn(move || finish(sink))).collect();
+        let died = |_| Error::Bug("a thread that sorts records died".to_owned());
+        threads.into_iter().map(|thread| thread.join().map_err(died)).collect()
+    })
 }
 
 fn header(machine: &Machine, policy: &EffectivePolicy) -> Result<Header> {
-    let policy = serde_json::to_value(policy)
-        .map_err(|error| crate::error::Error::Bug(format!("the policy does not serialise: {error}")))?;
+    let policy =
+        serde_json::to_value(policy).map_err(|error| Error::Bug(format!("the policy does not serialise: {error}")))?;
     let os = Os {
         family: machine.os.family.as_str().to_owned(),
         name: machine.os.name.clone(),

@@ -127,7 +127,7 @@ pub(crate) fn scan(path: &Path, earlier: Option<(&Scan, &str)>, verify: Option<S
     let policy = Policy::built_in("full").unwrap().for_machine("m").unwrap();
     let scanned = scan::scan(&target.machine, policy, &options, &progress, Vec::new())?;
     let header = SideHeader::new("scan", Layout { disks: Vec::new(), volumes: Vec::new() });
-    let side = reuse::write(tempfile::tempfile().unwrap(), &header, scanned.places, 1 << 20)?;
+    let side = reuse::write(tempfile::tempfile().unwrap(), &header, scanned.seen.places, 1 << 20)?;
     let manifest = String::from_utf8(zstd::decode_all(scanned.out.as_slice()).unwrap()).unwrap();
     Ok(Scan { manifest, side, taken_over: progress.taken_over(), hashed: progress.bytes() })
 }

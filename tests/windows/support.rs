@@ -76,7 +76,7 @@ pub(crate) fn scan_machine(machine: &Machine, policy: &str) -> Found {
     while let Some(record) = reader.next_record().unwrap() {
         records.push(record);
     }
-    Found { records, notes: scanned.notes.iter().map(|note| note.text().to_owned()).collect() }
+    Found { records, notes: scanned.seen.notes.iter().map(|note| note.text().to_owned()).collect() }
 }
 
 pub(crate) const FULL: &str = "version = 1\nprofiles = [\"full\"]\n";

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Bytes read at once.
-pub(super) const CHUNK: usize = 1 << 18;
+pub(super) const CHUNK: usize = 1 << 16;
 /// Pieces of a file that are listed; the most fragmented real files have some hundred thousand.
 const MAX_EXTENTS: usize = 4 << 20;
 

@@ -9,7 +9,7 @@ use super::{
     dir_block::{self, Damage, Entries, Entry},
     inode::{BLOCK_LEN, FLAG_ENCRYPT, FLAG_INLINE_DATA, Inode},
     map::{self, Piece, Run},
-    reader::Reader,
+    reader::{Buffered, Reader},
     volume::Volume,
     xattr,
 };
@@ -43,7 +43,7 @@ impl Reader<'_> {
             let _ = lister.inline(&self.raw);
             return Ok(());
         }
-        let mut buffer = std::mem::take(&mut self.buffer);
+        let mut buffered = std::mem::take(&mut self.directory);
         let end = inode.size.div_ceil(volume.superblock.block_bytes());
         let (mut next, mut stopped, mut broken) = (0, false, false);
         map::walk(volume, &inode, &mut self.scratch, end, &mut |piece| {
@@ -53,7 +53,7 @@ impl Reader<'_> {
                     let flow = lister.hole(next, hole);
                     next = run.end();
                     broken = false;
-                    if flow.is_break() { flow } else { lister.run(&run, &mut buffer) }
+                    if flow.is_break() { flow } else { lister.run(&run, &mut buffered) }
                 }
                 Piece::Mismatch(error) => lister.fault(error.into()),
                 Piece::Broken(error) => {
@@ -67,7 +67,7 @@ impl Reader<'_> {
         if !stopped && !broken {
             let _ = lister.hole(next, end.saturating_sub(next));
         }
-        self.buffer = buffer;
+        self.directory = buffered;
         Ok(())
     }
 }
@@ -82,23 +82,32 @@ impl Reader<'_> {
         if inode.has(FLAG_INLINE_DATA) {
             return Ok(Some(le32(&inode.block, 0)));
         }
+        let volume = self.volume();
+        let (block_bytes, block_len) = (volume.superblock.block_bytes(), volume.superblock.block_len());
+        let end = inode.size.div_ceil(block_bytes);
         let mut first = None;
-        map::walk(self.volume(), &inode, &mut self.scratch, 1, &mut |piece| {
-            if let Piece::Run(run) = piece
-                && run.logical == 0
-                && !run.unwritten
-            {
-                first = Some(run.physical);
-            }
-            ControlFlow::Continue(())
+        map::walk(volume, &inode, &mut self.scratch, end, &mut |piece| {
+            let Piece::Run(run) = piece else { return ControlFlow::Continue(()) };
+            first = (run.logical == 0 && !run.unwritten).then_some(run);
+            ControlFlow::Break(())
         });
-        let Some(block) = first else { return Ok(None) };
-        let mut bytes = Vec::new();
-        self.volume().read_block(block, &mut bytes)?;
+        let Some(run) = first else { return Ok(None) };
+        // All that the listing will ask for first; one block alone where a neighbour cannot be read.
+        let place = run.physical.saturating_mul(block_bytes);
+        let piece = piece_of(run.len, block_bytes, block_len);
+        let bytes = match self.directory.read(volume, place, piece) {
+            Ok(_) => self.directory.read(volume, place, piece)?,
+            Err(_) => self.directory.read(volume, place, block_len)?,
+        };
         // Kernel documentation, ext4, "Directory Entries": `..` is the second entry, behind the 12 bytes of `.`.
-        let dots = bytes.get(20..22) == Some(b"..".as_slice()) && u8_at(&bytes, 18) == 2;
-        Ok(dots.then(|| le32(&bytes, 12)))
+        let dots = bytes.get(20..22) == Some(b"..".as_slice()) && u8_at(bytes, 18) == 2;
+        Ok(dots.then(|| le32(bytes, 12)))
     }
+}
+
+/// Bytes of the next piece of a run of `blocks` blocks.
+fn piece_of(blocks: u64, block_bytes: u64, block_len: usize) -> usize {
+    capped(blocks.saturating_mul(block_bytes), CHUNK.max(block_len))
 }
 
 struct Lister<'a, 'e> {
@@ -109,7 +118,7 @@ struct Lister<'a, 'e> {
 }
 
 impl Lister<'_, '_> {
-    fn run(&mut self, run: &Run, buffer: &mut Vec<u8>) -> ControlFlow<()> {
+    fn run(&mut self, run: &Run, buffered: &mut Buffered) -> ControlFlow<()> {
         let superblock = &self.volume.superblock;
         let (block_bytes, block_len) = (superblock.block_bytes(), superblock.block_len());
         if run.unwritten {
@@ -117,24 +126,26 @@ impl Lister<'_, '_> {
         }
         let mut done = 0;
         while done < run.len {
-            let left = run.len.saturating_sub(done).saturating_mul(block_bytes);
-            let wanted = capped(left, CHUNK.max(block_len));
-            if buffer.len() < wanted {
-                buffer.resize(wanted, 0);
-            }
-            let Some(part) = buffer.get_mut(..wanted) else { break };
-            let offset = run.physical.saturating_add(done).saturating_mul(block_bytes);
-            let whole = self.volume.read_at(offset, part).is_ok();
-            let mut at = offset;
-            for block in part.chunks_exact_mut(block_len) {
-                let logical = run.logical.saturating_add(done);
-                done = done.saturating_add(1);
-                // One block that cannot be read must not take its neighbours with it.
-                match if whole { Ok(()) } else { self.volume.read_at(at, block) } {
-                    Ok(()) => self.block(logical, block)?,
-                    Err(error) => self.fault(error.into())?,
+            let wanted = piece_of(run.len.saturating_sub(done), block_bytes, block_len);
+            let mut at = run.physical.saturating_add(done).saturating_mul(block_bytes);
+            // One block that cannot be read must not take its neighbours with it.
+            let step = if buffered.read(self.volume, at, wanted).is_ok() { wanted } else { block_len };
+            let mut left = wanted;
+            while left > 0 {
+                match buffered.read(self.volume, at, step) {
+                    Ok(piece) => {
+                        for block in piece.chunks_exact(block_len) {
+                            self.block(run.logical.saturating_add(done), block)?;
+                            done = done.saturating_add(1);
+                        }
+                    }
+                    Err(error) => {
+                        self.fault(error.into())?;
+                        done = done.saturating_add(1);
+                    }
                 }
-                at = at.saturating_add(block_bytes);
+                at = at.saturating_add(len64(step));
+                left = left.saturating_sub(step);
             }
         }
         ControlFlow::Continue(())

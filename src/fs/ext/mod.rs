@@ -36,7 +36,7 @@ use std::sync::Arc;
 use self::{group::Groups, reader::Reader, superblock::Superblock, volume::Volume};
 use crate::{
     error::{Error, Result},
-    fs::{FileSystem, Session, VolumeInfo},
+    fs::{FileSystem, Session, VolumeInfo, windows::Windows},
     image::Image,
 };
 
@@ -47,6 +47,8 @@ const LAYER: &str = "ext4";
 pub struct Ext {
     volume: Volume,
     groups: Groups,
+    /// Pieces of the inode tables.
+    tables: Windows,
     info: VolumeInfo,
 }
 
@@ -94,7 +96,8 @@ impl Ext {
             notes,
             gaps,
         };
-        let mut ext = Self { volume, groups, info };
+        let tables = Windows::new(reader::WINDOW.max(u64::from(superblock.inode_size)), reader::TABLES);
+        let mut ext = Self { volume, groups, tables, info };
         match orphan::count(&ext) {
             0 => {}
             orphans => ext.info.notes.push(format!("{orphans} inodes were deleted or truncated while open")),

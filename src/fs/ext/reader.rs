@@ -1,6 +1,6 @@
 //! One worker's reader: the session, with the blocks that it read last.
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, rc::Rc, sync::Arc};
 
 use super::{Ext, LAYER, bytes::capped, inode::Inode, map::Scratch, volume::Volume};
 use crate::{
@@ -10,9 +10,9 @@ use crate::{
 
 pub(super) const ROOT: u32 = 2;
 /// Bytes of an inode table read at once: neighbours are usually asked for next.
-const WINDOW: u64 = 1 << 14;
-/// Windows kept.
-const WINDOWS: usize = 128;
+pub(super) const WINDOW: u64 = 1 << 14;
+/// Bytes of inode tables that are kept for all workers together: some 65,000 inodes of 256 bytes.
+pub(super) const TABLES: u64 = 16 << 20;
 /// Attribute blocks kept: many inodes share one.
 const ATTRIBUTE_BLOCKS: usize = 8;
 
@@ -36,26 +36,50 @@ fn recycle(kept: &mut Vec<Kept>, cap: usize) -> Vec<u8> {
     if kept.len() < cap { Vec::new() } else { kept.pop().map(|oldest| oldest.bytes).unwrap_or_default() }
 }
 
+/// Bytes of the volume that were read last, and where they lie.
+#[derive(Default)]
+pub(super) struct Buffered {
+    bytes: Vec<u8>,
+    place: Option<u64>,
+}
+
+impl Buffered {
+    /// The `len` bytes at `place`, read unless they are there already.
+    pub(super) fn read(&mut self, volume: &Volume, place: u64, len: usize) -> Result<&mut [u8]> {
+        if self.place != Some(place) || self.bytes.len() != len {
+            self.place = None;
+            self.bytes.resize(len, 0);
+            volume.read_at(place, &mut self.bytes)?;
+            self.place = Some(place);
+        }
+        Ok(&mut self.bytes)
+    }
+}
+
 /// One worker's reader.
 pub(super) struct Reader<'a> {
     ext: &'a Ext,
-    windows: Vec<Kept>,
+    /// The window that was used last, and where it begins.
+    window: Option<(u64, Arc<[u8]>)>,
     attribute_blocks: Vec<Kept>,
     pub(super) scratch: Scratch,
     pub(super) buffer: Vec<u8>,
+    /// The beginning of the directory that was asked for last: who asks for its parent lists it next.
+    pub(super) directory: Buffered,
     /// The bytes of the inode that was loaded last.
     pub(super) raw: Vec<u8>,
-    last: Option<Inode>,
+    last: Option<Rc<Inode>>,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(ext: &'a Ext) -> Self {
         Self {
             ext,
-            windows: Vec::new(),
+            window: None,
             attribute_blocks: Vec::new(),
             scratch: Scratch::default(),
             buffer: Vec::new(),
+            directory: Buffered::default(),
             raw: Vec::new(),
             last: None,
         }
@@ -66,19 +90,19 @@ impl<'a> Reader<'a> {
     }
 
     /// Loads an inode into `raw` and decodes it.
-    pub(super) fn load(&mut self, number: u32) -> Result<Inode> {
+    pub(super) fn load(&mut self, number: u32) -> Result<Rc<Inode>> {
         if let Some(last) = self.last.as_ref().filter(|last| last.number == number) {
-            return Ok(last.clone());
+            return Ok(Rc::clone(last));
         }
         self.last = None;
         self.load_raw(number)?;
-        let inode = Inode::parse(&self.volume().superblock, number, &self.raw)?;
-        self.last = Some(inode.clone());
+        let inode = Rc::new(Inode::parse(&self.volume().superblock, number, &self.raw)?);
+        self.last = Some(Rc::clone(&inode));
         Ok(inode)
     }
 
     /// Loads an inode that a name leads to.
-    pub(super) fn load_used(&mut self, number: u32) -> Result<Inode> {
+    pub(super) fn load_used(&mut self, number: u32) -> Result<Rc<Inode>> {
         let inode = self.load(number)?;
         if inode.is_unused() {
             return Err(Error::corrupt(LAYER, inode.at(), "is not in use"));
@@ -101,21 +125,25 @@ impl<'a> Reader<'a> {
         let in_window = at.checked_rem(window).unwrap_or(0);
         let start = at.saturating_sub(in_window);
         let place = table_at.saturating_add(start);
-        if !find(&mut self.windows, place) {
-            let mut bytes = recycle(&mut self.windows, WINDOWS);
-            bytes.resize(capped(window.min(table_len.saturating_sub(start)), usize::MAX), 0);
-            if self.ext.volume.read_at(place, &mut bytes).is_err() {
-                // One bad sector must not hide the neighbours.
-                self.raw.resize(usize::from(superblock.inode_size), 0);
-                return self.ext.volume.read_at(table_at.saturating_add(at), &mut self.raw);
+        if self.window.as_ref().is_none_or(|(kept, _)| *kept != place) {
+            let read = || {
+                let mut bytes = vec![0; capped(window.min(table_len.saturating_sub(start)), usize::MAX)];
+                self.ext.volume.read_at(place, &mut bytes).map(|()| bytes)
+            };
+            match self.ext.tables.get(place, read) {
+                Ok(bytes) => self.window = Some((place, bytes)),
+                Err(_) => {
+                    // One bad sector must not hide the neighbours.
+                    self.raw.resize(usize::from(superblock.inode_size), 0);
+                    return self.ext.volume.read_at(table_at.saturating_add(at), &mut self.raw);
+                }
             }
-            self.windows.insert(0, Kept { place, bytes });
         }
         let from = capped(in_window, usize::MAX);
         let raw = self
-            .windows
-            .first()
-            .and_then(|window| window.bytes.get(from..from.checked_add(usize::from(superblock.inode_size))?))
+            .window
+            .as_ref()
+            .and_then(|(_, bytes)| bytes.get(from..from.checked_add(usize::from(superblock.inode_size))?))
             .ok_or_else(|| bad("lies outside its table".to_owned()))?;
         self.raw.clear();
         self.raw.extend_from_slice(raw);

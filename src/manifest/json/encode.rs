@@ -27,11 +27,9 @@ pub fn encode(record: &Record, out: &mut Vec<u8>) {
     out.extend_from_slice(record.kind.as_str().as_bytes());
     out.push(b'"');
     for (attribute, value) in &record.attributes {
-        let name = attribute.name();
-        out.extend_from_slice(b",\"");
-        out.extend_from_slice(name.as_bytes());
-        out.extend_from_slice(b"\":");
-        encode_value(name, value, out);
+        let row = attribute.row();
+        out.extend_from_slice(row.json.as_bytes());
+        encode_value(row.name, value, out);
     }
     out.push(b'}');
 }
@@ -146,10 +144,27 @@ fn encode_text(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
+/// Where the first byte is that must be escaped. Nearly all text has none, so eight are looked at together: `hit` has
+/// a bit set in every byte that is below 0x20, or is one of the two others.
+fn first_escaped(text: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word & HIGH;
+    let equal = |word: u64, byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    let must = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
+    let (words, _) = text.as_chunks::<8>();
+    let clean = words.iter().take_while(|word| {
+        let word = u64::from_ne_bytes(**word);
+        below(word, 0x20) | equal(word, b'"') | equal(word, b'\\') == 0
+    });
+    let start = clean.count() * 8;
+    text[start..].iter().position(must).map(|at| start + at)
+}
+
 /// RFC 8259, section 7: only the quotation mark, the backslash and U+0000 to U+001F must be escaped.
 fn escape(text: &str, out: &mut Vec<u8>) {
     let mut rest = text.as_bytes();
-    while let Some(at) = rest.iter().position(|byte| *byte < 0x20 || *byte == b'"' || *byte == b'\\') {
+    while let Some(at) = first_escaped(rest) {
         out.extend_from_slice(&rest[..at]);
         match rest[at] {
             b'\n' => out.extend_from_slice(b"\\n"),
