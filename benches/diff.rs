@@ -100,7 +100,7 @@ fn record(at: u64, case: Option<Case>) -> Record {
     for attribute in [Attribute::Uid, Attribute::Gid] {
         record.set(attribute, Value::Number(0));
     }
-    record.set(Attribute::Rules, Value::List(vec!["recommended".into()]));
+    record.set(Attribute::Rules, Value::List(["recommended".into()].into()));
     record
 }
 

@@ -35,7 +35,7 @@ fn record(path: impl Into<Vec<u8>>, kind: Kind, attributes: &[(Attribute, &str)]
     for (attribute, value) in attributes {
         let value = match attribute {
             Attribute::Size | Attribute::Uid | Attribute::Gid => Value::Number(value.parse().unwrap()),
-            Attribute::Rules => Value::List(vec![(*value).to_owned()]),
+            Attribute::Rules => Value::List([(*value).to_owned()].into()),
             Attribute::Target | Attribute::As => Value::Bytes(value.as_bytes().to_vec()),
             _ => Value::Text((*value).to_owned()),
         };

@@ -191,7 +191,7 @@ fn what_is_not_compared_is_no_change_unless_a_rule_says_so() {
     let new = with(&old, Attribute::Mtime, text("2027-01-01T00:00:00.000000000Z"));
     check(&[old.clone()], &[with(&new, Attribute::Nlink, Value::Number(2))], &[]);
     check(&[with(&old, Attribute::Id, text("9"))], &[new.clone()], &[]);
-    let rules = Value::List(vec!["times".into()]);
+    let rules = Value::List(["times".into()].into());
     check(&[old.clone()], &[with(&new, Attribute::Rules, rules.clone())], &["Modified /a /a mtime"]);
     check(&[with(&old, Attribute::Rules, rules)], &[new], &["Modified /a /a mtime"]);
 }

@@ -1,7 +1,7 @@
 //! The one table of attributes. The manifest's field names, what a diff compares, what a policy may name in
 //! `compare`, and what a report shows all come from here; adding an attribute is one row.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// How an attribute's value is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub enum Value {
     /// See [`Form::Xattrs`]; the keys are the exact names.
     Xattrs(BTreeMap<Vec<u8>, XattrSummary>),
     /// See [`Form::List`].
-    List(Vec<String>),
+    List(Arc<[String]>),
 }
 
 /// What is kept of an extended attribute's value.

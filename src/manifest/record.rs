@@ -151,6 +151,11 @@ impl Record {
 
     /// Sets an attribute, keeping the table's order.
     pub fn set(&mut self, attribute: Attribute, value: Value) {
+        // Whoever fills a record goes through the table.
+        if self.attributes.last().is_none_or(|(last, _)| *last < attribute) {
+            self.attributes.push((attribute, value));
+            return;
+        }
         match self.attributes.binary_search_by_key(&attribute, |(a, _)| *a) {
             Ok(at) => self.attributes[at].1 = value,
             Err(at) => self.attributes.insert(at, (attribute, value)),

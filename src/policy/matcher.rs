@@ -110,6 +110,8 @@ pub struct Matcher {
     /// Drives, unplaced volumes and the registry, each behind its root's name: in upper case.
     folding: Trie,
     departures: Vec<Departure>,
+    /// Whether any pattern takes containers only.
+    tells_containers: bool,
 }
 
 impl Matcher {
@@ -120,7 +122,9 @@ impl Matcher {
     /// [`Policy`](super::Policy) does not have.
     pub fn new(policy: &EffectivePolicy) -> Result<Self> {
         let compiled = Compiled::new(policy)?;
-        let mut matcher = Self { compiled, exact: Trie::new(), folding: Trie::new(), departures: Vec::new() };
+        let tells_containers = compiled.lines.iter().any(|line| line.pattern.container);
+        let (exact, folding, departures) = (Trie::new(), Trie::new(), Vec::new());
+        let mut matcher = Self { compiled, exact, folding, departures, tells_containers };
         for at in 0..matcher.compiled.lines.len() {
             matcher.add_line(at);
         }
@@ -210,6 +214,13 @@ impl Matcher {
     pub fn child(&self, parent: &State, name: &[u8], container: bool) -> State {
         let step = self.step(parent.folds, &parent.nodes, name, container);
         self.arrive(parent.folds, step, Some(parent), name, container)
+    }
+
+    /// Whether it matters for [`Matcher::child`] if an entity is a container: it does where a pattern ends with a
+    /// separator.
+    #[must_use]
+    pub fn tells_containers(&self) -> bool {
+        self.tells_containers
     }
 
     /// What the rules say about a value of the key where the walk stands; an unnamed value's name is empty.

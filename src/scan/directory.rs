@@ -1,10 +1,8 @@
 //! The entries of one directory on their way through the walk, and what makes a name suspicious.
 
-use std::{
-    collections::HashSet,
-    hash::{BuildHasher, RandomState},
-};
+use std::collections::HashSet;
 
+use super::seen::Seen;
 use crate::{
     error::Fault,
     fs::{NodeId, Times},
@@ -21,25 +19,17 @@ pub(super) struct Entry {
     pub(super) aside: bool,
 }
 
-/// The names of one directory, as they come by. Kept as hashes of 128 bits, so that a directory of millions of
-/// names costs 16 bytes for each.
+/// The names of one directory, as they come by.
 pub(super) struct Names {
-    seen: HashSet<(u64, u64)>,
+    seen: Seen,
     dirs: HashSet<NodeId>,
-    hashers: (RandomState, RandomState),
     budget: u64,
     count: u64,
 }
 
 impl Names {
     pub(super) fn new(budget: u64) -> Self {
-        Self {
-            seen: HashSet::new(),
-            dirs: HashSet::new(),
-            hashers: (RandomState::new(), RandomState::new()),
-            budget,
-            count: 0,
-        }
+        Self { seen: Seen::default(), dirs: HashSet::new(), budget, count: 0 }
     }
 
     /// Whether no path can hold this name.
@@ -76,7 +66,7 @@ impl Names {
         if self.is_impossible(name, separator) {
             return Err(Fault::new("scan", format!("entry \"{}\"", shown()), "a name that no path can hold"));
         }
-        if !self.seen.insert((self.hashers.0.hash_one(name), self.hashers.1.hash_one(name))) {
+        if !self.seen.insert(name) {
             return Err(Fault::new("scan", format!("entry \"{}\"", shown()), "a second entry of the same name"));
         }
         Ok(())

@@ -11,6 +11,9 @@ use crate::{
     security::{capability, inode_flags, posix_acl, sddl, selinux, sid},
 };
 
+/// Room for the attributes of most entities.
+const ATTRIBUTES: usize = 20;
+
 /// What every record of one directory has in common.
 pub(super) struct Context<'a> {
     /// Names of accounts.
@@ -43,7 +46,7 @@ pub(super) fn record(
     link_times: Option<&Times>,
     context: &Context<'_>,
 ) -> (Record, Vec<Fault>) {
-    let mut record = Record::new(path, kind);
+    let mut record = Record { attributes: Vec::with_capacity(ATTRIBUTES), ..Record::new(path, kind) };
     let mut faults = metadata.faults.clone();
     let mut set = |attribute, value: Option<Value>| {
         if let Some(value) = value {
@@ -70,7 +73,7 @@ pub(super) fn record(
         (Attribute::FnCrtime, link_times.and_then(|times| times.crtime)),
         (Attribute::FnAtime, link_times.and_then(|times| times.atime)),
     ] {
-        set(attribute, time.map(|time: Timestamp| Value::Text(time.to_string())));
+        set(attribute, time.map(|time: Timestamp| Value::Text(time.text())));
     }
     set(
         Attribute::Flags,

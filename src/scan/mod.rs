@@ -3,6 +3,7 @@
 //! elsewhere.
 
 mod budget;
+mod content;
 mod directory;
 mod entity;
 mod hash;
@@ -12,7 +13,9 @@ mod progress;
 mod queue;
 mod registry;
 pub mod reuse;
+mod seen;
 mod walk;
+mod worker;
 
 use std::{collections::BTreeSet, io::Write};
 

@@ -94,7 +94,7 @@ impl Field<'_> {
             _ if self.hex.is_some() => Malformed::new("has no bytes in hexadecimal"),
             Form::Number => Ok(Value::Number(number(self.json)?)),
             Form::Text => Ok(Value::Text(self.text()?)),
-            Form::List => Ok(Value::List(self.list()?)),
+            Form::List => Ok(Value::List(self.list()?.into())),
             Form::Xattrs => {
                 let mut scan = Scan::new(self.json);
                 let mut xattrs = BTreeMap::new();
@@ -232,7 +232,7 @@ mod tests {
         let mut file = Record::new(*b"/usr/bin/passwd", Kind::File);
         file.set(Attribute::Mode, Value::Text("04755".into()));
         file.set(Attribute::Size, Value::Number(68248));
-        file.set(Attribute::Rules, Value::List(vec!["recommended".into()]));
+        file.set(Attribute::Rules, Value::List(["recommended".into()].into()));
         let summary = XattrSummary { size: 3, sha256: "ab".into() };
         file.set(Attribute::Xattrs, Value::Xattrs(BTreeMap::from([(b"user.x".to_vec(), summary)])));
         assert_eq!(
@@ -278,7 +278,7 @@ mod tests {
                     Form::Number => Value::Number(number),
                     Form::Text => Value::Text(text),
                     Form::Bytes => Value::Bytes(bytes),
-                    Form::List => Value::List(if number % 3 == 0 { vec![] } else { vec![text, "b".into()] }),
+                    Form::List => Value::List(if number % 3 == 0 { [].into() } else { [text, "b".into()].into() }),
                     Form::Xattrs => {
                         let summary = XattrSummary { size: number, sha256: text };
                         Value::Xattrs(BTreeMap::from([(bytes, summary.clone()), (b"user.b".to_vec(), summary)]))

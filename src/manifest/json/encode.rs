@@ -43,7 +43,7 @@ pub(crate) fn encode_value(name: &str, value: &Value, out: &mut Vec<u8>) {
         Value::Xattrs(xattrs) => {
             encode_sequence(xattrs, b"{}", out, |(name, summary), out| encode_xattr(name, summary, out));
         }
-        Value::List(list) => encode_sequence(list, b"[]", out, |text, out| encode_text(text, out)),
+        Value::List(list) => encode_sequence(list.iter(), b"[]", out, |text, out| encode_text(text, out)),
     }
 }
 

@@ -1,15 +1,12 @@
 //! One hive on its way into the manifest: which keys and values the policy takes, under which path.
 
-use std::{
-    collections::HashSet,
-    hash::{BuildHasher, RandomState},
-    sync::atomic::Ordering,
-};
+use std::sync::atomic::Ordering;
 
 use super::{
     super::{
         entity,
-        walk::{Records, emit, interesting, label},
+        seen::Seen,
+        walk::{Labels, Records, emit, interesting},
     },
     Registry, record,
 };
@@ -33,6 +30,7 @@ pub(super) struct Recorder<'r, R> {
     states: Vec<State>,
     names: Vec<Vec<u8>>,
     seen: Seen,
+    labels: Labels<'r>,
     failed: Option<Error>,
 }
 
@@ -56,6 +54,7 @@ impl<'r, R: Records> Recorder<'r, R> {
             states: vec![state],
             names: Vec::new(),
             seen: Seen::default(),
+            labels: Labels::new(registry.policy, registry.matcher),
             failed: None,
         }
     }
@@ -111,7 +110,7 @@ impl<'r, R: Records> Recorder<'r, R> {
         let shown = || format!("key \"{}\"", name.escape_ascii());
         let fault = if name.is_empty() || name.contains(&b'\\') {
             Some(Fault::new("registry", shown(), "a name that no path can hold"))
-        } else if !self.seen.insert(full, None) {
+        } else if !is_new(&mut self.seen, full, None) {
             Some(Fault::new("registry", shown(), "a second key of the same name"))
         } else {
             None
@@ -145,7 +144,7 @@ impl<R: Records> Visitor for Recorder<'_, R> {
                     self.emit_fault(&full, b"", Part::Attributes, fault);
                 }
             }
-            label(self.registry.policy, self.registry.matcher, &mut record, &verdict);
+            self.labels.label(&mut record, &verdict);
             self.emit(record);
         }
         let limit = self.registry.budgets.depth;
@@ -168,7 +167,7 @@ impl<R: Records> Visitor for Recorder<'_, R> {
             return;
         }
         let full = self.path(path);
-        if !self.seen.insert(&full, Some(&value.name)) {
+        if !is_new(&mut self.seen, &full, Some(&value.name)) {
             let at = format!("value \"{}\"", value.name.escape_ascii());
             let fault = Fault::new("registry", at, "a second value of the same name");
             self.emit_fault(&full, &value.name, Part::Name, fault);
@@ -177,7 +176,7 @@ impl<R: Records> Visitor for Recorder<'_, R> {
             self.emit_fault(&full, &value.name, Part::Content, fault.clone());
         }
         let mut record = record::value(&full, &self.secret_names(path), value, self.volume);
-        label(self.registry.policy, self.registry.matcher, &mut record, &verdict);
+        self.labels.label(&mut record, &verdict);
         let hashed = u64::try_from(value.data.len()).unwrap_or(u64::MAX);
         self.registry.progress.bytes.fetch_add(hashed, Ordering::Relaxed);
         self.emit(record);
@@ -191,17 +190,15 @@ impl<R: Records> Visitor for Recorder<'_, R> {
     }
 }
 
-/// Keys and values that were seen, without case as far as ASCII goes, as hashes of 128 bits: 16 bytes for each.
-#[derive(Default)]
-struct Seen {
-    known: HashSet<(u64, u64)>,
-    hashers: (RandomState, RandomState),
-}
-
-impl Seen {
-    /// Whether the key, or this value of it, is new.
-    fn insert(&mut self, path: &[u8], value: Option<&[u8]>) -> bool {
-        let entity = (path.to_ascii_lowercase(), value.map(<[u8]>::to_ascii_lowercase));
-        self.known.insert((self.hashers.0.hash_one(&entity), self.hashers.1.hash_one(&entity)))
+/// Whether the key, or this value of it, is new, without case as far as ASCII goes.
+fn is_new(seen: &mut Seen, path: &[u8], value: Option<&[u8]>) -> bool {
+    let mut entity = path.to_vec();
+    if let Some(value) = value {
+        entity.push(b'=');
+        entity.extend_from_slice(value);
     }
+    entity.make_ascii_lowercase();
+    // The length of the path keeps path and value apart, whatever bytes they hold.
+    entity.extend_from_slice(&path.len().to_le_bytes());
+    seen.insert(&entity)
 }

@@ -1,0 +1,102 @@
+//! A worker's way from a stream to its hash: remembered for a file of several names, taken over from the scan before
+//! where that is proved to be the same, else read.
+
+use std::sync::{PoisonError, atomic::Ordering};
+
+use super::{
+    hash::{self, Hashed},
+    reuse::{Digest, Footprint},
+    walk::Records,
+    worker::Worker,
+};
+use crate::{
+    error::{Error, Result},
+    fs::{NodeId, Stream},
+    manifest::{Attribute, Record, Value, attribute::Part},
+};
+
+/// Hashes of files with several names that are remembered, so that they are read once.
+const LINKED_HASHES: usize = 1 << 16;
+
+impl<R: Records> Worker<'_, '_, R> {
+    /// Completes a file's record with its hash. A file of several names is read once, as long as it is remembered.
+    pub(super) fn hash(&mut self, volume: usize, node: &NodeId, links: u64, mut record: Record) -> Result<()> {
+        let linked = (links > 1).then(|| (volume, node.clone()));
+        let known = linked
+            .as_ref()
+            .and_then(|key| self.walk.linked.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned());
+        if let Some(sha256) = known {
+            record.set(Attribute::Sha256, Value::Text(sha256));
+            return self.walk.emit(self.sink, record);
+        }
+        self.content(volume, node, &Stream::Content, &mut record)?;
+        if let (Some(key), Some(sha256)) = (linked, record.text(Attribute::Sha256)) {
+            let mut known = self.walk.linked.lock().unwrap_or_else(PoisonError::into_inner);
+            if known.len() >= LINKED_HASHES {
+                known.clear();
+            }
+            known.insert(key, sha256.to_owned());
+        }
+        self.walk.emit(self.sink, record)
+    }
+
+    /// Hashes a stream into its record; what cannot be read is a fault beside the record, which then has no hash.
+    pub(super) fn content(&mut self, volume: usize, node: &NodeId, which: &Stream, record: &mut Record) -> Result<()> {
+        let walk = self.walk;
+        let footprint = self.footprint(volume, node, which)?;
+        let known = footprint.as_ref().and_then(|footprint| self.known(footprint));
+        let sampled = known.is_some_and(|_| walk.samples(record));
+        let hashed = match (known, &footprint) {
+            (Some(sha256), Some(footprint)) if !sampled => {
+                walk.progress.taken_over.fetch_add(footprint.len(), Ordering::Relaxed);
+                Ok(Hashed { sha256, len: footprint.len() })
+            }
+            _ => {
+                let session = self.sessions.of(volume)?;
+                hash::stream(session, node, which, walk.budgets.hole_bytes, &walk.progress.bytes)
+            }
+        };
+        let hashed = match hashed {
+            Ok(hashed) => hashed,
+            Err(error) => {
+                let (path, name) = (record.path.clone(), record.name.clone());
+                return self.fault(&path, &name, Part::Content, error.into(), volume);
+            }
+        };
+        if let Some(known) = known.filter(|known| *known != hashed.sha256) {
+            return Err(contradiction(record, &known, &hashed.sha256));
+        }
+        if let Some(footprint) = footprint.filter(|footprint| footprint.len() == hashed.len) {
+            self.sink.keep(&footprint, &hashed.sha256)?;
+        }
+        record.set(Attribute::Sha256, Value::Text(hash::hex(&hashed.sha256)));
+        record.set(Attribute::Size, Value::Number(hashed.len));
+        Ok(())
+    }
+
+    /// Where a content's bytes are, when that is asked for and known: what has none is read, now and the next time.
+    fn footprint(&mut self, volume: usize, node: &NodeId, which: &Stream) -> Result<Option<Footprint>> {
+        let place = self.walk.machine.volumes.get(volume).and_then(|volume| Some((volume.start?, volume.size)));
+        let (Some(_), Some((start, size))) = (self.walk.reuse, place) else { return Ok(None) };
+        let extents = self.sessions.of(volume)?.extents(node, which);
+        Ok(extents.ok().and_then(|extents| Footprint::new(&extents, start, size)))
+    }
+
+    /// The hash that the scan before made of the same bytes. More holes than a scan would hash are left to it.
+    fn known(&self, footprint: &Footprint) -> Option<Digest> {
+        let previous = self.walk.reuse.and_then(|reuse| reuse.previous.as_ref())?;
+        (footprint.zeros() <= self.walk.budgets.hole_bytes).then(|| previous.hash_of(footprint))?
+    }
+}
+
+/// What was taken over is not what is there: the list of changes is wrong, and nothing that rests on it holds.
+fn contradiction(record: &Record, known: &Digest, found: &Digest) -> Error {
+    let path = String::from_utf8_lossy(&record.path);
+    let stream = if record.name.is_empty() { String::new() } else { format!(":{}", record.name.escape_ascii()) };
+    Error::State(format!(
+        "rescan: {path}{stream}: the scan before has SHA-256 {} and its blocks are said not to have changed, read {}: \
+         the changed ranges are wrong; scan with --no-reuse",
+        hash::hex(known),
+        hash::hex(found)
+    ))
+}

@@ -1,0 +1,310 @@
+//! One worker of the walk: it takes a directory off the stack, lists it, and records its entries in batches, in the
+//! order of their nodes.
+
+use std::{
+    ops::ControlFlow,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use super::{
+    directory::{Entry, Names},
+    entity::{self, Context},
+    walk::{Batch, Dir, Labels, Records, Task, Walk, interesting, node_name},
+};
+use crate::{
+    error::{Error, Fault, Result},
+    fs::{self, Listed, Metadata, NodeId, Stream, Times},
+    machine::{Machine, Sessions, join},
+    manifest::{Attribute, Kind, Record, Value, attribute::Part},
+    policy::{State, Verdict},
+};
+
+/// Entries of one directory that are worked on together.
+const BATCH: usize = 512;
+
+/// Files larger than this, in bytes, are hashed as tasks of their own.
+const BIG_FILE: u64 = 4 << 20;
+
+/// One worker: its readers, and where its records go.
+pub(super) struct Worker<'w, 'm, R: Records> {
+    pub(super) walk: &'w Walk<'m>,
+    pub(super) sessions: Sessions<'m>,
+    /// A second set of readers, so that entries can be worked on while a listing goes on; lent to the listing.
+    lister: Option<Sessions<'m>>,
+    pub(super) sink: &'w mut R,
+    labels: Labels<'m>,
+}
+
+impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
+    pub(super) fn new(walk: &'w Walk<'m>, sink: &'w mut R) -> Self {
+        Self {
+            walk,
+            sessions: walk.machine.sessions(),
+            lister: None,
+            sink,
+            labels: Labels::new(walk.policy, walk.matcher),
+        }
+    }
+
+    pub(super) fn work(&mut self) -> Result<()> {
+        while let Some(task) = self.walk.queue.take() {
+            let result = self.guarded(task);
+            self.walk.queue.done();
+            result?;
+        }
+        Ok(())
+    }
+
+    /// Does a task; a panic in a reader becomes a fault of the directory, and the reader is replaced.
+    fn guarded(&mut self, task: Task) -> Result<()> {
+        let (path, volume, part) = match &task {
+            Task::Dir(dir) => (dir.path.clone(), dir.volume, Part::Listing),
+            Task::Batch(batch) => (batch.dir.path.clone(), batch.dir.volume, Part::Listing),
+            Task::Hash { record, volume, .. } => (record.path.clone(), *volume, Part::Content),
+        };
+        let done = catch_unwind(AssertUnwindSafe(|| match task {
+            Task::Dir(dir) => self.dir(dir),
+            Task::Batch(batch) => self.batch(batch),
+            Task::Hash { volume, node, links, record } => self.hash(volume, &node, links, record),
+        }));
+        match done {
+            Ok(result) => result,
+            Err(_) => {
+                self.sessions = self.walk.machine.sessions();
+                let fault = Fault::new("scan", "", "the reader failed on these bytes (a defect, please report it)");
+                self.fault(&path, b"", part, fault, volume)
+            }
+        }
+    }
+
+    pub(super) fn fault(&mut self, path: &[u8], name: &[u8], part: Part, fault: Fault, volume: usize) -> Result<()> {
+        self.walk.emit(self.sink, entity::fault(path, name, part, fault, self.walk.volume_id(volume)))
+    }
+
+    /// The record of a mount's root.
+    pub(super) fn root(&mut self, dir: &Dir) -> Result<()> {
+        if !dir.state.verdict().is_taken() {
+            return Ok(());
+        }
+        match self.sessions.of(dir.volume)?.metadata(&dir.node) {
+            Ok(metadata) => self.entity(dir.volume, &dir.node, &dir.path, &metadata, None, &dir.state).map(|_| ()),
+            Err(error) => self.fault(&dir.path, b"", Part::Entity, error.into(), dir.volume),
+        }
+    }
+
+    /// Lists a directory and works on its entries in batches.
+    fn dir(&mut self, dir: Dir) -> Result<()> {
+        let walk = self.walk;
+        walk.progress.enter(&dir.path);
+        if dir.depth > walk.budgets.depth {
+            let limit = walk.budgets.depth;
+            let fault =
+                Fault::new("scan", "", format!("directories lie deeper than {limit}; raise it with --max-depth"));
+            return self.fault(&dir.path, b"", Part::Listing, fault, dir.volume);
+        }
+        let mut lister = self.lister.take().unwrap_or_else(|| walk.machine.sessions());
+        if let Some(expected) = &dir.found_in {
+            let parent = lister.of(dir.volume).and_then(|session| session.parent(&dir.node));
+            let denied = matches!(parent, Ok(Some(parent)) if parent != *expected);
+            if denied || !walk.mark(&dir) {
+                self.lister = Some(lister);
+                walk.put_aside(dir);
+                return Ok(());
+            }
+        }
+        let dir = Arc::new(dir);
+        let mut names = Names::new(walk.budgets.entries);
+        let mut pending: Vec<Entry> = Vec::new();
+        let mut failed: Option<Error> = None;
+        let mut faults: Vec<(Vec<u8>, Part, Fault)> = Vec::new();
+        let separator = Machine::separator(&dir.path);
+        let listed = lister.of(dir.volume)?.list(&dir.node, &mut |listed| {
+            let step = self.listed(&dir, listed, separator, &mut names, &mut pending, &mut faults);
+            match step {
+                Ok(flow) => flow,
+                Err(error) => {
+                    failed = Some(error);
+                    ControlFlow::Break(())
+                }
+            }
+        });
+        self.lister = Some(lister);
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        for (path, part, fault) in faults {
+            self.fault(&path, b"", part, fault, dir.volume)?;
+        }
+        if let Err(error) = listed {
+            self.fault(&dir.path, b"", Part::Listing, error.into(), dir.volume)?;
+        }
+        self.batch(Batch { dir, entries: pending })
+    }
+
+    /// Takes one thing that the listing hands out.
+    fn listed(
+        &mut self,
+        dir: &Arc<Dir>,
+        listed: Listed<'_>,
+        separator: u8,
+        names: &mut Names,
+        pending: &mut Vec<Entry>,
+        faults: &mut Vec<(Vec<u8>, Part, Fault)>,
+    ) -> Result<ControlFlow<()>> {
+        let entry = match listed {
+            Listed::Fault(fault) => {
+                faults.push((dir.path.clone(), Part::Listing, fault));
+                return Ok(ControlFlow::Continue(()));
+            }
+            Listed::Entry(entry) => entry,
+        };
+        if let Err(fault) = names.check(entry.name, separator) {
+            let over = names.is_over();
+            let part = if over { Part::Listing } else { Part::Name };
+            faults.push((dir.path.clone(), part, fault));
+            if over {
+                return Ok(ControlFlow::Break(()));
+            }
+            if names.is_impossible(entry.name, separator) {
+                return Ok(ControlFlow::Continue(()));
+            }
+        }
+        let state = self.walk.matcher.child(&dir.state, entry.name, true);
+        if !interesting(&state) {
+            return Ok(ControlFlow::Continue(()));
+        }
+        // Only the first of two names for one directory is entered at once, and none that denies being one: so it
+        // does not matter which worker comes by first.
+        let aside = match entry.kind {
+            None | Some(fs::Kind::Dir) => !names.is_first_of(&entry.node),
+            Some(_) => true,
+        };
+        let name = entry.name.to_vec();
+        pending.push(Entry { name, node: entry.node, link_times: entry.link_times, state, aside });
+        if pending.len() >= BATCH {
+            let batch = Batch { dir: dir.clone(), entries: std::mem::take(pending) };
+            if self.walk.threads > 1 && !self.walk.queue.has_at_least(2 * self.walk.threads) {
+                self.walk.queue.push([Task::Batch(batch)]);
+            } else {
+                self.batch(batch)?;
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Works on entries of one directory, in the order of their nodes, which is close to their order on disk.
+    fn batch(&mut self, mut batch: Batch) -> Result<()> {
+        batch.entries.sort_by(|a, b| a.node.cmp(&b.node));
+        let dir = batch.dir;
+        let separator = Machine::separator(&dir.path);
+        let mut dirs = Vec::new();
+        for entry in batch.entries {
+            let path = join(&dir.path, &entry.name, separator);
+            if self.walk.mounts.contains_key(path.as_slice()) {
+                continue;
+            }
+            let metadata = match self.sessions.of(dir.volume)?.metadata(&entry.node) {
+                Ok(metadata) => metadata,
+                Err(error) => {
+                    self.fault(&path, b"", Part::Entity, error.into(), dir.volume)?;
+                    continue;
+                }
+            };
+            let state = match metadata.kind {
+                Some(fs::Kind::Dir | fs::Kind::Symlink) => entry.state,
+                // A pattern that ends with a separator takes containers only.
+                _ if self.walk.matcher.tells_containers() => self.walk.matcher.child(&dir.state, &entry.name, false),
+                _ => entry.state,
+            };
+            let is_dir = self.entity(dir.volume, &entry.node, &path, &metadata, entry.link_times.as_ref(), &state)?;
+            if !is_dir || !state.may_cover_below() {
+                continue;
+            }
+            let child = Dir {
+                volume: dir.volume,
+                node: entry.node,
+                found_in: Some(dir.node.clone()),
+                path,
+                state,
+                depth: dir.depth + 1,
+            };
+            if entry.aside {
+                self.walk.put_aside(child);
+            } else {
+                dirs.push(Task::Dir(child));
+            }
+        }
+        // The stack gives the last one back first.
+        self.walk.queue.push(dirs.into_iter().rev());
+        Ok(())
+    }
+
+    /// Records one entity where a rule covers it. Says whether it is a directory.
+    fn entity(
+        &mut self,
+        volume: usize,
+        node: &NodeId,
+        path: &[u8],
+        metadata: &Metadata,
+        link_times: Option<&Times>,
+        state: &State,
+    ) -> Result<bool> {
+        let walk = self.walk;
+        let is_dir = metadata.kind == Some(fs::Kind::Dir);
+        let verdict = state.verdict();
+        if !verdict.is_taken() {
+            return Ok(is_dir);
+        }
+        let context = Context {
+            accounts: &walk.machine.accounts,
+            volume: walk.volume_id(volume),
+            sid_names: &|sid| walk.machine.accounts.sid(sid).map(str::to_owned),
+        };
+        let Some(kind) = metadata.kind.map(entity::kind) else {
+            let fault = Fault::new("scan", node_name(node), "neither a file nor anything else that has a name");
+            self.fault(path, b"", Part::Entity, fault, volume)?;
+            return Ok(false);
+        };
+        let (mut record, faults) = entity::record(path, kind, metadata, link_times, &context);
+        for fault in faults {
+            self.fault(path, b"", Part::Attributes, fault, volume)?;
+        }
+        self.labels.label(&mut record, &verdict);
+        self.streams(volume, node, path, metadata, &verdict)?;
+        let has_content = kind == Kind::File || (kind == Kind::Reparse && metadata.size > 0);
+        if !has_content {
+            walk.emit(self.sink, record)?;
+            return Ok(is_dir);
+        }
+        let links = metadata.nlink.unwrap_or(1);
+        if metadata.size > BIG_FILE && walk.threads > 1 && !walk.queue.has_at_least(64 * walk.threads) {
+            walk.queue.push([Task::Hash { volume, node: node.clone(), links, record }]);
+        } else {
+            self.hash(volume, node, links, record)?;
+        }
+        Ok(is_dir)
+    }
+
+    /// Named streams are entities of their own.
+    fn streams(
+        &mut self,
+        volume: usize,
+        node: &NodeId,
+        path: &[u8],
+        metadata: &Metadata,
+        verdict: &Verdict,
+    ) -> Result<()> {
+        let Some(windows) = &metadata.windows else { return Ok(()) };
+        for stream in &windows.streams {
+            let mut record = Record { name: stream.name.clone(), ..Record::new(path, Kind::Stream) };
+            record.set(Attribute::Size, Value::Number(stream.size));
+            record.set(Attribute::Volume, Value::Text(self.walk.volume_id(volume).to_owned()));
+            self.labels.label(&mut record, verdict);
+            let which = Stream::Named(stream.name.clone());
+            self.content(volume, node, &which, &mut record)?;
+            self.walk.emit(self.sink, record)?;
+        }
+        Ok(())
+    }
+}
