@@ -6,9 +6,12 @@
 #
 # Without an offset the image is that of one filesystem. For a partition give its first byte; only that filesystem
 # is hashed by the others, so snapfim is given a sparse copy of it alone. AIDE takes part where it is installed.
+# With PROFILE=recommended only snapfim and AIDE take part, both with the recommended list. Needs util-linux's script:
+# off a terminal snapfim takes the lowest priority, which is not what is to be measured.
 set -euo pipefail
 image=$1 offset=${2:-0} rounds=${3:-5}
-snapfim=${SNAPFIM:-$(dirname "$0")/../target/release/snapfim}
+snapfim=$(realpath "${SNAPFIM:-$(dirname "$0")/../target/release/snapfim}")
+profile=${PROFILE:-full}
 work=$(mktemp -d)
 mnt=$work/mnt
 mkdir "$mnt"
@@ -23,18 +26,33 @@ if [ "$offset" != 0 ]; then
     dd if="$loop" of="$volume" bs=4M conv=sparse status=none
     truncate -s "$(blockdev --getsize64 "$loop")" "$volume"
 fi
-printf 'database_out=file:%s\ngzip_dbout=no\nnum_workers=2\n%s sha256+p+u+g+s+m+c+n+acl+xattrs+l\n' \
-    "$work/aide.db" "$mnt" >"$work/aide.conf"
+attributes=sha256+p+u+g+s+m+c+n+acl+xattrs+l
+printf 'database_out=file:%s\ngzip_dbout=no\nnum_workers=2\n' "$work/aide.db" >"$work/aide.conf"
+case $profile in
+    full) printf '%s %s\n' "$mnt" "$attributes" ;;
+    *)
+        for path in boot etc/crontab etc/cron.daily etc/cron.hourly etc/cron.monthly etc/cron.weekly etc/init.d \
+            opt/bin opt/sbin usr/bin usr/local/bin usr/local/sbin usr/sbin; do
+            printf '%s/%s %s\n' "$mnt" "$path" "$attributes"
+        done
+        printf '%s/etc/[^/]+\\.conf$ %s\n' "$mnt" "$attributes"
+        ;;
+esac >>"$work/aide.conf"
+scan() {
+    rm -rf "$work/s"
+    script -qec "$snapfim -q scan $volume --machine m --state $work/s --profile $profile --threads $1" /dev/null
+}
 run() {
     case $1 in
-        snapfim-2) rm -rf "$work/s"; "$snapfim" -q scan "$volume" --machine m --state "$work/s" --profile full --threads 2 ;;
-        snapfim-1) rm -rf "$work/s"; "$snapfim" -q scan "$volume" --machine m --state "$work/s" --profile full --threads 1 ;;
+        snapfim-2) scan 2 ;;
+        snapfim-1) scan 1 ;;
         openssl) find "$mnt" -type f -print0 | xargs -0 -P2 openssl dgst -sha256 -r ;;
         sha256sum) find "$mnt" -type f -print0 | xargs -0 -P2 sha256sum ;;
         aide) rm -f "$work/aide.db"; aide --init --config "$work/aide.conf" ;;
     esac >/dev/null 2>&1 || true
 }
-names=(snapfim-2 snapfim-1 openssl sha256sum)
+names=(snapfim-2 snapfim-1)
+[ "$profile" = full ] && names+=(openssl sha256sum)
 command -v aide >/dev/null && names+=(aide)
 for name in "${names[@]}"; do run "$name"; done   # warms the page cache
 for ((round = 0; round < rounds; round++)); do

@@ -23,6 +23,10 @@ pub use timestamp::Timestamp;
 
 use crate::error::{Error, Fault, Result};
 
+/// Bytes of a content that are read at once. Small enough that they are still in the nearest caches when they are
+/// hashed: on a machine with 512 KiB of them for each core, pieces of 256 KiB took twice the time to be copied.
+const PIECE: usize = 64 << 10;
+
 /// What a node is called inside its filesystem.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum NodeId {

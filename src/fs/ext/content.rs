@@ -12,11 +12,9 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    fs::{Extent, Kind, Place, Sink},
+    fs::{Extent, Kind, PIECE, Place, Sink},
 };
 
-/// Bytes read at once.
-pub(super) const CHUNK: usize = 1 << 16;
 /// Pieces of a file that are listed; the most fragmented real files have some hundred thousand.
 const MAX_EXTENTS: usize = 4 << 20;
 
@@ -67,7 +65,7 @@ impl Reader<'_> {
             let mut flow = zeros(sink, gap);
             let mut offset = run.physical.saturating_mul(block_bytes);
             while left > 0 && flow.is_continue() {
-                let wanted = capped(left, CHUNK);
+                let wanted = capped(left, PIECE);
                 if buffer.len() < wanted {
                     buffer.resize(wanted, 0);
                 }

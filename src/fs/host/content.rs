@@ -8,10 +8,10 @@ use rustix::{
 };
 
 use super::{HostDir, stat};
-use crate::{error::Result, fs::Sink};
-
-/// Read at once.
-const PIECE: usize = 1 << 20;
+use crate::{
+    error::Result,
+    fs::{PIECE, Sink},
+};
 
 /// Reads `file`, of which `before` was said when it was opened.
 pub(super) fn read(host: &HostDir, node: &[u8], file: &File, before: &Statx, sink: &mut dyn Sink) -> Result<()> {

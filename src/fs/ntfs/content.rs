@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use crate::{
     error::{Error, Result},
-    fs::{Extent, Place, Sink, Stream},
+    fs::{Extent, PIECE, Place, Sink, Stream},
 };
 
 use super::{
@@ -19,8 +19,6 @@ use super::{
     wtf8,
 };
 
-/// Bytes that are handed out at once.
-const BUFFER: usize = 1 << 20;
 /// `FILE_ATTRIBUTE_OFFLINE` and `FILE_ATTRIBUTE_RECALL_ON_DATA_ACCESS`: the content is with a cloud provider.
 const NOT_HERE: u32 = 0x1000 | 0x40_0000;
 
@@ -192,7 +190,7 @@ fn read_plain(
     let mut at = offset;
     let mut left = len;
     while left > 0 {
-        let take = le::to_usize(left).min(BUFFER);
+        let take = le::to_usize(left).min(PIECE);
         if buffer.len() < take {
             buffer.resize(take, 0);
         }

@@ -12,11 +12,8 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    fs::{Extent, Kind, Place, Sink},
+    fs::{Extent, Kind, PIECE, Place, Sink},
 };
-
-/// Bytes read at once.
-const CHUNK: usize = 1 << 20;
 
 impl Reader<'_> {
     /// Reads a node's content.
@@ -60,7 +57,7 @@ impl Reader<'_> {
             let mut flow = zeros(sink, gap);
             let mut offset = run.offset;
             while left > 0 && flow.is_continue() {
-                let wanted = capped(left, CHUNK);
+                let wanted = capped(left, PIECE);
                 if buffer.len() < wanted {
                     buffer.resize(wanted, 0);
                 }
