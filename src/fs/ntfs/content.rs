@@ -8,11 +8,10 @@ use crate::{
 };
 
 use super::{
-    LAYER, attribute,
+    LAYER, UpCase, attribute,
     file::File,
     le, lznt1,
     reparse_point::{self, ReparsePoint},
-    upcase::UpCase,
     value::{Clusters, Piece, Stored, Value},
     volume::Volume,
     wof::Wof,
