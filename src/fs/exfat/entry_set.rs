@@ -220,8 +220,9 @@ pub(super) enum Told {
 /// Puts sets together from the slots of a directory.
 #[derive(Default)]
 pub(super) struct Sets {
-    /// The file whose entries are being gathered: its offset and slots.
+    /// The entries so far of the file that is being gathered.
     slots: Vec<[u8; 32]>,
+    /// Where the first of them lies.
     offset: u64,
     /// Secondary entries that belong to an entry which is ignored.
     ignored: u8,
@@ -243,7 +244,11 @@ impl Sets {
                     self.ignored = left;
                     Told::Nothing
                 }
-                None => fault(offset, format!("an entry of type {kind:#04x} that belongs to no other")),
+                None => {
+                    // Said once for those that follow.
+                    self.ignored = u8::MAX;
+                    fault(offset, format!("an entry of type {kind:#04x} that belongs to no other"))
+                }
             };
             return (broken, told);
         }
