@@ -1,6 +1,7 @@
-//! Raw images, partition tables, what is in a volume, FAT, and directories of the host.
+//! Raw images, partition tables, what is in a volume, FAT, exFAT, and directories of the host.
 //!
-//! What is expected was written by other tools, see `fixtures/disk/make.sh`: sfdisk, blkid, mtools; and fatfs.
+//! What is expected was written by other tools, see `fixtures/disk/make.sh` and `fixtures/exfat/make.sh`: sfdisk, blkid,
+//! mtools, exfat-fuse, SleuthKit; and fatfs.
 //! Tests over the public test sets find them by `SNAPFIM_DATA`.
 #![allow(
     clippy::unwrap_used,
@@ -14,6 +15,10 @@
 mod content;
 #[path = "disk/corpus.rs"]
 mod corpus;
+#[path = "disk/exfat.rs"]
+mod exfat;
+#[path = "disk/exfat_hostile.rs"]
+mod exfat_hostile;
 #[path = "disk/fat.rs"]
 mod fat;
 #[path = "disk/fat_hostile.rs"]

@@ -4,18 +4,24 @@
 //!
 //! To add a filesystem: a folder here that implements both traits, and one arm in `probe`.
 
+mod clusters;
+mod exfat;
 pub mod ext;
 mod fat;
 mod host;
 pub mod memory;
 pub mod ntfs;
+mod pieces;
 mod probe;
 mod timestamp;
+mod upcase;
 mod windows;
+mod wtf8;
 pub mod xfs;
 
 use std::{ops::ControlFlow, sync::Arc};
 
+pub use exfat::ExFat;
 pub use fat::Fat;
 pub use host::HostDir;
 pub use probe::{Probed, probe};
@@ -23,15 +29,11 @@ pub use timestamp::Timestamp;
 
 use crate::error::{Error, Fault, Result};
 
-/// Bytes of a content that are read at once. Small enough that they are still in the nearest caches when they are
-/// hashed: on a machine with 512 KiB of them for each core, pieces of 256 KiB took twice the time to be copied.
-const PIECE: usize = 64 << 10;
-
 /// What a node is called inside its filesystem.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum NodeId {
     /// An inode number, an MFT reference with its sequence number in the upper 16 bits, or the byte offset of a
-    /// FAT directory entry.
+    /// directory entry of FAT or exFAT.
     Number(u64),
     /// A path from the root of the volume, for filesystems without numbers (a directory of this host).
     Path(Arc<[u8]>),
@@ -61,7 +63,7 @@ pub enum Kind {
 /// One name in a directory.
 #[derive(Debug, Clone)]
 pub struct DirEntry<'a> {
-    /// The name's exact bytes (NTFS and FAT: WTF-8). Not checked: it may be empty, or hold `/` or NUL.
+    /// The name's exact bytes (NTFS, FAT, exFAT: WTF-8). Not checked: it may be empty, or hold `/` or NUL.
     pub name: &'a [u8],
     /// What the name leads to.
     pub node: NodeId,
@@ -215,7 +217,7 @@ pub trait Sink {
 /// What a volume says about itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct VolumeInfo {
-    /// The filesystem as users call it: `ext4`, `ext2`, `vfat`, `ntfs`, `xfs`.
+    /// The filesystem as users call it: `ext4`, `ext2`, `vfat`, `exfat`, `ntfs`, `xfs`.
     pub fs: &'static str,
     /// The filesystem's own id in the form in which `blkid` prints it as UUID.
     pub id: Option<String>,
@@ -240,7 +242,7 @@ pub trait FileSystem: Send + Sync {
     /// When the volume cannot be read at all.
     fn session(&self) -> Result<Box<dyn Session + '_>>;
 
-    /// Whether names match without case (NTFS, FAT).
+    /// Whether names match without case (NTFS, FAT, exFAT).
     fn folds_case(&self) -> bool {
         false
     }
@@ -285,25 +287,7 @@ pub trait Session {
     /// As [`Session::list`], and when it is not found in a directory that cannot be read in full: then nobody
     /// knows whether it is there. A name that is not there is `Ok(None)`.
     fn lookup(&mut self, dir: &NodeId, name: &[u8]) -> Result<Option<NodeId>> {
-        let (mut found, mut damage) = (None, None);
-        self.list(dir, &mut |listed| match listed {
-            Listed::Entry(entry) if entry.name == name => {
-                found = Some(entry.node);
-                ControlFlow::Break(())
-            }
-            Listed::Entry(_) => ControlFlow::Continue(()),
-            Listed::Fault(fault) => {
-                damage.get_or_insert(fault);
-                ControlFlow::Continue(())
-            }
-        })?;
-        match (found, damage) {
-            (None, Some(fault)) => {
-                let name = name.escape_ascii();
-                Err(Error::corrupt("directory", format!("looking for {name}"), fault.to_string()))
-            }
-            (found, _) => Ok(found),
-        }
+        find(self, dir, name, &mut |stored| stored == name)
     }
 
     /// The node as [`Session::lookup`] finds it, with its name as the directory stores it: where case is folded, a
@@ -336,6 +320,37 @@ pub trait Session {
     /// # Errors
     /// When a part cannot be read; what was handed out before stands.
     fn read(&mut self, node: &NodeId, stream: &Stream, sink: &mut dyn Sink) -> Result<()>;
+}
+
+/// The first node of a directory whose name fits; `name` is what messages call it.
+///
+/// # Errors
+/// As [`Session::lookup`].
+fn find<S: Session + ?Sized>(
+    session: &mut S,
+    dir: &NodeId,
+    name: &[u8],
+    fits: &mut dyn FnMut(&[u8]) -> bool,
+) -> Result<Option<NodeId>> {
+    let (mut found, mut damage) = (None, None);
+    session.list(dir, &mut |listed| match listed {
+        Listed::Entry(entry) if fits(entry.name) => {
+            found = Some(entry.node);
+            ControlFlow::Break(())
+        }
+        Listed::Entry(_) => ControlFlow::Continue(()),
+        Listed::Fault(fault) => {
+            damage.get_or_insert(fault);
+            ControlFlow::Continue(())
+        }
+    })?;
+    match (found, damage) {
+        (None, Some(fault)) => {
+            let name = name.escape_ascii();
+            Err(Error::corrupt("directory", format!("looking for {name}"), fault.to_string()))
+        }
+        (found, _) => Ok(found),
+    }
 }
 
 /// Reads a whole small stream into memory.

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::{FileSystem, ext::Ext, fat::Fat, ntfs::Ntfs, xfs::Xfs};
+use super::{FileSystem, exfat::ExFat, ext::Ext, fat::Fat, ntfs::Ntfs, xfs::Xfs};
 use crate::{error::Result, image::Image};
 
 /// Opens a volume that looks right.
@@ -36,6 +36,7 @@ const READERS: &[Reader] = &[
         claims: |image| Xfs::probe(image).unwrap_or(true),
         open: |image| Ok(Arc::new(Xfs::open(image)?)),
     },
+    Reader { name: "exfat", claims: ExFat::claims, open: |image| Ok(Arc::new(ExFat::open(image)?)) },
     Reader { name: "vfat", claims: Fat::claims, open: |image| Ok(Arc::new(Fat::open(image)?)) },
 ];
 

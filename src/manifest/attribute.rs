@@ -130,7 +130,7 @@ attributes! {
     Xattrs "xattrs" Xattrs true [];
     /// Inode flags by `lsattr`'s long names, comma-separated.
     Flags "flags" Text true [];
-    /// NTFS and FAT attributes, comma-separated.
+    /// Attributes of NTFS, FAT and exFAT, comma-separated.
     Attributes "attributes" Text true [];
     /// Security descriptor as SDDL.
     Sddl "sddl" Text true ["permissions", "acls"];

@@ -13,7 +13,7 @@ use crate::support::{Patched, Random, image, walk};
 const CASES: u64 = 1000;
 
 /// A few bytes in one of `regions` changed: flipped, or set to values that decoders trip over; or cut.
-fn damaged(image: &Patched, regions: &[std::ops::Range<u64>], random: &mut Random) -> Patched {
+pub(crate) fn damaged(image: &Patched, regions: &[std::ops::Range<u64>], random: &mut Random) -> Patched {
     let mut image = image.clone();
     for _ in 0..=random.below(6) {
         let region = &regions[random.below(regions.len() as u64) as usize];

@@ -33,11 +33,12 @@ fn edit(disk: &mut [u8], random: &mut Random) {
 fn random_nights_are_as_full_scans() {
     let dir = tempfile::tempdir().unwrap();
     let days: Vec<_> = (0..4).map(|day| fixture(&format!("rescan/day{day}.raw.zst"))).collect();
-    let others: Vec<_> = ["ext/dirty-data.img.zst", "ntfs/small-clusters.raw.zst", "disk/fat16.raw.zst"]
-        .map(fixture)
-        .into_iter()
-        .filter(|disk| disk.len() <= 20 << 20)
-        .collect();
+    let others: Vec<_> =
+        ["ext/dirty-data.img.zst", "ntfs/small-clusters.raw.zst", "disk/fat16.raw.zst", "exfat/c4k.raw.zst"]
+            .map(fixture)
+            .into_iter()
+            .filter(|disk| disk.len() <= 20 << 20)
+            .collect();
     let mut random = Random(20_261_121);
     let (mut compared, mut taken_over, mut refused) = (0, 0, 0);
     for case in 0..CASES {

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    fs::{Extent, Kind, PIECE, Place, Sink},
+    fs::{Extent, Kind, Place, Sink, pieces},
 };
 
 /// Pieces of a file that are listed; the most fragmented real files have some hundred thousand.
@@ -61,22 +61,16 @@ impl Reader<'_> {
             let (start, len) = span(&run, block_bytes, inode.size);
             let gap = start.saturating_sub(at);
             at = start.saturating_add(len);
-            let (gap, mut left) = if run.unwritten { (gap.saturating_add(len), 0) } else { (gap, len) };
+            let (gap, stored) = if run.unwritten { (gap.saturating_add(len), 0) } else { (gap, len) };
             let mut flow = zeros(sink, gap);
-            let mut offset = run.physical.saturating_mul(block_bytes);
-            while left > 0 && flow.is_continue() {
-                let wanted = capped(left, PIECE);
-                if buffer.len() < wanted {
-                    buffer.resize(wanted, 0);
-                }
-                let Some(part) = buffer.get_mut(..wanted) else { break };
-                if let Err(error) = volume.read_at(offset, part) {
+            if flow.is_continue() {
+                let read = |offset, buf: &mut [u8]| volume.read_at(offset, buf);
+                let handed =
+                    pieces::hand_out(read, run.physical.saturating_mul(block_bytes), stored, &mut buffer, sink);
+                flow = handed.unwrap_or_else(|error| {
                     failed = Some(error);
-                    return ControlFlow::Break(());
-                }
-                flow = sink.data(part);
-                offset = offset.saturating_add(len64(wanted));
-                left = left.saturating_sub(len64(wanted));
+                    ControlFlow::Break(())
+                });
             }
             stopped = flow.is_break();
             flow

@@ -14,9 +14,10 @@
 //! | 44 | 4 | FAT32: first cluster of the root directory |
 //! | 38, 66 | 1 | 0x28 or 0x29: a serial number follows (FAT12 and FAT16; FAT32) |
 
-use super::{LAYER, corrupt, directory::SLOT};
+use super::{LAYER, MAX_DIRECTORY, corrupt, dir_entry::DirEntry};
 use crate::{
-    error::{Error, Result},
+    error::Result,
+    fs::clusters::{Dir, Heap, SLOT, Source, Table, Width},
     image::{
         Image,
         field::{byte, le16, le32},
@@ -32,35 +33,14 @@ const MAX_CLUSTERS_16: u64 = 65524;
 /// FAT32 has at most this many clusters: the numbers above are marks.
 const MAX_CLUSTERS_32: u64 = 0x0fff_fff5;
 
-/// Width of the entries of the allocation table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Variant {
-    Fat12,
-    Fat16,
-    Fat32,
-}
-
-/// Where the root directory is.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Root {
-    /// A fixed area: offset and length in bytes.
-    Area { start: u64, len: u64 },
-    /// A chain of clusters, as any other directory.
-    Chain(u32),
-}
-
 /// The layout of a volume; offsets and lengths in bytes.
 #[derive(Debug, Clone)]
 pub(super) struct BootSector {
-    pub(super) variant: Variant,
-    pub(super) cluster_size: u64,
+    pub(super) width: Width,
+    pub(super) heap: Heap,
     /// The FAT that is in use.
     pub(super) fat_start: u64,
-    pub(super) root: Root,
-    /// Where cluster 2 begins.
-    pub(super) data_start: u64,
-    /// The number of clusters; the last one is this plus 1.
-    pub(super) clusters: u32,
+    pub(super) root: Dir,
     pub(super) serial: Option<u32>,
     pub(super) size: u64,
 }
@@ -104,22 +84,22 @@ impl BootSector {
             return wrong(format!("the volume has {size:#x} bytes, and its data would begin at {data_start:#x}"));
         };
         let clusters = data_len.checked_div(cluster_size)?;
-        let variant = match (is_fat32, clusters) {
-            (true, _) => Variant::Fat32,
-            (false, ..=MAX_CLUSTERS_12) => Variant::Fat12,
-            (false, ..=MAX_CLUSTERS_16) => Variant::Fat16,
+        let width = match (is_fat32, clusters) {
+            (true, _) => Width::Bits28,
+            (false, ..=MAX_CLUSTERS_12) => Width::Bits12,
+            (false, ..=MAX_CLUSTERS_16) => Width::Bits16,
             (false, _) => return wrong(format!("{clusters} clusters; FAT16 has at most {MAX_CLUSTERS_16}")),
         };
         // Linux and Windows use no more clusters than the FAT has room for.
-        let room = match variant {
-            Variant::Fat12 => fat_len.checked_mul(2)?.checked_div(3)?,
-            Variant::Fat16 => fat_len.checked_div(2)?,
-            Variant::Fat32 => fat_len.checked_div(4)?,
+        let room = match width {
+            Width::Bits12 => fat_len.checked_mul(2)?.checked_div(3)?,
+            Width::Bits16 => fat_len.checked_div(2)?,
+            _ => fat_len.checked_div(4)?,
         };
         let clusters = clusters.min(room.saturating_sub(2)).min(MAX_CLUSTERS_32);
-        let (root, active) = match variant {
-            Variant::Fat32 => (Root::Chain(le32(sector, 44)?), active_fat(le16(sector, 40)?, fats)),
-            _ => (Root::Area { start: after_fats, len: root_len }, 0),
+        let (root, active) = match width {
+            Width::Bits28 => (Dir::Chain { first: le32(sector, 44)?, len: None }, active_fat(le16(sector, 40)?, fats)),
+            _ => (Dir::Area { start: after_fats, len: root_len }, 0),
         };
         let extended: usize = if is_fat32 { 64 } else { 36 };
         let serial = match byte(sector, extended.checked_add(2)?)? {
@@ -127,26 +107,29 @@ impl BootSector {
             _ => None,
         };
         Some(Ok(Self {
-            variant,
-            cluster_size,
+            width,
+            heap: Heap { layer: LAYER, start: data_start, cluster_size, clusters: u32::try_from(clusters).ok()? },
             fat_start: first_fat.checked_add(fat_len.checked_mul(active)?)?,
             root,
-            data_start,
-            clusters: u32::try_from(clusters).ok()?,
             serial,
             size,
         }))
     }
+}
 
-    /// Where a cluster lies; an error for numbers that no cluster has.
-    pub(super) fn offset(&self, cluster: u32) -> Result<u64> {
-        let index = cluster.checked_sub(2).filter(|&index| index < self.clusters);
-        index
-            .and_then(|index| u64::from(index).checked_mul(self.cluster_size)?.checked_add(self.data_start))
-            .ok_or_else(|| {
-                let last = self.clusters.saturating_add(1);
-                Error::corrupt(LAYER, format!("cluster {cluster}"), format!("the volume has the clusters 2 to {last}"))
-            })
+impl BootSector {
+    /// The table that is in use.
+    pub(super) fn table<'a>(&'a self, image: &'a dyn Image) -> Table<'a> {
+        Table::new(image, &self.heap, self.width, self.fat_start)
+    }
+
+    pub(super) fn root(&self) -> Source {
+        Source { dir: self.root, max: MAX_DIRECTORY }
+    }
+
+    /// The directory behind an entry.
+    pub(super) fn source(&self, entry: &DirEntry<'_>) -> Source {
+        Source { dir: Dir::Chain { first: entry.first_cluster(self.width), len: None }, max: MAX_DIRECTORY }
     }
 }
 

@@ -12,9 +12,12 @@
 //! | 20, 26 | 2, 2 | first cluster: upper half (FAT32), lower half |
 //! | 28 | 4 | length in bytes |
 
-use super::{Variant, code_page};
+use super::code_page;
 use crate::{
-    fs::{Times, Timestamp},
+    fs::{
+        Times,
+        clusters::{Width, dos_timestamp},
+    },
     image::field::{byte, le16, le32},
 };
 
@@ -82,8 +85,8 @@ impl<'a> DirEntry<'a> {
         le32(self.bytes, 28).unwrap_or_default()
     }
 
-    pub(super) fn first_cluster(&self, variant: Variant) -> u32 {
-        let upper = if variant == Variant::Fat32 { u32::from(self.half(20)) << 16 } else { 0 };
+    pub(super) fn first_cluster(&self, width: Width) -> u32 {
+        let upper = if width == Width::Bits28 { u32::from(self.half(20)) << 16 } else { 0 };
         upper | u32::from(self.half(26))
     }
 
@@ -120,33 +123,10 @@ impl<'a> DirEntry<'a> {
     pub(super) fn times(&self) -> Times {
         let hundredths = byte(self.bytes, 13).unwrap_or_default();
         Times {
-            mtime: timestamp(self.half(24), self.half(22), 0),
+            mtime: dos_timestamp(self.half(24), self.half(22), 0),
             ctime: None,
-            crtime: timestamp(self.half(16), self.half(14), hundredths),
-            atime: timestamp(self.half(18), 0, 0),
+            crtime: dos_timestamp(self.half(16), self.half(14), hundredths),
+            atime: dos_timestamp(self.half(18), 0, 0),
         }
     }
-}
-
-/// Date: day in bits 0 to 4, month in 5 to 8, year since 1980 in 9 to 15. Time: seconds halved in bits 0 to 4,
-/// minute in 5 to 10, hour in 11 to 15. `None` for what is no date.
-fn timestamp(date: u16, time: u16, hundredths: u8) -> Option<Timestamp> {
-    let (day, month, year) = (date & 0x1f, date >> 5 & 0xf, (date >> 9).checked_add(1980)?);
-    let (second, minute, hour) = ((time & 0x1f).checked_mul(2)?, time >> 5 & 0x3f, time >> 11);
-    let part = |value: u16| i8::try_from(value).ok();
-    let moment = jiff::civil::DateTime::new(
-        i16::try_from(year).ok()?,
-        part(month)?,
-        part(day)?,
-        part(hour)?,
-        part(minute)?,
-        part(second)?,
-        0,
-    );
-    let seconds = moment.ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second();
-    let hundredths = hundredths.min(199);
-    Some(Timestamp {
-        seconds: seconds.checked_add(i64::from(hundredths / 100))?,
-        nanos: u32::from(hundredths % 100).checked_mul(10_000_000)?,
-    })
 }

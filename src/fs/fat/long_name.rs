@@ -7,7 +7,7 @@
 //! | 13 | 1 | checksum over the short name |
 
 use super::dir_entry::DirEntry;
-use crate::image::field::byte;
+use crate::{fs::wtf8, image::field::byte};
 
 /// A name has at most 255 units.
 const MAX_PIECES: u8 = 20;
@@ -58,28 +58,8 @@ impl LongName {
     pub(super) fn take(&mut self, entry: &DirEntry<'_>) -> Option<Vec<u8>> {
         let whole = !self.pieces.is_empty() && self.missing == 0 && self.checksum == entry.checksum();
         let units = self.pieces.iter().rev().flatten().copied().take_while(|&unit| unit != 0);
-        let name = if whole { wtf8(units) } else { Vec::new() };
+        let name = if whole { wtf8::encode(units) } else { Vec::new() };
         self.clear();
         (!name.is_empty()).then_some(name)
     }
-}
-
-/// UTF-16 as WTF-8: a surrogate without its partner keeps its number.
-fn wtf8(units: impl Iterator<Item = u16>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for unit in char::decode_utf16(units) {
-        match unit {
-            Ok(char) => bytes.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes()),
-            Err(alone) => {
-                let [upper, lower] = alone.unpaired_surrogate().to_be_bytes();
-                // Three bytes, as UTF-8 would write the number: 1110xxxx 10xxxxxx 10xxxxxx.
-                bytes.extend_from_slice(&[
-                    0xe0 | upper >> 4,
-                    0x80 | (upper & 0xf) << 2 | lower >> 6,
-                    0x80 | lower & 0x3f,
-                ]);
-            }
-        }
-    }
-    bytes
 }

@@ -13,29 +13,25 @@
 mod boot_sector;
 mod code_page;
 mod dir_entry;
-mod directory;
 mod long_name;
-mod ownership;
 mod session;
-mod table;
 
 use std::sync::Arc;
 
-use self::{
-    boot_sector::{BootSector, Variant},
-    dir_entry::DirEntry,
-    directory::{Dir, Slot},
-    ownership::Ownership,
-    session::FatSession,
-    table::Table,
+use self::{boot_sector::BootSector, dir_entry::DirEntry, session::FatSession};
+use super::{
+    FileSystem, Session, VolumeInfo,
+    clusters::{self, Child, Ownership, SLOT, Slot, Source, Table, Width},
 };
-use super::{FileSystem, Session, VolumeInfo};
 use crate::{
     error::{Error, Result},
     image::Image,
 };
 
 const LAYER: &str = "fat";
+
+/// A directory has at most 65,536 entries (section "FAT Directory Structure"); Linux and Windows stop there too.
+const MAX_DIRECTORY: u64 = 65_536 * SLOT;
 
 /// A FAT volume.
 pub struct Fat {
@@ -69,20 +65,20 @@ impl Fat {
         if boot.size > image.len() {
             info.gaps.push(format!("fat: the volume has {} bytes, and the image {} of them", boot.size, image.len()));
         }
-        let mut table = Table::new(image.as_ref(), &boot);
-        if table.is_dirty() {
+        let mut table = boot.table(image.as_ref());
+        if is_dirty(&mut table, boot.width) {
             info.notes.push("it was not unmounted cleanly".to_owned());
         }
-        info.label = label(image.as_ref(), &boot, &mut table);
-        let ownership = Ownership::learn(image.as_ref(), &boot, &mut table);
+        info.label = label(boot.root(), &mut table);
+        let ownership = Ownership::learn(&mut table, boot.root(), || |offset, bytes: &_| child(&boot, offset, bytes));
         Ok(Self { image, boot, ownership, info })
     }
 }
 
 /// The label is an entry of the root directory; the copy in the boot sector may be stale.
-fn label(image: &dyn Image, boot: &BootSector, table: &mut Table<'_>) -> Option<String> {
+fn label(root: Source, table: &mut Table<'_>) -> Option<String> {
     let mut label = None;
-    directory::slots(image, boot, table, Dir::root(boot), &mut |_| Ok(()), &mut |slot| {
+    clusters::slots(table, root, &mut |_| Ok(()), &mut |slot| {
         if let Slot::Raw { bytes, .. } = slot {
             let entry = DirEntry::parse(bytes);
             if entry.is_end() {
@@ -96,6 +92,30 @@ fn label(image: &dyn Image, boot: &BootSector, table: &mut Table<'_>) -> Option<
         std::ops::ControlFlow::Continue(())
     });
     label.filter(|label| !label.is_empty() && label != "NO NAME")
+}
+
+/// Whether entry 1 of the table says that the volume is in use (`ClnShutBitMask`). FAT12 does not keep it.
+fn is_dirty(table: &mut Table<'_>, width: Width) -> bool {
+    let clean = match width {
+        Width::Bits16 => 0x8000,
+        Width::Bits28 => 0x0800_0000,
+        _ => return false,
+    };
+    table.raw(1).is_ok_and(|entry| entry & clean == 0)
+}
+
+/// What a slot tells of the tree.
+fn child(boot: &BootSector, offset: u64, bytes: &[u8; 32]) -> Child {
+    let entry = DirEntry::parse(bytes);
+    if entry.is_end() {
+        return Child::End;
+    }
+    let is_dir = entry.is_dir() && !entry.is_label() && !entry.is_long_name();
+    if is_dir && !entry.is_deleted() && !entry.is_dot() {
+        Child::Dir(offset, boot.source(&entry).dir)
+    } else {
+        Child::None
+    }
 }
 
 impl FileSystem for Fat {

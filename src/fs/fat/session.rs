@@ -5,21 +5,15 @@ use std::ops::ControlFlow;
 use super::{
     Fat, LAYER, corrupt,
     dir_entry::{DIRECTORY, DirEntry},
-    directory::{self, Dir, MAX_DIRECTORY, Slot},
     long_name::LongName,
-    ownership::ROOT,
-    table::Table,
 };
 use crate::{
     error::{Error, Fault, Result},
-    fs::{Extent, Kind, Listed, Metadata, NodeId, Place, Session, Sink, Stream, Times, Windows},
+    fs::{
+        Extent, Kind, Listed, Metadata, NodeId, Session, Sink, Stream, Times, Windows,
+        clusters::{self, Chain, ROOT, Slot, Source, Table},
+    },
 };
-
-/// Handed out at once.
-const PIECE: u64 = 1 << 20;
-
-/// A file in more pieces than this has no map.
-const MAX_EXTENTS: usize = 1 << 20;
 
 pub(super) struct FatSession<'a> {
     fat: &'a Fat,
@@ -34,7 +28,7 @@ enum Node {
 
 impl<'a> FatSession<'a> {
     pub(super) fn new(fat: &'a Fat) -> Self {
-        Self { fat, table: Table::new(fat.image.as_ref(), &fat.boot) }
+        Self { fat, table: fat.boot.table(fat.image.as_ref()) }
     }
 
     /// The entry that a node is called by.
@@ -50,129 +44,29 @@ impl<'a> FatSession<'a> {
         Ok((offset, Node::Entry(bytes)))
     }
 
-    fn dir(&self, node: &NodeId) -> Result<(u64, Dir)> {
+    fn dir(&self, node: &NodeId) -> Result<(u64, Source)> {
         let (offset, node) = self.node(node)?;
         match node {
-            Node::Root => Ok((offset, Dir::root(&self.fat.boot))),
+            Node::Root => Ok((offset, self.fat.boot.root())),
             Node::Entry(bytes) => {
                 let entry = DirEntry::parse(&bytes);
                 if !entry.is_dir() {
                     return Err(corrupt(format!("entry at {offset:#x}"), "not a directory"));
                 }
-                Ok((offset, Dir::Chain(entry.first_cluster(self.fat.boot.variant))))
+                Ok((offset, self.fat.boot.source(&entry)))
             }
         }
     }
 
-    /// Goes through a file's chain as far as its length says: for each run of neighbouring clusters, its offset
-    /// on the volume and its length in bytes.
-    fn runs(&mut self, node: &NodeId, each: &mut dyn FnMut(u64, u64) -> Result<ControlFlow<()>>) -> Result<()> {
+    fn chain(&self, node: &NodeId) -> Result<Chain> {
         let (offset, node) = self.node(node)?;
         let Node::Entry(bytes) = node else { return Err(corrupt("root directory", "it has no content")) };
         let entry = DirEntry::parse(&bytes);
         if entry.is_dir() {
             return Err(corrupt(format!("entry at {offset:#x}"), "a directory has no content"));
         }
-        let boot = &self.fat.boot;
-        let mut left = u64::from(entry.size());
-        if left == 0 {
-            return Ok(());
-        }
-        let mut cluster = entry.first_cluster(boot.variant);
-        let mut run: (u64, u64) = (boot.offset(cluster)?, 0);
-        // Brent: the mark moves to every cluster whose number in the chain is a power of two.
-        let (mut mark, mut steps, mut limit) = (cluster, 0_u64, 1_u64);
-        let mut clusters = 0_u64;
-        loop {
-            clusters = clusters.saturating_add(1);
-            let here = boot.cluster_size.min(left);
-            run.1 = run.1.saturating_add(here);
-            left = left.saturating_sub(here);
-            if left == 0 {
-                let _ = each(run.0, run.1)?;
-                return self.check_end(cluster, clusters);
-            }
-            let broken = |error: Error| match error {
-                Error::Corrupt { layer, at, what } => {
-                    Error::Corrupt { layer, at, what: format!("{what}; {left} bytes are missing") }
-                }
-                other => other,
-            };
-            let next = self.table.follow(cluster).map_err(broken).and_then(|next| {
-                let ends =
-                    || corrupt(format!("cluster {cluster}"), format!("the chain ends here; {left} bytes are missing"));
-                next.ok_or_else(ends)
-            });
-            let next = match next {
-                Ok(next) if next == mark => Err(corrupt(
-                    format!("cluster {next}"),
-                    format!("the chain leads back to it; {left} bytes are missing"),
-                )),
-                other => other,
-            };
-            let next = match next {
-                Ok(next) => next,
-                Err(error) => {
-                    // What is there is handed out before the error.
-                    let _ = each(run.0, run.1)?;
-                    return Err(error);
-                }
-            };
-            steps = steps.saturating_add(1);
-            if steps == limit {
-                (mark, steps, limit) = (next, 0, limit.saturating_mul(2));
-            }
-            let start = boot.offset(next)?;
-            if start != run.0.saturating_add(run.1) {
-                if each(run.0, run.1)?.is_break() {
-                    return Ok(());
-                }
-                run = (start, 0);
-            }
-            cluster = next;
-        }
-    }
-}
-
-impl FatSession<'_> {
-    /// A chain may be longer than its file, but whether the last of `clusters` clusters lies in a loop, which the
-    /// file may have gone through several times, shows only further on.
-    fn check_end(&mut self, last: u32, clusters: u64) -> Result<()> {
-        let mut cluster = last;
-        for _ in 0..clusters {
-            match self.table.follow(cluster) {
-                Ok(Some(next)) if next == last => {
-                    return Err(corrupt(format!("cluster {last}"), "the chain leads back to it"));
-                }
-                Ok(Some(next)) => cluster = next,
-                Ok(None) | Err(_) => break,
-            }
-        }
-        Ok(())
-    }
-
-    /// Length of a directory's chain in bytes, as far as it can be followed.
-    fn dir_len(&mut self, dir: Dir) -> u64 {
-        let mut cluster = match dir {
-            Dir::Area { len, .. } => return len,
-            Dir::Chain(first) if self.fat.boot.offset(first).is_err() => return 0,
-            Dir::Chain(first) => first,
-        };
-        let mut len = self.fat.boot.cluster_size;
-        while len < MAX_DIRECTORY
-            && let Ok(Some(next)) = self.table.follow(cluster)
-        {
-            cluster = next;
-            len = len.saturating_add(self.fat.boot.cluster_size);
-        }
-        len
-    }
-}
-
-fn only_content(stream: &Stream) -> Result<()> {
-    match stream {
-        Stream::Content => Ok(()),
-        Stream::Named(_) => Err(Error::unsupported(LAYER, "FAT has no named streams")),
+        let (first, len) = (entry.first_cluster(self.fat.boot.width), u64::from(entry.size()));
+        Ok(Chain { first, len, written: len, contiguous: false })
     }
 }
 
@@ -197,10 +91,8 @@ impl Session for FatSession<'_> {
         };
         let is_dir = attributes & DIRECTORY != 0;
         let size = match node {
-            Node::Root => self.dir_len(Dir::root(&self.fat.boot)),
-            Node::Entry(bytes) if is_dir => {
-                self.dir_len(Dir::Chain(DirEntry::parse(&bytes).first_cluster(self.fat.boot.variant)))
-            }
+            Node::Root => self.fat.boot.root().len(&mut self.table),
+            Node::Entry(bytes) if is_dir => self.fat.boot.source(&DirEntry::parse(&bytes)).len(&mut self.table),
             Node::Entry(_) => size,
         };
         Ok(Metadata {
@@ -226,37 +118,13 @@ impl Session for FatSession<'_> {
     }
 
     fn extents(&mut self, node: &NodeId, stream: &Stream) -> Result<Vec<Extent>> {
-        only_content(stream)?;
-        let mut extents = Vec::new();
-        let mut start = 0_u64;
-        self.runs(node, &mut |offset, len| {
-            if extents.len() >= MAX_EXTENTS {
-                return Err(Error::budget(LAYER, format!("a file in more than {MAX_EXTENTS} pieces")));
-            }
-            extents.push(Extent { start, len, place: Place::Volume(offset) });
-            start = start.saturating_add(len);
-            Ok(ControlFlow::Continue(()))
-        })?;
-        Ok(extents)
+        clusters::only_content(LAYER, stream)?;
+        self.chain(node)?.extents(&mut self.table)
     }
 
     fn read(&mut self, node: &NodeId, stream: &Stream, sink: &mut dyn Sink) -> Result<()> {
-        only_content(stream)?;
-        let image = self.fat.image.as_ref();
-        let mut piece = Vec::new();
-        self.runs(node, &mut |mut offset, mut left| {
-            while left > 0 {
-                let len = left.min(PIECE);
-                piece.resize(usize::try_from(len).unwrap_or_default(), 0);
-                image.read_at(offset, &mut piece)?;
-                if sink.data(&piece).is_break() {
-                    return Ok(ControlFlow::Break(()));
-                }
-                offset = offset.saturating_add(len);
-                left = left.saturating_sub(len);
-            }
-            Ok(ControlFlow::Continue(()))
-        })
+        clusters::only_content(LAYER, stream)?;
+        clusters::read(&self.chain(node)?, &mut self.table, sink)
     }
 }
 
@@ -269,12 +137,10 @@ impl FatSession<'_> {
         let mut label_seen = owner != ROOT;
         let mut ended = false;
         let mut index = 0_u64;
-        directory::slots(
-            fat.image.as_ref(),
-            &fat.boot,
+        clusters::slots(
             &mut self.table,
             dir,
-            &mut |cluster| fat.ownership.check(cluster, owner),
+            &mut |cluster| fat.ownership.check(&fat.boot.heap, cluster, owner),
             &mut |slot| {
                 let (offset, bytes) = match slot {
                     Slot::Fault(fault) => {

@@ -10,7 +10,7 @@ use rustix::{
 use super::{HostDir, stat};
 use crate::{
     error::Result,
-    fs::{PIECE, Sink},
+    fs::{Sink, pieces::PIECE},
 };
 
 /// Reads `file`, of which `before` was said when it was opened.

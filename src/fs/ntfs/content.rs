@@ -4,15 +4,14 @@ use std::ops::ControlFlow;
 
 use crate::{
     error::{Error, Result},
-    fs::{Extent, PIECE, Place, Sink, Stream},
+    fs::{Extent, Place, Sink, Stream, pieces},
 };
 
 use super::{
-    LAYER, attribute,
+    LAYER, UpCase, attribute,
     file::File,
     le, lznt1,
     reparse_point::{self, ReparsePoint},
-    upcase::UpCase,
     value::{Clusters, Piece, Stored, Value},
     volume::Volume,
     wof::Wof,
@@ -163,7 +162,10 @@ fn read_clusters(volume: &Volume, clusters: &Clusters, sink: &mut dyn Sink) -> R
     let mut decoded = vec![0; clusters.unit_size()];
     clusters.pieces(&mut |piece| match &piece.stored {
         Stored::Hole | Stored::Unwritten => Ok(sink.hole(piece.len)),
-        Stored::Plain(offset) => read_plain(volume, *offset, piece.len, &mut buffer, sink),
+        Stored::Plain(offset) => {
+            let read = |offset, buf: &mut [u8]| volume.image.read_at(offset, buf);
+            pieces::hand_out(read, *offset, piece.len, &mut buffer, sink)
+        }
         Stored::Unit(segments) => {
             buffer.clear();
             for (offset, len) in segments {
@@ -178,29 +180,4 @@ fn read_clusters(volume: &Volume, clusters: &Clusters, sink: &mut dyn Sink) -> R
             Ok(sink.data(decoded.get(..le::to_usize(piece.len)).unwrap_or(&decoded)))
         }
     })
-}
-
-fn read_plain(
-    volume: &Volume,
-    offset: u64,
-    len: u64,
-    buffer: &mut Vec<u8>,
-    sink: &mut dyn Sink,
-) -> Result<ControlFlow<()>> {
-    let mut at = offset;
-    let mut left = len;
-    while left > 0 {
-        let take = le::to_usize(left).min(PIECE);
-        if buffer.len() < take {
-            buffer.resize(take, 0);
-        }
-        let part = buffer.get_mut(..take).unwrap_or_default();
-        volume.image.read_at(at, part)?;
-        if sink.data(part).is_break() {
-            return Ok(ControlFlow::Break(()));
-        }
-        at = at.saturating_add(le::to_u64(take));
-        left = left.saturating_sub(le::to_u64(take));
-    }
-    Ok(ControlFlow::Continue(()))
 }

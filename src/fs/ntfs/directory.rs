@@ -12,13 +12,12 @@ use crate::{
 };
 
 use super::{
-    LAYER,
+    LAYER, UpCase,
     file::File,
     file_name::FileName,
     index::{Index, Walked},
     reader::Reader,
     record::Reference,
-    upcase::UpCase,
     wtf8,
 };
 

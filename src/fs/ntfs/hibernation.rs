@@ -4,7 +4,7 @@
 
 use crate::error::Result;
 
-use super::{attribute, directory, le, reader::Reader, record::Reference, upcase::UpCase, value::Value};
+use super::{UpCase, attribute, directory, le, reader::Reader, record::Reference, value::Value};
 
 const NAME: &[u8] = b"hiberfil.sys";
 const SIGNATURES: [&[u8; 4]; 2] = [b"hibr", b"HIBR"];

@@ -44,18 +44,17 @@ mod value;
 mod volume;
 mod volume_info;
 mod wof;
-mod wtf8;
 mod xpress;
 
 use std::sync::{Arc, OnceLock};
 
 use crate::{
     error::{Error, Result},
-    fs::{FileSystem, Session, VolumeInfo},
+    fs::{FileSystem, Session, VolumeInfo, upcase::UpCase, wtf8},
     image::Image,
 };
 
-use self::{reader::Reader, secure::Secure, session::NtfsSession, upcase::UpCase, volume::Volume};
+use self::{reader::Reader, secure::Secure, session::NtfsSession, volume::Volume};
 
 /// The name of this room in errors and faults.
 const LAYER: &str = "ntfs";
@@ -92,7 +91,7 @@ impl Ntfs {
         info.id = Some(format!("{:016X}", volume.boot.serial));
         info.size = volume.boot.volume_size();
         let mut reader = Reader::new(&volume);
-        let upcase = UpCase::load(&mut reader, &mut info.gaps);
+        let upcase = upcase::load(&mut reader, &mut info.gaps);
         volume_info::gather(&mut reader, &upcase, &mut info);
         Ok(Self { volume, upcase, secure: OnceLock::new(), info })
     }

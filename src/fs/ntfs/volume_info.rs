@@ -4,7 +4,7 @@
 
 use crate::{error::Result, fs::VolumeInfo};
 
-use super::{attribute, hibernation, le, log_file, reader::Reader, record::Reference, upcase::UpCase, wtf8};
+use super::{UpCase, attribute, hibernation, le, log_file, reader::Reader, record::Reference, wtf8};
 
 /// Record of `$Volume`.
 const RECORD: u64 = 3;

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    fs::{Extent, Kind, PIECE, Place, Sink},
+    fs::{Extent, Kind, Place, Sink, pieces},
 };
 
 impl Reader<'_> {
@@ -53,22 +53,15 @@ impl Reader<'_> {
             }
             let gap = start.saturating_sub(at);
             at = start.saturating_add(len);
-            let (gap, mut left) = if run.unwritten { (gap.saturating_add(len), 0) } else { (gap, len) };
+            let (gap, stored) = if run.unwritten { (gap.saturating_add(len), 0) } else { (gap, len) };
             let mut flow = zeros(sink, gap);
-            let mut offset = run.offset;
-            while left > 0 && flow.is_continue() {
-                let wanted = capped(left, PIECE);
-                if buffer.len() < wanted {
-                    buffer.resize(wanted, 0);
-                }
-                let Some(part) = buffer.get_mut(..wanted) else { break };
-                if let Err(error) = volume.read_at(offset, part) {
+            if flow.is_continue() {
+                let read = |offset, buf: &mut [u8]| volume.read_at(offset, buf);
+                let handed = pieces::hand_out(read, run.offset, stored, &mut buffer, sink);
+                flow = handed.unwrap_or_else(|error| {
                     failed = Some(error);
-                    return ControlFlow::Break(());
-                }
-                flow = sink.data(part);
-                offset = offset.saturating_add(len64(wanted));
-                left = left.saturating_sub(len64(wanted));
+                    ControlFlow::Break(())
+                });
             }
             stopped = flow.is_break();
             flow

@@ -3,12 +3,12 @@
 //! Reference: "The WTF-8 encoding", sections 3 and 4.
 
 /// UTF-16 in little-endian bytes as units; an odd last byte is left out.
-pub(super) fn units(bytes: &[u8]) -> impl Iterator<Item = u16> + '_ {
+pub(in crate::fs) fn units(bytes: &[u8]) -> impl Iterator<Item = u16> + '_ {
     bytes.chunks_exact(2).filter_map(|pair| Some(u16::from_le_bytes(*pair.first_chunk()?)))
 }
 
 /// Encodes UTF-16 units; a surrogate without its partner becomes the three bytes of its own number.
-pub(super) fn encode(units: impl IntoIterator<Item = u16>) -> Vec<u8> {
+pub(in crate::fs) fn encode(units: impl IntoIterator<Item = u16>) -> Vec<u8> {
     let mut out = Vec::new();
     for decoded in char::decode_utf16(units) {
         match decoded {
@@ -23,7 +23,7 @@ pub(super) fn encode(units: impl IntoIterator<Item = u16>) -> Vec<u8> {
 }
 
 /// Decodes WTF-8 into UTF-16 units; `None` where the bytes are not WTF-8.
-pub(super) fn decode(bytes: &[u8]) -> Option<Vec<u16>> {
+pub(in crate::fs) fn decode(bytes: &[u8]) -> Option<Vec<u16>> {
     let mut units = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
     while !rest.is_empty() {

@@ -1,0 +1,137 @@
+//! The file allocation table (FAT: section "FAT Data Structure"; exFAT: 4.1): for each cluster the next one of its
+//! chain.
+
+use super::Heap;
+use crate::{
+    error::{Error, Result},
+    image::{
+        Image,
+        field::{le16, le32},
+    },
+};
+
+/// The part of the table that is kept in memory.
+const PAGE: u64 = 32 << 10;
+
+/// Behind a page, so that an entry never lies in two.
+const SLACK: u64 = 4;
+
+/// Width of the entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::fs) enum Width {
+    /// FAT12.
+    Bits12,
+    /// FAT16.
+    Bits16,
+    /// FAT32, where the upper four of 32 bits are reserved.
+    Bits28,
+    /// exFAT.
+    Bits32,
+}
+
+/// What an entry says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// The chain goes on here.
+    Cluster(u32),
+    /// The chain ends.
+    End,
+    /// The cluster is marked bad.
+    Bad,
+    /// The cluster is free.
+    Free,
+}
+
+/// A table and the page of it that was looked at last.
+pub(in crate::fs) struct Table<'a> {
+    image: &'a dyn Image,
+    heap: &'a Heap,
+    width: Width,
+    start: u64,
+    page: Vec<u8>,
+    page_start: u64,
+}
+
+impl<'a> Table<'a> {
+    /// The table that begins at byte `start` of the volume.
+    pub(in crate::fs) fn new(image: &'a dyn Image, heap: &'a Heap, width: Width, start: u64) -> Self {
+        Self { image, heap, width, start, page: Vec::new(), page_start: 0 }
+    }
+
+    pub(super) fn heap(&self) -> &'a Heap {
+        self.heap
+    }
+
+    pub(super) fn image(&self) -> &'a dyn Image {
+        self.image
+    }
+
+    /// The page with the byte `at` of the table, and where in it.
+    fn page(&mut self, at: u64) -> Result<(&[u8], usize)> {
+        let inside =
+            |start: u64| at.checked_sub(start).and_then(|inside| usize::try_from(inside).ok()).unwrap_or(usize::MAX);
+        let start = at.saturating_sub(at % PAGE);
+        if self.page.is_empty() || self.page_start != start {
+            let offset = self.start.saturating_add(start);
+            let len = PAGE.saturating_add(SLACK).min(self.image.len().saturating_sub(offset));
+            self.page.clear();
+            let mut page = vec![0; usize::try_from(len).unwrap_or_default()];
+            self.image.read_at(offset, &mut page)?;
+            self.page = page;
+            self.page_start = start;
+        }
+        Ok((&self.page, inside(start)))
+    }
+
+    /// The entry of a cluster as it stands; entries 0 and 1 hold other things.
+    pub(in crate::fs) fn raw(&mut self, cluster: u32) -> Result<u32> {
+        let layer = self.heap.layer;
+        let width = self.width;
+        let number = u64::from(cluster);
+        let at = match width {
+            Width::Bits12 => number.saturating_add(number >> 1),
+            Width::Bits16 => number.saturating_mul(2),
+            Width::Bits28 | Width::Bits32 => number.saturating_mul(4),
+        };
+        let (page, inside) = self.page(at)?;
+        let value = match width {
+            Width::Bits12 => le16(page, inside).map(|pair| {
+                let pair = u32::from(pair);
+                if cluster.is_multiple_of(2) { pair & 0xfff } else { pair >> 4 }
+            }),
+            Width::Bits16 => le16(page, inside).map(u32::from),
+            Width::Bits28 => le32(page, inside).map(|value| value & 0x0fff_ffff),
+            Width::Bits32 => le32(page, inside),
+        };
+        value.ok_or_else(|| Error::corrupt(layer, format!("entry {cluster}"), "it lies past the end of the image"))
+    }
+
+    /// The entry of a cluster. That the next cluster exists is checked where it is read.
+    fn next(&mut self, cluster: u32) -> Result<Next> {
+        let marks = match self.width {
+            Width::Bits12 => 0xff0,
+            Width::Bits16 => 0xfff0,
+            Width::Bits28 => 0x0fff_fff0,
+            Width::Bits32 => 0xffff_fff0,
+        };
+        let value = self.raw(cluster)?;
+        Ok(match value.checked_sub(marks) {
+            // exFAT ends chains with the last of these only; Linux takes the others for the end too.
+            Some(8..) => Next::End,
+            Some(7) => Next::Bad,
+            _ if value == 0 => Next::Free,
+            _ => Next::Cluster(value),
+        })
+    }
+
+    /// The cluster after `cluster`; `None` at the end of the chain. What cannot follow is an error.
+    pub(super) fn follow(&mut self, cluster: u32) -> Result<Option<u32>> {
+        let wrong = |what: &str| Err(self.heap.corrupt(cluster, format!("the chain leads to a {what} cluster")));
+        match self.next(cluster)? {
+            Next::Cluster(next) => self.heap.offset(next).map(|_| Some(next)),
+            Next::End => Ok(None),
+            Next::Bad => wrong("bad"),
+            Next::Free => wrong("free"),
+        }
+    }
+}
