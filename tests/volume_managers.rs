@@ -17,6 +17,8 @@ mod lvm;
 mod lvm_text;
 #[path = "volume_managers/md.rs"]
 mod md;
+#[path = "volume_managers/md_partitions.rs"]
+mod md_partitions;
 #[path = "disk/support.rs"]
 #[allow(dead_code, reason = "shared with the tests of single disks")]
 mod support;
@@ -50,18 +52,23 @@ fn table(name: &str) -> BTreeMap<String, (u64, String)> {
     text.lines().map(row).collect()
 }
 
-/// All volumes of these disks, and the notes about them.
+/// All volumes of these disks, the notes about them, and what their tables do not give.
 struct Found {
     volumes: Vec<Volume>,
     notes: Vec<String>,
+    gaps: Vec<String>,
 }
 
 impl Found {
     fn on(images: impl IntoIterator<Item = Patched>) -> Self {
-        let discovered = images.into_iter().map(|image| discover(&image.shared()).unwrap().volumes);
-        let mut volumes: Vec<Volume> = discovered.flatten().collect();
+        let (mut volumes, mut gaps) = (Vec::new(), Vec::new());
+        for image in images {
+            let disk = discover(&image.shared()).unwrap();
+            volumes.extend(disk.volumes);
+            gaps.extend(disk.gaps.into_iter().map(|gap| gap.why));
+        }
         let notes = assemble(&mut volumes);
-        Self { volumes, notes }
+        Self { volumes, notes, gaps }
     }
 
     fn of(names: &[&str]) -> Self {

@@ -20,7 +20,8 @@ pub(super) fn run(args: &InspectArgs, output: &mut Output) -> Result<u8> {
         ReportFormat::Ndjson => output.line(&as_json(&target).to_string()),
     }
     let gap = !target.gaps.is_empty()
-        || target.machine.volumes.iter().any(|v| matches!(v.state, State::Gap(_)) || !v.gaps.is_empty());
+        || !target.machine.missing.is_empty()
+        || target.machine.volumes.iter().any(|volume| remarks(volume).iter().any(|(mark, _)| *mark == "gap"));
     Ok(if gap { 4 } else { 0 })
 }
 
@@ -28,6 +29,11 @@ pub(super) fn run(args: &InspectArgs, output: &mut Output) -> Result<u8> {
 fn mount(target: &Target, index: usize) -> Option<String> {
     let mount = target.machine.mounts.iter().find(|mount| mount.volume == index)?;
     Some(String::from_utf8_lossy(&mount.path).into_owned())
+}
+
+/// The number of the disk that a volume lies on, if it lies on one alone.
+fn disk_of(volume: &Volume) -> Option<usize> {
+    volume.place.map(|(disk, _)| disk).or_else(|| volume.start.map(|(disk, _)| disk))
 }
 
 /// The notes and gaps of a volume, each with its mark.
@@ -84,12 +90,12 @@ fn text(target: &Target, output: &mut Output) {
         for (path, size) in disk.files.iter().filter(|(_, size)| *size > 0) {
             say(2, format!("file {} ({})", path.display(), human_bytes(*size)));
         }
-        let on_this = |v: &Volume| v.place.map_or(v.device_names.is_empty() && number == 0, |(disk, _)| disk == number);
+        let on_this = |v: &Volume| disk_of(v).map_or(v.device_names.is_empty() && number == 0, |disk| disk == number);
         for (index, volume) in target.machine.volumes.iter().enumerate().filter(|(_, v)| on_this(v)) {
             volume_lines(target, index, volume, &mut say);
         }
     }
-    let assembled = |v: &Volume| v.place.is_none() && !v.device_names.is_empty();
+    let assembled = |v: &Volume| disk_of(v).is_none() && !v.device_names.is_empty();
     for (index, volume) in target.machine.volumes.iter().enumerate().filter(|(_, v)| assembled(v)) {
         if !std::mem::replace(&mut any_assembled, true) {
             say(1, "assembled from these volumes".to_owned());
@@ -138,7 +144,7 @@ fn as_json(target: &Target) -> serde_json::Value {
             };
             json!({
                 "volume": volume.id, "names": volume.device_names, "fs": volume.content, "id": volume.uuid, "label": volume.label,
-                "partition": volume.place.map(|(_, number)| number), "disk": volume.place.map(|(disk, _)| disk),
+                "partition": volume.place.map(|(_, number)| number), "disk": disk_of(volume),
                 "partuuid": volume.part_uuid, "partlabel": volume.part_label,
                 "offset": volume.offset, "size": volume.size, "mount": mount(target, index),
                 "state": match volume.state { State::Read => "read", State::Note(_) => "note", State::Gap(_) => "gap" },

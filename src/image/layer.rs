@@ -14,7 +14,7 @@ use crate::{
         mapped::Layered,
         ova, probe,
         probe::FileUsed,
-        qcow2, vhd, vhdx, vmdk,
+        qcow2, structure, vhd, vhdx, vmdk,
     },
 };
 
@@ -99,9 +99,24 @@ pub(crate) fn open_top(raw: Raw, format: Format, image_root: Option<&Path>, snap
     let file = HostFile::new(raw)?;
     let place = Place::of(&file, image_root)?;
     let used = place.used(&file);
-    let mut layer = open(Arc::new(file), &place, format, snapshot)?;
+    let mut layer = open(Arc::new(file), &place, format, snapshot).map_err(|error| named(error, format, &place))?;
     layer.findings.files.insert(0, used);
     Ok(layer)
+}
+
+/// The same error, saying in which container and which file.
+fn named(error: Error, format: Format, place: &Place) -> Error {
+    let shown = place.shown();
+    let known = error.to_string().contains(&shown);
+    let name = |what: String| if known { what } else { format!("{shown}: {what}") };
+    let of = |layer| if layer == structure::LAYER { format.name() } else { layer };
+    match error {
+        Error::Corrupt { layer, at, what } => Error::Corrupt { layer: of(layer), at: name(at), what },
+        Error::Unsupported { layer, what } => Error::Unsupported { layer, what: name(what) },
+        Error::Budget { layer, what } => Error::Budget { layer, what: name(what) },
+        Error::Io { layer, what, source } => Error::Io { layer: of(layer), what: name(what), source },
+        other => other,
+    }
 }
 
 /// Opens the `role` that the file at `place` calls `name`: as `format`, else as what it is by magic.

@@ -88,7 +88,13 @@ enum Magic {
 }
 
 const QEMU_IMG: &str = "convert it: qemu-img convert -O raw IMAGE disk.raw";
-const UNPACK: &str = "unpack it first: a compressed image cannot be read at any place";
+
+/// What to do with a compressed image: nothing in it can be read without all that is before it.
+macro_rules! unpack {
+    ($command:literal) => {
+        Opener::Refuse(concat!("unpack it first, ", $command, ": a compressed image cannot be read at any place"))
+    };
+}
 
 /// Every container that is told apart from a raw image, most specific first.
 static CONTAINERS: &[Container] = &[
@@ -157,13 +163,13 @@ static CONTAINERS: &[Container] = &[
         magic: &[Magic::Head(0, b"MSWIM\0\0\0")],
         opener: Opener::Refuse("it holds files, not a disk: apply it to a disk first"),
     },
-    Container { name: "gzip", magic: &[Magic::Head(0, b"\x1f\x8b\x08")], opener: Opener::Refuse(UNPACK) },
-    Container { name: "xz", magic: &[Magic::Head(0, b"\xfd7zXZ\0")], opener: Opener::Refuse(UNPACK) },
-    Container { name: "zstd", magic: &[Magic::Head(0, b"\x28\xb5\x2f\xfd")], opener: Opener::Refuse(UNPACK) },
-    Container { name: "lz4", magic: &[Magic::Head(0, b"\x04\x22\x4d\x18")], opener: Opener::Refuse(UNPACK) },
-    Container { name: "bzip2", magic: &[Magic::Head(4, b"1AY&SY")], opener: Opener::Refuse(UNPACK) },
-    Container { name: "7z", magic: &[Magic::Head(0, b"7z\xbc\xaf\x27\x1c")], opener: Opener::Refuse(UNPACK) },
-    Container { name: "zip", magic: &[Magic::Head(0, b"PK\x03\x04")], opener: Opener::Refuse(UNPACK) },
+    Container { name: "gzip", magic: &[Magic::Head(0, b"\x1f\x8b\x08")], opener: unpack!("gunzip -k IMAGE") },
+    Container { name: "xz", magic: &[Magic::Head(0, b"\xfd7zXZ\0")], opener: unpack!("unxz -k IMAGE") },
+    Container { name: "zstd", magic: &[Magic::Head(0, b"\x28\xb5\x2f\xfd")], opener: unpack!("unzstd IMAGE") },
+    Container { name: "lz4", magic: &[Magic::Head(0, b"\x04\x22\x4d\x18")], opener: unpack!("unlz4 IMAGE") },
+    Container { name: "bzip2", magic: &[Magic::Head(4, b"1AY&SY")], opener: unpack!("bunzip2 -k IMAGE") },
+    Container { name: "7z", magic: &[Magic::Head(0, b"7z\xbc\xaf\x27\x1c")], opener: unpack!("7z x IMAGE") },
+    Container { name: "zip", magic: &[Magic::Head(0, b"PK\x03\x04")], opener: unpack!("unzip IMAGE") },
     // POSIX.1-1988 ustar; an OVA is a tar file.
     Container { name: "ova", magic: &[Magic::Head(257, b"ustar")], opener: Opener::Read(Format::Ova) },
     // ECMA-119, 8.1 "Format of a Volume Descriptor": the first one is in sector 16 of 2048 bytes.

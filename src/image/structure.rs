@@ -5,6 +5,9 @@ use crate::{
     image::{Image, field::wide},
 };
 
+/// Who reads past the end of a file, as long as it is not known which container the file is.
+pub(super) const LAYER: &str = "container";
+
 /// The bytes of one on-disk structure, and what to call it when a field does not fit.
 #[derive(Clone, Copy)]
 pub(crate) struct Structure<'a> {
@@ -65,7 +68,7 @@ impl<'a> Structure<'a> {
 pub(crate) fn read_vec(file: &dyn Image, at: u64, len: usize) -> Result<Vec<u8>> {
     let fits = at.checked_add(wide(len)).is_some_and(|end| end <= file.len());
     if !fits {
-        return Err(super::past_end("container", at, wide(len), file.len()));
+        return Err(super::past_end(LAYER, at, wide(len), file.len()));
     }
     let mut bytes = vec![0; len];
     file.read_at(at, &mut bytes)?;

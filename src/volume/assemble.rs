@@ -33,7 +33,8 @@ pub fn assemble(volumes: &mut Vec<Volume>) -> Vec<String> {
         let more = md::assemble(volumes, Pass::Complete, &mut progress)
             || lvm::assemble(volumes, Pass::Complete, &mut progress)
             || md::assemble(volumes, Pass::Partial, &mut progress)
-            || lvm::assemble(volumes, Pass::Partial, &mut progress);
+            || lvm::assemble(volumes, Pass::Partial, &mut progress)
+            || md::release_shown(volumes);
         if !more {
             break;
         }

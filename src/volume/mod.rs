@@ -17,6 +17,7 @@ mod lvm;
 mod mbr;
 mod md;
 mod partition;
+mod partitioned;
 mod segmented;
 
 use std::{collections::BTreeSet, sync::Arc};
@@ -67,6 +68,19 @@ pub struct Volume {
     pub part_of: Option<String>,
     /// It is not to be read as a filesystem, whatever it looks like: its state says why.
     pub closed: bool,
+    /// Of a disk that is a member of an array as a whole: the partitions that it shows.
+    shows: Option<Shown>,
+    /// It is one of those, and nothing is made of it while the array may still be found.
+    waits: bool,
+}
+
+/// The partitions that a member of an array shows, as the array's begin where the member begins.
+#[derive(Clone)]
+struct Shown {
+    /// So many of the volumes behind the member in the list are these.
+    partitions: usize,
+    /// What their table does not give.
+    gaps: Vec<Gap>,
 }
 
 impl Volume {
@@ -75,16 +89,21 @@ impl Volume {
         let guid = partition.as_ref().filter(|partition| partition.table == TableKind::Gpt);
         let guid = guid.and_then(|partition| partition.uuid.clone());
         let name = guid.or_else(|| content.id.clone()).unwrap_or_else(|| start.to_string());
-        let start = Some(start);
+        Self { start: Some(start), partition, ..Self::bare(format!("@{name}"), image, content) }
+    }
+
+    fn bare(id: String, image: Arc<dyn Image>, content: Content) -> Self {
         Self {
-            id: format!("@{name}"),
+            id,
             image,
-            start,
-            partition,
+            start: None,
+            partition: None,
             content,
             names: Vec::new(),
             part_of: None,
             closed: false,
+            shows: None,
+            waits: false,
         }
     }
 
@@ -93,16 +112,7 @@ impl Volume {
     pub fn assembled(image: Arc<dyn Image>, uuid: &str) -> Self {
         let content = content::classify(image.as_ref(), None);
         let name = content.id.clone().unwrap_or_else(|| uuid.to_owned());
-        Self {
-            id: format!("@{name}"),
-            image,
-            start: None,
-            partition: None,
-            content,
-            names: Vec::new(),
-            part_of: None,
-            closed: false,
-        }
+        Self::bare(format!("@{name}"), image, content)
     }
 
     /// A volume that is known to be there and cannot be assembled: it has no bytes, and a gap in their place.
@@ -116,7 +126,7 @@ impl Volume {
 
     /// Whether it may be such a part, as far as is known, and belongs to nothing yet.
     fn is_open(&self, claim: &str) -> bool {
-        self.part_of.is_none() && !self.closed && self.content.claims.contains(&claim)
+        self.part_of.is_none() && !self.closed && !self.waits && self.content.claims.contains(&claim)
     }
 
     /// Gives up an id that came from its content, for what was assembled to have it.
@@ -254,13 +264,36 @@ impl Disk {
                 self.notes.push("the partition table is empty".to_owned());
                 self.record_content_without_partition(image);
             }
-        } else if let Some(kind) = claims.first()
-            && !starts_at_zero
-        {
+        } else if !starts_at_zero {
+            self.look_over_partitions(image, claims);
+        }
+    }
+
+    /// What the disk seems to be besides the partitions on it.
+    fn look_over_partitions(&mut self, image: &Arc<dyn Image>, mut claims: Vec<&'static str>) {
+        let member = if claims.contains(&md::MEMBER) { md::place(image.as_ref()) } else { None };
+        let is_part = |at: u64| self.volumes.iter().filter_map(|v| v.partition.as_ref()).any(|p| p.covers(at));
+        // The superblock of a member that ends with its disk stands where the disk's own would.
+        if member.as_ref().is_some_and(|member| is_part(member.superblock)) {
+            claims.retain(|&claim| claim != md::MEMBER);
+        } else if member.as_ref().is_some_and(|member| member.data == 0) && claims == [md::MEMBER] {
+            return self.wait_for_array(image);
+        }
+        if let Some(kind) = claims.first() {
             let why =
                 format!("the disk has partitions and, over them, the signature of {kind}; the partitions were read");
             self.gaps.push(Gap { start: 0, len: image.len(), why });
         }
+    }
+
+    /// The disk is a member of an array, whose partition table it shows.
+    fn wait_for_array(&mut self, image: &Arc<dyn Image>) {
+        for volume in &mut self.volumes {
+            volume.waits = true;
+        }
+        let mut member = Volume::new(Arc::clone(image), 0, None);
+        member.shows = Some(Shown { partitions: self.volumes.len(), gaps: std::mem::take(&mut self.gaps) });
+        self.volumes.insert(0, member);
     }
 
     fn record_content_without_partition(&mut self, image: &Arc<dyn Image>) {

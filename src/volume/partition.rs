@@ -51,6 +51,11 @@ impl Partition {
         self.start.saturating_add(self.len)
     }
 
+    /// Whether this byte of the disk belongs to it.
+    pub(super) fn covers(&self, at: u64) -> bool {
+        (self.start..self.end()).contains(&at)
+    }
+
     /// How messages call it.
     #[must_use]
     pub fn describe(&self) -> String {

@@ -41,8 +41,9 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// The table whose data begins at `at` of a segment, which begins at `start` of all segments together.
-    pub(super) fn read(file: &dyn Image, at: u64, start: u64, sectors_end: u64, first: u64) -> Result<Self> {
+    /// The table of the section that has its data at `at..end` of a segment, which begins at `start` of all segments
+    /// together.
+    pub(super) fn read(file: &dyn Image, at: u64, end: u64, start: u64, sectors_end: u64, first: u64) -> Result<Self> {
         let bytes = read_vec(file, at, narrow(ENTRIES_AT))?;
         let s = Structure::new(LAYER, "table section", at, &bytes);
         let (found, expected) = (s.le32(20)?, adler32(s.slice(0, 20)?));
@@ -51,17 +52,19 @@ impl Table {
         }
         let count = s.le32(0)?;
         let entries_at = at.saturating_add(ENTRIES_AT);
-        let end = entries_at.saturating_add(u64::from(count).saturating_mul(4));
-        if end > file.len() {
-            return Err(s.wrong(format!("{count} entries reach {end:#x}: the segment has {:#x} bytes", file.len())));
+        let entries_end = entries_at.saturating_add(u64::from(count).saturating_mul(4));
+        if entries_end > file.len() {
+            return Err(
+                s.wrong(format!("{count} entries reach {entries_end:#x}: the segment has {:#x} bytes", file.len()))
+            );
         }
         Ok(Self {
             first,
             count,
             entries_at: start.saturating_add(entries_at),
             base: start.saturating_add(s.le64(8)?),
-            // Without a sectors section before it, chunks lie in front of the table.
-            end: start.saturating_add(if sectors_end > 0 { sectors_end.min(file.len()) } else { at }),
+            // EnCase 1, SMART and the first EWF have no sectors section: chunks lie in the table's, behind its entries.
+            end: start.saturating_add(if sectors_end > 0 { sectors_end } else { end }.min(file.len())),
         })
     }
 }

@@ -89,7 +89,7 @@ impl Section {
                 if contents.tables.len() >= MAX_TABLES {
                     return Err(Error::budget(LAYER, format!("more than {MAX_TABLES} tables of chunks")));
                 }
-                let table = Table::read(file, self.data, start, contents.sectors_end, contents.chunks)?;
+                let table = Table::read(file, self.data, self.end, start, contents.sectors_end, contents.chunks)?;
                 contents.chunks = contents.chunks.saturating_add(table.count.into());
                 contents.tables.push(table);
             }

@@ -4,7 +4,7 @@ use super::{
     super::guid::uuid,
     signature::{Class, Found, View},
 };
-use crate::image::field::{array, be32, has, le32};
+use crate::image::field::{array, be32, has, le32, le64};
 
 /// LVM2 (`lib/format_text/layout.h`, `struct label_header`): the label is in one of the first four sectors, with
 /// the offset of the physical volume's header, which begins with the id, at 20.
@@ -47,18 +47,19 @@ pub(super) fn md_0_90(view: &View) -> Option<Found> {
     Some(raid("0.90", field(block, 28)?, id, true))
 }
 
-/// Linux MD 1.x (`md_p.h`, `mdp_superblock_1`): 1.0 near the end, 1.1 at the beginning, 1.2 at 4 KiB.
+/// Linux MD 1.x (`md_p.h`, `mdp_superblock_1`): 1.0 near the end, 1.1 at the beginning, 1.2 at 4 KiB. At 144 it says in
+/// which sector it stands: that of the last partition stands at the end of the disk too, and is not the disk's.
 pub(super) fn md_1(view: &View) -> Option<Found> {
     // 8 KiB before the end, rounded down to 4 KiB.
     let at_end = view.len().checked_sub(8192).map(|at| at & !4095);
     let candidates = [
-        ("1.0", at_end.and_then(|at| view.tail_from(at)), true),
-        ("1.1", view.head.get(..), false),
-        ("1.2", view.head.get(4096..), false),
+        ("1.0", at_end, at_end.and_then(|at| view.tail_from(at)), true),
+        ("1.1", Some(0), view.head.get(..), false),
+        ("1.2", Some(4096), view.head.get(4096..), false),
     ];
-    candidates.into_iter().find_map(|(version, block, at_end)| {
+    candidates.into_iter().find_map(|(version, at, block, at_end)| {
         let block = block?;
-        if le32(block, 0)? != MD_MAGIC || le32(block, 4)? != 1 {
+        if le32(block, 0)? != MD_MAGIC || le32(block, 4)? != 1 || le64(block, 144)? != at? / 512 {
             return None;
         }
         let label = block.get(32..64);

@@ -29,7 +29,7 @@ use super::{
     Volume,
     assemble::{Pass, Progress},
     content::State,
-    md,
+    md, partitioned,
 };
 
 const LAYER: &str = "lvm2";
@@ -75,6 +75,14 @@ pub(super) fn assemble(volumes: &mut Vec<Volume>, pass: Pass, progress: &mut Pro
                     Volume::refused(&lv.id, format!("{LAYER}: logical volume {}/{name}: {why}", group.metadata.name))
                 }
             };
+            if let (State::Gap(why), Some(table)) =
+                (&mut volume.content.state, partitioned::describe_table(&volume.image))
+            {
+                *why = format!(
+                    "{LAYER}: logical volume {}/{name} has a partition table ({table}), as a virtual machine's disk does: copy it to a file and scan that",
+                    group.metadata.name
+                );
+            }
             volume.names = device_names(&group.metadata.name, name);
             volumes.push(volume);
         }

@@ -24,6 +24,7 @@ use super::{
     Volume,
     assemble::{Pass, Progress},
     content::{Content, State},
+    partitioned,
 };
 use crate::image::Image;
 
@@ -43,6 +44,18 @@ fn read(image: &dyn Image) -> Result<Superblock, String> {
         }
     }
     Err(if wrong.is_empty() { format!("{LAYER}: no superblock") } else { wrong.join("; ") })
+}
+
+/// Where a member keeps what, in bytes from its beginning.
+pub(super) struct Places {
+    pub(super) superblock: u64,
+    pub(super) data: u64,
+}
+
+/// The places of a member whose superblock is sound.
+pub(super) fn place(image: &dyn Image) -> Option<Places> {
+    let superblock = read(image).ok()?;
+    Some(Places { superblock: superblock.at, data: superblock.data_offset })
 }
 
 /// The members among the volumes that are part of nothing yet, and what is wrong with others that seem to be some.
@@ -79,11 +92,11 @@ pub(super) fn assemble(volumes: &mut Vec<Volume>, pass: Pass, progress: &mut Pro
         for member in &array.members {
             if let Some(volume) = volumes.get_mut(member.index) {
                 take_part(volume, member, &name, transparent);
+                hide_shown(volumes, member.index, &name);
             }
         }
-        let mut made = Volume::assembled(image, &array.id());
-        made.names = array.device_names();
-        volumes.push(made);
+        let remarks = partitioned::push_array(volumes, image, &array.id(), array.device_names());
+        progress.notes.extend(remarks.into_iter().map(|what| format!("{LAYER}: array {name}: {what}")));
         more = true;
     }
     more
@@ -105,6 +118,39 @@ fn take_part(volume: &mut Volume, member: &Member, name: &str, transparent: bool
     volume.part_of = Some(what);
 }
 
+/// The partitions that a member shows are read on the array.
+fn hide_shown(volumes: &mut [Volume], member: usize, name: &str) {
+    for volume in shown(volumes, member) {
+        let what = format!("partition of the Linux RAID {name}, as a member shows it");
+        volume.rename_by_place();
+        volume.id = volume.start.map_or_else(|| volume.id.clone(), |start| format!("@{start}"));
+        volume.closed = true;
+        volume.waits = false;
+        volume.content.state = State::Note(what.clone());
+        volume.content.ambiguous = None;
+        volume.part_of = Some(what);
+    }
+}
+
+/// The partitions that the disk with this index shows, if it is a member as a whole.
+fn shown(volumes: &mut [Volume], member: usize) -> &mut [Volume] {
+    let count = volumes.get(member).and_then(|volume| volume.shows.as_ref()).map_or(0, |shows| shows.partitions);
+    let first = member.saturating_add(1);
+    volumes.get_mut(first..first.saturating_add(count)).unwrap_or_default()
+}
+
+/// No more arrays will be found: partitions that a member shows are taken for what they seem to be. Says whether
+/// there were some.
+pub(super) fn release_shown(volumes: &mut [Volume]) -> bool {
+    let mut more = false;
+    for member in 0..volumes.len() {
+        for volume in shown(volumes, member) {
+            more |= std::mem::take(&mut volume.waits);
+        }
+    }
+    more
+}
+
 /// Says of each member that is part of nothing why it is not.
 pub(super) fn explain_rest(volumes: &mut [Volume]) {
     let mut reasons: BTreeMap<usize, String> =
@@ -120,7 +166,8 @@ pub(super) fn explain_rest(volumes: &mut [Volume]) {
         if volume.content.state == State::Filesystem {
             volume.content.ambiguous.get_or_insert_default().push_str(&format!("; {why}"));
         } else {
-            volume.content.state = State::Gap(why);
+            let table = volume.shows.take().into_iter().flat_map(|shows| shows.gaps);
+            volume.content.state = State::Gap(table.fold(why, |why, gap| why + "; " + &gap.why));
             volume.closed = true;
         }
     }

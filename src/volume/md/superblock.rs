@@ -16,6 +16,8 @@ pub(super) enum Role {
 pub(super) struct Superblock {
     /// The array's id, in the order of bytes in which it is printed.
     pub(super) array: [u8; 16],
+    /// Where it stands on its member, in bytes.
+    pub(super) at: u64,
     /// `0.90`, `1.0`, `1.1`, `1.2`.
     pub(super) version: &'static str,
     /// `HOST:NAME`, `NAME`, or nothing.

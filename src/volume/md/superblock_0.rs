@@ -61,6 +61,7 @@ pub(super) fn read(image: &dyn Image) -> Result<Option<Superblock>> {
     let [a, b, c, d] = [5, 13, 14, 15].map(|number| u128::from(word(number)));
     Ok(Some(Superblock {
         array: (a << 96 | b << 64 | c << 32 | d).to_be_bytes(),
+        at,
         version: "0.90",
         name: String::new(),
         minor: Some(word(11)),

@@ -86,6 +86,7 @@ fn parse(image: &dyn Image, version: &'static str, at: u64, block: &[u8]) -> Res
     let too_large = || "a size of more than 16 EiB".to_owned();
     Ok(Superblock {
         array: array(block, 16).unwrap_or_default(),
+        at,
         version,
         name: String::from_utf8_lossy(name).into_owned(),
         minor: None,

@@ -1,0 +1,108 @@
+//! Partition tables on arrays, and arrays beside partition tables.
+//!
+//! What is expected is what the layout of an MBR says (UEFI 2.10, 5.2.1), and how the kernel and mdadm's udev rules call
+//! the partitions of an array.
+
+use snapfim::volume::{Volume, content::State};
+
+use crate::{Found, gap, image, support::Patched};
+
+const MEMBER: u64 = 1 << 20;
+const PARTS: [(u64, u64); 2] = [(64, 128), (192, 512)];
+
+/// An MBR with these partitions (first sector, sectors).
+fn mbr(parts: &[(u64, u64)]) -> Vec<u8> {
+    let mut sector = vec![0; 512];
+    for (entry, &(start, len)) in sector[446..510].chunks_mut(16).zip(parts) {
+        entry[4] = 0x83;
+        entry[8..12].copy_from_slice(&(start as u32).to_le_bytes());
+        entry[12..].copy_from_slice(&(len as u32).to_le_bytes());
+    }
+    sector[510..].copy_from_slice(&[0x55, 0xaa]);
+    sector
+}
+
+/// A member of the mirror whose superblock stands at its end, with a table and a swap signature at 32 KiB.
+fn whole_disk(number: u64) -> Patched {
+    let table = mbr(&PARTS);
+    image(&format!("md-mirror10-{number}")).put(0, &table).put(32768 + 4086, b"SWAPSPACE2").put(32768 + 1024, &[1])
+}
+
+fn named<'a>(found: &'a Found, name: &str) -> &'a Volume {
+    let named: Vec<_> = found.volumes.iter().filter(|volume| volume.names.iter().any(|have| have == name)).collect();
+    assert_eq!(named.len(), 1, "{name}");
+    named[0]
+}
+
+/// The first bytes of the sector of the fixture's content where a partition begins.
+fn begins(volume: &Volume, expected: &str) {
+    let mut bytes = vec![0; expected.len()];
+    volume.image.read_at(0, &mut bytes).unwrap();
+    assert_eq!(String::from_utf8_lossy(&bytes), expected);
+}
+
+#[test]
+fn partitions_on_an_array_were_not_found() {
+    let found = Found::on([image("md-mirror12-0"), image("md-mirror12-1").put(128 * 512, &mbr(&PARTS))]);
+    for (name, start, len) in [("data1", 64, 128), ("data2", 192, 512)] {
+        let volume = named(&found, name);
+        assert_eq!(volume.image.len(), len * 512);
+        begins(volume, &format!("mirror {start:08} "));
+    }
+    assert!(named(&found, "md/data1").names.contains(&"md/host:data1".to_owned()));
+    let array = named(&found, "data");
+    assert!(array.closed && array.content.state == State::Note("partitioned, mbr".to_owned()), "{:?}", array.content);
+    assert_eq!(found.gaps, [""; 0]);
+}
+
+#[test]
+fn partitions_of_an_array_of_whole_disks_were_found_on_each_member() {
+    for disks in [vec![0, 1], vec![1, 0], vec![1]] {
+        let found = Found::on(disks.iter().map(|&number| whole_disk(number)));
+        assert_eq!(found.gaps, [""; 0]);
+        assert_eq!(named(&found, "md7p1").content.kind, "swap");
+        begins(named(&found, "md7p2"), "end 00000192 ");
+        let open: Vec<_> = found.volumes.iter().filter(|volume| !volume.closed).collect();
+        assert_eq!(open.len(), 2, "the partitions, once each");
+        assert!(found.volumes.iter().all(|volume| matches!(volume.content.state, State::Note(_)) || !volume.closed));
+    }
+}
+
+#[test]
+fn partitions_on_a_member_of_what_is_not_read_are_read() {
+    let level = |disk: Patched| {
+        let at = (MEMBER - 8192) & !4095;
+        let mut block = disk.get(at, 260);
+        block[72..76].copy_from_slice(&5_u32.to_le_bytes());
+        block[216..220].fill(0);
+        let sum: u64 = block.chunks(4).map(|word| u64::from(u32::from_le_bytes(word.try_into().unwrap()))).sum();
+        block[216..220].copy_from_slice(&(((sum & 0xffff_ffff) + (sum >> 32)) as u32).to_le_bytes());
+        disk.put(at, &block)
+    };
+    let found = Found::on([level(whole_disk(0))]);
+    assert!(gap(&found.volumes[0]).contains("level raid5 is not read"), "{}", gap(&found.volumes[0]));
+    assert_eq!(found.volumes.len(), 3);
+    assert_eq!(found.volumes[1].content.kind, "swap");
+}
+
+#[test]
+fn a_member_that_ends_with_its_disk_was_taken_for_one_on_the_whole_disk() {
+    for name in ["mirror10", "mirror090"] {
+        let member = image(&format!("md-{name}-0")).get(0, MEMBER as usize);
+        let disk = Patched::new(mbr(&[(2048, 2048)])).grown(2 * MEMBER).put(MEMBER, &member);
+        let found = Found::on([disk]);
+        assert_eq!(found.gaps, [""; 0], "{name}");
+        assert_eq!(found.assembled().count(), 1, "{name}");
+        assert_eq!(found.volumes[0].content.kind, "linux_raid_member");
+    }
+}
+
+#[test]
+fn arrays_in_the_partitions_of_arrays_come_to_an_end() {
+    // A partition that is the member itself again, and one that holds the first one's superblock.
+    let member = image("md-mirror12-1");
+    let inner = member.get(0, 400 * 512);
+    let disk = member.put(128 * 512, &mbr(&[(0, 1024), (1, 1023), (64, 700)])).put((128 + 64) * 512, &inner);
+    let found = Found::on([disk]);
+    assert!(found.volumes.len() < 10, "{}", found.volumes.len());
+}
