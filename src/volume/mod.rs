@@ -84,8 +84,9 @@ struct Shown {
 }
 
 impl Volume {
-    fn new(image: Arc<dyn Image>, start: u64, partition: Option<Partition>) -> Self {
-        let content = content::classify(image.as_ref(), partition.as_ref());
+    /// What lies at `start` of a disk; zeros are looked for in its first `most` bytes.
+    fn new(image: Arc<dyn Image>, start: u64, partition: Option<Partition>, most: u64) -> Self {
+        let content = content::classify_within(image.as_ref(), partition.as_ref(), most);
         let guid = partition.as_ref().filter(|partition| partition.table == TableKind::Gpt);
         let guid = guid.and_then(|partition| partition.uuid.clone());
         let name = guid.or_else(|| content.id.clone()).unwrap_or_else(|| start.to_string());
@@ -165,8 +166,10 @@ pub fn discover(image: &Arc<dyn Image>) -> Result<Disk> {
     let table = merge(gpt, mbr);
     disk.notes = table.notes;
     disk.gaps = table.gaps;
+    let claimed = table.partitions.iter().fold(0_u64, |sum, partition| sum.saturating_add(partition.len));
+    let most = if claimed > image.len() { content::MAX_LOOKED_SHARED } else { content::MAX_LOOKED };
     for partition in table.partitions {
-        disk.push(image, partition)?;
+        disk.push(image, partition, most)?;
     }
     disk.look_at_whole(image, has_table);
     disk.make_ids_unique();
@@ -236,7 +239,7 @@ fn slice(image: &Arc<dyn Image>, partition: &Partition) -> Result<Slice> {
 }
 
 impl Disk {
-    fn push(&mut self, image: &Arc<dyn Image>, partition: Partition) -> Result<()> {
+    fn push(&mut self, image: &Arc<dyn Image>, partition: Partition, most: u64) -> Result<()> {
         let missing = partition.end().saturating_sub(image.len()).min(partition.len);
         if missing > 0 {
             let why = format!(
@@ -248,7 +251,7 @@ impl Disk {
         }
         if missing < partition.len {
             let slice = slice(image, &partition)?;
-            self.volumes.push(Volume::new(Arc::new(slice), partition.start, Some(partition)));
+            self.volumes.push(Volume::new(Arc::new(slice), partition.start, Some(partition), most));
         }
         Ok(())
     }
@@ -259,7 +262,7 @@ impl Disk {
         let starts_at_zero = self.volumes.iter().any(|volume| volume.start == Some(0));
         if self.volumes.is_empty() {
             if !has_table || !claims.is_empty() {
-                self.volumes.push(Volume::new(Arc::clone(image), 0, None));
+                self.volumes.push(Volume::new(Arc::clone(image), 0, None, content::MAX_LOOKED));
             } else if self.gaps.is_empty() {
                 self.notes.push("the partition table is empty".to_owned());
                 self.record_content_without_partition(image);
@@ -291,7 +294,7 @@ impl Disk {
         for volume in &mut self.volumes {
             volume.waits = true;
         }
-        let mut member = Volume::new(Arc::clone(image), 0, None);
+        let mut member = Volume::new(Arc::clone(image), 0, None, content::MAX_LOOKED);
         member.shows = Some(Shown { partitions: self.volumes.len(), gaps: std::mem::take(&mut self.gaps) });
         self.volumes.insert(0, member);
     }
@@ -303,7 +306,7 @@ impl Disk {
         let end = image.len().saturating_sub(self.sector_size.saturating_mul(behind));
         let Some(len) = end.checked_sub(start).filter(|&len| len > 0) else { return };
         let Ok(rest) = Slice::new(Arc::clone(image), start, len) else { return };
-        if let content::State::Gap(why) = content::unrecognised(&rest) {
+        if let content::State::Gap(why) = content::unrecognised(&rest, content::MAX_LOOKED) {
             self.gaps.push(Gap { start, len, why: format!("no partition covers it: {why}") });
         }
     }

@@ -110,6 +110,28 @@ fn zeros_are_a_note_only_where_they_were_seen() {
 }
 
 #[test]
+fn a_zeroed_partition_of_more_than_a_gib_was_a_gap() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("disk");
+    let state = |entries: &[(u32, u32)]| {
+        let mut sector = [0; 512];
+        for (entry, &(start, len)) in sector[446..510].chunks_mut(16).zip(entries) {
+            entry[4] = 0x83;
+            entry[8..12].copy_from_slice(&start.to_le_bytes());
+            entry[12..].copy_from_slice(&len.to_le_bytes());
+        }
+        sector[510..].copy_from_slice(&[0x55, 0xaa]);
+        std::fs::write(&path, sector).unwrap();
+        std::fs::File::options().write(true).open(&path).unwrap().set_len(4 << 30).unwrap();
+        let image: std::sync::Arc<dyn Image> = std::sync::Arc::new(Raw::open(&path).unwrap());
+        snapfim::volume::discover(&image).unwrap().volumes.remove(0).content.state
+    };
+    assert_eq!(state(&[(2048, 6 << 20)]), State::Note("empty: all zeros".to_owned()));
+    // Partitions over each other would have the same zeros read again and again.
+    assert!(matches!(state(&[(2048, 6 << 20), (4096, 6 << 20)]), State::Gap(_)));
+}
+
+#[test]
 fn small_volumes_are_not_too_small() {
     for len in [1, 100, 511, 512, 1024, 4096, 65535] {
         let content = classify(&Patched::new(vec![0xa5; len]), None);

@@ -9,7 +9,10 @@ use crate::{
 };
 
 /// A volume is looked at so far. Holes count too: what follows must not depend on the container.
-const MAX_LOOKED: u64 = 1 << 30;
+pub(in super::super) const MAX_LOOKED: u64 = 64 << 30;
+
+/// One that shares its bytes with others, so that all of them together cost no more than is sane.
+pub(in super::super) const MAX_LOOKED_SHARED: u64 = 1 << 30;
 
 /// Read at once.
 const PIECE: u64 = 1 << 20;
@@ -30,8 +33,9 @@ enum Blank {
 }
 
 /// What follows for a volume without a signature: zeros from end to end are a note, all else is a gap.
-pub(in super::super) fn unrecognised(image: &dyn Image) -> State {
-    match look(image) {
+/// No more than `most` bytes of it are looked at.
+pub(in super::super) fn unrecognised(image: &dyn Image, most: u64) -> State {
+    match look(image, most) {
         Ok(Blank::Zeros) => State::Note("empty: all zeros".to_owned()),
         Ok(Blank::Data { offset, first }) => {
             let mut hex = String::new();
@@ -48,12 +52,12 @@ pub(in super::super) fn unrecognised(image: &dyn Image) -> State {
     }
 }
 
-fn look(image: &dyn Image) -> Result<Blank> {
+fn look(image: &dyn Image, most: u64) -> Result<Blank> {
     let mut offset = 0_u64;
     let mut piece = Vec::new();
     while offset < image.len() {
-        if offset >= MAX_LOOKED {
-            return Ok(Blank::Unknown { looked: MAX_LOOKED });
+        if offset >= most {
+            return Ok(Blank::Unknown { looked: most });
         }
         let run = image.run_at(offset)?;
         // A short hole is read with what follows it, so that the steps are few.
@@ -66,8 +70,8 @@ fn look(image: &dyn Image) -> Result<Blank> {
         image.read_at(offset, &mut piece)?;
         if let Some(at) = piece.iter().position(|&byte| byte != 0) {
             let offset = offset.saturating_add(wide(at));
-            if offset >= MAX_LOOKED {
-                return Ok(Blank::Unknown { looked: MAX_LOOKED });
+            if offset >= most {
+                return Ok(Blank::Unknown { looked: most });
             }
             let len = SHOWN.min(image.len().saturating_sub(offset));
             let mut first = vec![0; usize::try_from(len).unwrap_or_default()];
@@ -77,5 +81,5 @@ fn look(image: &dyn Image) -> Result<Blank> {
         offset = offset.saturating_add(len);
     }
     // A hole may have led past the limit.
-    if image.len() > MAX_LOOKED { Ok(Blank::Unknown { looked: MAX_LOOKED }) } else { Ok(Blank::Zeros) }
+    if image.len() > most { Ok(Blank::Unknown { looked: most }) } else { Ok(Blank::Zeros) }
 }

@@ -11,7 +11,7 @@ mod member;
 mod signature;
 mod swap;
 
-pub(super) use self::blank::unrecognised;
+pub(super) use self::blank::{MAX_LOOKED, MAX_LOOKED_SHARED, unrecognised};
 use self::signature::{Class, Found, View};
 use super::Partition;
 use crate::image::Image;
@@ -63,9 +63,14 @@ pub(super) fn claims(image: &dyn Image) -> Vec<&'static str> {
     View::read(image).map(|view| signature::find(&view).iter().map(|found| found.kind).collect()).unwrap_or_default()
 }
 
-/// Tells what is in a volume.
+/// Tells what is in a volume, looking for zeros in its first GiB.
 #[must_use]
 pub fn classify(image: &dyn Image, partition: Option<&Partition>) -> Content {
+    classify_within(image, partition, MAX_LOOKED_SHARED)
+}
+
+/// The same, looking for zeros in its first `most` bytes.
+pub(super) fn classify_within(image: &dyn Image, partition: Option<&Partition>, most: u64) -> Content {
     let unknown =
         |state| Content { kind: "unknown", id: None, label: None, state, claims: Vec::new(), ambiguous: None };
     let view = match View::read(image) {
@@ -88,7 +93,7 @@ pub fn classify(image: &dyn Image, partition: Option<&Partition>) -> Content {
             claims,
             ambiguous,
         },
-        None => unknown(by_partition_type(partition).unwrap_or_else(|| unrecognised(image))),
+        None => unknown(by_partition_type(partition).unwrap_or_else(|| unrecognised(image, most))),
     }
 }
 
