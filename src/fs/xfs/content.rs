@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use super::{
     LAYER,
-    bytes::{capped, len64},
+    bytes::len64,
     inode::{Inode, Which},
     map::{self, MAX_EXTENTS, Piece, Run},
     reader::Reader,
