@@ -28,7 +28,7 @@ use std::{collections::BTreeMap, path::Path};
 use sha2::{Digest, Sha256};
 use snapfim::{
     image::{Image, RunKind},
-    volume::{Volume, assemble, content::State, discover},
+    volume::{Keys, Volume, assemble, content::State, discover},
 };
 use support::{Patched, hex};
 
@@ -60,7 +60,7 @@ impl Found {
     fn on(images: impl IntoIterator<Item = Patched>) -> Self {
         let discovered = images.into_iter().map(|image| discover(&image.shared()).unwrap().volumes);
         let mut volumes: Vec<Volume> = discovered.flatten().collect();
-        let notes = assemble(&mut volumes);
+        let notes = assemble(&mut volumes, &Keys::default());
         Self { volumes, notes }
     }
 

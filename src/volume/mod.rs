@@ -3,7 +3,7 @@
 //! filesystems by their magic, and not how to read them.
 //!
 //! To add a partition table: a file here, and a line in [`discover`]. To add a kind of content: a row in
-//! `content/signature.rs`. What makes volumes out of volumes (LVM2, MD) takes those whose
+//! `content/signature.rs`. What makes volumes out of volumes (LVM2, MD, LUKS) takes those whose
 //! [`Content::claims`](content::Content::claims) name it, and has a line in [`assemble()`]; a volume that it makes is
 //! a [`Volume::assembled`].
 #![warn(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::indexing_slicing)]
@@ -11,6 +11,7 @@
 mod assemble;
 pub mod content;
 mod crc32;
+mod crypt;
 mod gpt;
 pub(crate) mod guid;
 mod lvm;
@@ -22,6 +23,7 @@ mod segmented;
 use std::{collections::BTreeSet, sync::Arc};
 
 pub use self::assemble::assemble;
+pub use self::crypt::{KeyLimits, Keys, MAX_KEY_FILE};
 pub use self::partition::{Gap, MAX_PARTITIONS, Partition, TableKind};
 use self::{content::Content, gpt::Gpt, mbr::Mbr, partition::Table};
 use crate::{
@@ -67,6 +69,8 @@ pub struct Volume {
     pub part_of: Option<String>,
     /// It is not to be read as a filesystem, whatever it looks like: its state says why.
     pub closed: bool,
+    /// Its bytes are not those of the disk at `start`, but what is behind a key.
+    pub revealed: bool,
 }
 
 impl Volume {
@@ -85,6 +89,7 @@ impl Volume {
             names: Vec::new(),
             part_of: None,
             closed: false,
+            revealed: false,
         }
     }
 
@@ -102,7 +107,18 @@ impl Volume {
             names: Vec::new(),
             part_of: None,
             closed: false,
+            revealed: false,
         }
+    }
+
+    /// Takes the bytes behind the key in place of its own.
+    fn reveal(&mut self, image: Arc<dyn Image>) {
+        let start = self.start.unwrap_or(0);
+        let opened = match self.start {
+            Some(_) => Self::new(image, start, self.partition.take()),
+            None => Self::assembled(image, self.id.trim_start_matches('@')),
+        };
+        *self = Self { start: self.start, names: std::mem::take(&mut self.names), revealed: true, ..opened };
     }
 
     /// A volume that is known to be there and cannot be assembled: it has no bytes, and a gap in their place.
