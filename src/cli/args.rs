@@ -116,8 +116,8 @@ pub(crate) struct OpenArgs {
     /// Memory for one key derivation (Argon2), in MiB
     #[arg(long, value_name = "MIB", default_value_t = 1024, hide_short_help = true)]
     pub(crate) max_key_memory: u32,
-    /// Rounds of all key derivations of one target; a million takes about a second
-    #[arg(long, value_name = "N", default_value_t = 500_000_000, hide_short_help = true)]
+    /// Rounds of all key derivations of one target; a million takes a quarter of a second to three seconds
+    #[arg(long, value_name = "N", default_value_t = 200_000_000, hide_short_help = true)]
     pub(crate) max_key_rounds: u64,
 }
 

@@ -17,13 +17,13 @@ pub struct KeyLimits {
     /// Memory of one Argon2 derivation, in KiB.
     pub memory: u32,
     /// Rounds of all derivations of one target: a round is one iteration of PBKDF2 for one block of output, or one
-    /// KiB that Argon2 fills; either takes about a microsecond.
+    /// KiB that Argon2 fills: a quarter of a microsecond, or one to three.
     pub rounds: u64,
 }
 
 impl Default for KeyLimits {
     fn default() -> Self {
-        Self { memory: 1 << 20, rounds: 500_000_000 }
+        Self { memory: 1 << 20, rounds: 200_000_000 }
     }
 }
 
