@@ -125,7 +125,10 @@ mod tests {
         let utf16 = [b"\xff\xfe".to_vec(), super::utf16(&format!("Schlüssel:\r\n  {digits}\r\n")).to_vec()].concat();
         for bytes in [digits.as_bytes(), digits.replace('-', "").as_bytes(), format!("{digits}\n").as_bytes(), &utf16] {
             let forms = of(bytes);
-            assert_eq!(forms.recovery.iter().map(|key| key.to_vec()).collect::<Vec<_>>(), [expected.clone()]);
+            assert_eq!(
+                forms.recovery.iter().map(|key| key.to_vec()).collect::<Vec<_>>(),
+                std::slice::from_ref(&expected)
+            );
             assert!(forms.passwords.is_empty());
         }
         for wrong in [
