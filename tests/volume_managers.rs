@@ -30,7 +30,7 @@ use std::{collections::BTreeMap, path::Path};
 use sha2::{Digest, Sha256};
 use snapfim::{
     image::{Image, RunKind},
-    volume::{Volume, assemble, content::State, discover},
+    volume::{Keys, Volume, assemble, content::State, discover},
 };
 use support::{Patched, hex};
 
@@ -67,7 +67,7 @@ impl Found {
             volumes.extend(disk.volumes);
             gaps.extend(disk.gaps.into_iter().map(|gap| gap.why));
         }
-        let notes = assemble(&mut volumes);
+        let notes = assemble(&mut volumes, &Keys::default());
         Self { volumes, notes, gaps }
     }
 

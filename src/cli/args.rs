@@ -52,7 +52,8 @@ pub(crate) enum Verb {
 Examples:
   snapfim scan /snapshots/*.raw --state /var/lib/snapfim --every 24h
   snapfim scan web01.raw --state s --profile extended --snapshot-time 2026-11-21T03:00:00Z
-  snapfim scan sda.raw+sdb.raw --machine db01 --state s --format ndjson")]
+  snapfim scan sda.raw+sdb.raw --machine db01 --state s --format ndjson
+  snapfim scan laptop.raw --state s --key-file luks.key --key-file bitlocker-recovery.txt")]
     Scan(ScanArgs),
     /// Compare two targets, manifests or hives once, without a state directory
     #[command(after_help = "\
@@ -108,6 +109,16 @@ pub(crate) struct OpenArgs {
     /// Of a directory target: also enter filesystems that are mounted beneath it
     #[arg(long)]
     pub(crate) cross_devices: bool,
+    /// A key for encrypted volumes: LUKS passphrase or key file; BitLocker recovery password, .BEK file or password;
+    /// may be repeated, each is tried on each
+    #[arg(long = "key-file", value_name = "FILE")]
+    pub(crate) key_files: Vec<PathBuf>,
+    /// Memory for one key derivation (Argon2), in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 1024, hide_short_help = true)]
+    pub(crate) max_key_memory: u32,
+    /// Rounds of all key derivations of one target; a million takes a quarter of a second to three seconds
+    #[arg(long, value_name = "N", default_value_t = 200_000_000, hide_short_help = true)]
+    pub(crate) max_key_rounds: u64,
 }
 
 /// What is monitored.

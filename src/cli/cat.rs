@@ -42,7 +42,7 @@ impl Sink for Print<'_> {
 }
 
 pub(super) fn run(args: &CatArgs, output: &mut Output) -> Result<u8> {
-    let target = target::open(&args.target, &args.open.options(None))?;
+    let target = target::open(&args.target, &args.open.options(None)?)?;
     let key = EntityPath::parse(args.path.as_bytes()).ok().filter(|path| matches!(path.root, Root::Hive(_)));
     match (key, &args.value) {
         (Some(key), Some(value)) => return registry_value(&target.machine, key, value, output),

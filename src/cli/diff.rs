@@ -16,7 +16,7 @@ pub(super) fn run(args: &DiffArgs, output: &mut Output) -> Result<u8> {
     let comparison = Comparison {
         old: &args.old,
         new: &args.new,
-        open: args.open.options(Some(&args.work)),
+        open: args.open.options(Some(&args.work))?,
         machine: args.machine.as_deref(),
         policy: &policy,
         policy_name: &name,

@@ -14,7 +14,7 @@ use crate::{
 };
 
 pub(super) fn run(args: &InspectArgs, output: &mut Output) -> Result<u8> {
-    let target = target::open(&args.target, &args.open.options(None))?;
+    let target = target::open(&args.target, &args.open.options(None)?)?;
     match args.format {
         ReportFormat::Text => text(&target, output),
         ReportFormat::Ndjson => output.line(&as_json(&target).to_string()),

@@ -33,6 +33,7 @@ pub(super) fn run(args: &ScanArgs, output: &mut Output) -> Result<u8> {
         return Err(Error::Usage("--changed is about one target, and there are several".to_owned()));
     }
     let rescan = args.rescan.rescan();
+    let open = args.open.options(Some(&args.work))?;
     let NamedPolicy { policy, name } = args.policy.policy("recommended")?;
     let now = Timestamp::now();
     let every = args.every.as_deref().map(cadence::parse_span).transpose()?;
@@ -40,7 +41,7 @@ pub(super) fn run(args: &ScanArgs, output: &mut Output) -> Result<u8> {
     if args.dry_run {
         let mut codes = Codes::default();
         for target in &args.targets {
-            codes.add(dry(target, args, output));
+            codes.add(dry(target, &open, output));
         }
         return Ok(codes.code());
     }
@@ -54,7 +55,7 @@ pub(super) fn run(args: &ScanArgs, output: &mut Output) -> Result<u8> {
             state: &state,
             state_path: &args.state,
             target,
-            open: args.open.options(Some(&args.work)),
+            open: open.clone(),
             machine: args.machine.as_deref(),
             policy: &policy,
             policy_name: &name,
@@ -212,8 +213,8 @@ pub(super) fn print(
 }
 
 /// Says what would be scanned.
-fn dry(given: &str, args: &ScanArgs, output: &mut Output) -> u8 {
-    let target = match target::open(given, &args.open.options(None)) {
+fn dry(given: &str, open: &target::Options, output: &mut Output) -> u8 {
+    let target = match target::open(given, open) {
         Ok(target) => target,
         Err(error) => {
             output.error(&prefixed(given, error.to_string()));

@@ -1,5 +1,7 @@
 //! From what was typed to what it means: budgets, threads, policies.
 
+use std::io::Read;
+
 use super::{
     args::{OpenArgs, PolicyArgs, RescanArgs, WorkArgs},
     throttle,
@@ -11,6 +13,7 @@ use crate::{
     policy::Policy,
     scan::Budgets,
     target,
+    volume::{KeyLimits, Keys, MAX_KEY_FILE},
 };
 
 impl WorkArgs {
@@ -32,13 +35,32 @@ impl WorkArgs {
 }
 
 impl OpenArgs {
-    pub(super) fn options(&self, work: Option<&WorkArgs>) -> target::Options {
-        target::Options {
+    /// Reads the key files, too.
+    pub(super) fn options(&self, work: Option<&WorkArgs>) -> Result<target::Options> {
+        Ok(target::Options {
             on_read: work.and_then(|work| work.max_read_rate).map(throttle::limit),
             root: self.root.clone(),
             image_root: self.image_root.clone(),
             cross_devices: self.cross_devices,
+            keys: self.keys()?,
+        })
+    }
+
+    fn keys(&self) -> Result<Keys> {
+        let memory = self.max_key_memory.saturating_mul(1024);
+        let mut keys = Keys::new(KeyLimits { memory, rounds: self.max_key_rounds });
+        for path in &self.key_files {
+            let shown = path.display().to_string();
+            let failed = |error| Error::io("key file", shown.clone(), error);
+            let mut bytes = Vec::new();
+            let file = std::fs::File::open(path).map_err(failed)?;
+            file.take(MAX_KEY_FILE.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+            if bytes.is_empty() || bytes.len() as u64 > MAX_KEY_FILE {
+                return Err(Error::Usage(format!("--key-file {shown}: expected 1 to {MAX_KEY_FILE} bytes")));
+            }
+            keys.add(shown, bytes);
         }
+        Ok(keys)
     }
 }
 

@@ -140,7 +140,7 @@ pub fn find(spec: &str, volumes: &[Volume]) -> Option<usize> {
             "by-label" => by(&|v| exact(&v.label, &name)),
             "by-partuuid" => by(&|v| same(&v.part_uuid, &name)),
             "by-partlabel" => by(&|v| exact(&v.part_label, &name)),
-            _ => None,
+            _ => by(&|v| v.device_names.iter().any(|name| name == device)),
         };
     }
     if let Some(found) = by(&|v| v.device_names.iter().any(|name| name == device)) {

@@ -41,6 +41,7 @@ fn first_line(file: &[u8]) -> Option<String> {
 pub(super) fn assemble(machine: &mut Machine, root: usize) {
     machine.os.family = Family::Linux;
     machine.mounts.push(Mount { path: b"/".to_vec(), volume: root });
+    name_mappings(machine);
     let notes = machine.notes.len();
     let table = read(machine, b"/etc/fstab");
     machine.unplaced = machine.notes.get(notes).cloned();
@@ -121,6 +122,25 @@ fn place(machine: &mut Machine, entry: &fstab::Entry, root: usize) {
     }
 }
 
+/// More lines of `/etc/crypttab` are not read.
+const MAPPINGS_CAP: usize = 1024;
+
+/// Gives what was opened of the volumes in `crypttab(5)` the names that it is mapped to: the first field, of the volume
+/// in the second.
+fn name_mappings(machine: &mut Machine) {
+    let Some(table) = read(machine, b"/etc/crypttab") else { return };
+    let table = String::from_utf8_lossy(&table).into_owned();
+    for line in table.lines().map(str::trim).filter(|line| !line.starts_with('#')).take(MAPPINGS_CAP) {
+        let mut fields = line.split_ascii_whitespace();
+        let (Some(name), Some(spec)) = (fields.next(), fields.next()) else { continue };
+        let closed = fstab::find(spec, &machine.volumes).and_then(|volume| machine.volumes[volume].uuid.as_deref());
+        let Some(opened) = closed.map(|uuid| format!("mapper/luks-{}", uuid.to_ascii_lowercase())) else { continue };
+        for volume in machine.volumes.iter_mut().filter(|volume| volume.device_names.contains(&opened)) {
+            volume.device_names.push(format!("mapper/{name}"));
+        }
+    }
+}
+
 /// A path without doubled or trailing separators.
 fn trimmed(path: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
@@ -145,6 +165,22 @@ fn pretty_name(file: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use crate::machine::test_machine;
+
+    #[test]
+    fn crypttab_names_what_was_opened() {
+        let mut machine = test_machine(
+            |root| {
+                root.file("/etc/crypttab", "# c\nsrv_crypt UUID=DATA none luks\nbad\n");
+            },
+            |_| {},
+        );
+        let names = |machine: &super::Machine| machine.volumes[1].device_names.clone();
+        assert!(names(&machine).is_empty(), "nothing was opened");
+        machine.volumes[1].device_names.push("mapper/luks-data".to_owned());
+        super::name_mappings(&mut machine);
+        assert_eq!(names(&machine), ["mapper/luks-data", "mapper/srv_crypt"]);
+        assert_eq!(super::fstab::find("/dev/mapper/srv_crypt", &machine.volumes), Some(1));
+    }
 
     #[test]
     fn volumes_are_placed_by_the_mount_table_and_the_rest_stands_by_its_id() {

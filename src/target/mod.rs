@@ -38,6 +38,8 @@ pub struct Options {
     pub cross_devices: bool,
     /// A brake on reading.
     pub on_read: Option<OnRead>,
+    /// Keys that are tried on every encrypted volume.
+    pub keys: volume::Keys,
 }
 
 /// One disk of a target.
@@ -160,7 +162,7 @@ pub fn open(given: &str, options: &Options) -> Result<Target> {
             snapshot: opened.snapshot,
         });
     }
-    notes.extend(volume::assemble(&mut found_volumes));
+    notes.extend(volume::assemble(&mut found_volumes, &options.keys));
     let owned = owners.into_iter().map(Some).chain(std::iter::repeat(None));
     volumes.extend(found_volumes.iter().zip(owned).map(|(found, owner)| volumes::of_volume(found, owner)));
     volumes::make_ids_unique(&mut volumes);

@@ -59,7 +59,7 @@ pub(super) fn of_volume(found: &volume::Volume, owner: Option<Owner>) -> Volume 
         device_names: found.names.clone(),
         place: owner.as_ref().zip(partition).map(|(owner, partition)| (owner.number, partition.number)),
         offset: found.start.unwrap_or(0),
-        start: owner.as_ref().zip(found.start).map(|(owner, start)| (owner.number, start)),
+        start: owner.as_ref().zip(found.start.filter(|_| !found.revealed)).map(|(owner, start)| (owner.number, start)),
         size: found.image.len(),
         disk_id: owner.and_then(|owner| owner.id),
         state,

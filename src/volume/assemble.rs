@@ -1,8 +1,12 @@
-//! Volumes out of volumes: arrays and volume groups, over all disks of a machine, until nothing new is found.
+//! Volumes out of volumes: arrays, volume groups and what is behind a key, over all disks of a machine, until nothing new is found.
 
 use std::collections::BTreeSet;
 
-use super::{Volume, lvm, md};
+use super::{
+    Volume,
+    crypt::{Keys, Unlocking},
+    lvm, md,
+};
 
 /// Volumes that lie in volumes that lie in volumes: no deeper than this.
 const MAX_ROUNDS: usize = 8;
@@ -26,13 +30,15 @@ pub(super) struct Progress {
 }
 
 /// Puts together what lies on several volumes, and appends it to them. The parts are marked as such, or with the
-/// reason why they could not be put together. Returns what is worth knowing.
-pub fn assemble(volumes: &mut Vec<Volume>) -> Vec<String> {
+/// reason why they could not be put together. What is encrypted is opened with `keys`. Returns what is worth knowing.
+pub fn assemble(volumes: &mut Vec<Volume>, keys: &Keys) -> Vec<String> {
     let mut progress = Progress::default();
+    let mut unlocking = Unlocking::new(keys);
     for _ in 0..MAX_ROUNDS {
         let more = md::assemble(volumes, Pass::Complete, &mut progress)
             || lvm::assemble(volumes, Pass::Complete, &mut progress)
             || md::assemble(volumes, Pass::Partial, &mut progress)
+            || unlocking.assemble(volumes, &mut progress)
             || lvm::assemble(volumes, Pass::Partial, &mut progress)
             || md::release_shown(volumes);
         if !more {
@@ -41,5 +47,6 @@ pub fn assemble(volumes: &mut Vec<Volume>) -> Vec<String> {
     }
     md::explain_rest(volumes);
     lvm::explain_rest(volumes);
+    unlocking.finish(&mut progress);
     progress.notes
 }

@@ -3,7 +3,7 @@
 //! filesystems by their magic, and not how to read them.
 //!
 //! To add a partition table: a file here, and a line in [`discover`]. To add a kind of content: a row in
-//! `content/signature.rs`. What makes volumes out of volumes (LVM2, MD) takes those whose
+//! `content/signature.rs`. What makes volumes out of volumes (LVM2, MD, LUKS) takes those whose
 //! [`Content::claims`](content::Content::claims) name it, and has a line in [`assemble()`]; a volume that it makes is
 //! a [`Volume::assembled`].
 #![warn(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::indexing_slicing)]
@@ -11,6 +11,7 @@
 mod assemble;
 pub mod content;
 mod crc32;
+mod crypt;
 mod gpt;
 pub(crate) mod guid;
 mod lvm;
@@ -23,6 +24,7 @@ mod segmented;
 use std::{collections::BTreeSet, sync::Arc};
 
 pub use self::assemble::assemble;
+pub use self::crypt::{KeyLimits, Keys, MAX_KEY_FILE};
 pub use self::partition::{Gap, MAX_PARTITIONS, Partition, TableKind};
 use self::{content::Content, gpt::Gpt, mbr::Mbr, partition::Table};
 use crate::{
@@ -72,6 +74,8 @@ pub struct Volume {
     shows: Option<Shown>,
     /// It is one of those, and nothing is made of it while the array may still be found.
     waits: bool,
+    /// Its bytes are not those of the disk at `start`, but what is behind a key.
+    pub revealed: bool,
 }
 
 /// The partitions that a member of an array shows, as the array's begin where the member begins.
@@ -105,6 +109,7 @@ impl Volume {
             closed: false,
             shows: None,
             waits: false,
+            revealed: false,
         }
     }
 

@@ -10,10 +10,22 @@ pub(super) fn luks(view: &View) -> Option<Found> {
         return None;
     }
     let version = array(&view.head, 6).map(u16::from_be_bytes)?;
-    let found =
-        Found::new("crypto_LUKS", Class::Encrypted, format!("encrypted: LUKS{version}")).label(view.bytes(168, 40));
+    luks_at(view, 0, version)
+}
+
+/// The second header of a LUKS2 volume whose first one is lost (LUKS2 1.1.4, 2.2). Only where nothing else is found:
+/// a filesystem that was made over a former LUKS2 volume may leave it behind.
+pub(super) fn luks_second(view: &View) -> Option<Found> {
+    const PLACES: [usize; 4] = [0x4000, 0x8000, 0x10000, 0x20000];
+    let at = PLACES.into_iter().find(|at| view.has(*at, b"SKUL\xba\xbe\x00\x02"))?;
+    luks_at(view, at, 2)
+}
+
+fn luks_at(view: &View, at: usize, version: u16) -> Option<Found> {
+    let text = |offset: usize, len| view.bytes(at.checked_add(offset)?, len);
+    let found = Found::new("crypto_LUKS", Class::Encrypted, format!("encrypted: LUKS{version}")).label(text(168, 40));
     let uuid = found.label.clone();
-    let label = if version == 2 { view.bytes(24, 48) } else { None };
+    let label = if version == 2 { text(24, 48) } else { None };
     Some(found.label(label).id(uuid))
 }
 

@@ -152,6 +152,9 @@ const SIGNATURES: &[Test] = &[
 /// All that fits, filesystems first.
 pub(super) fn find(view: &View) -> Vec<Found> {
     let mut found: Vec<Found> = SIGNATURES.iter().filter_map(|test| test(view)).collect();
+    if found.is_empty() {
+        found.extend(encrypted::luks_second(view));
+    }
     found.sort_by_key(|found| found.class);
     found
 }
