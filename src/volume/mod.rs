@@ -121,6 +121,15 @@ impl Volume {
         Self::bare(format!("@{name}"), image, content)
     }
 
+    /// Takes the bytes behind the key in place of its own.
+    fn reveal(&mut self, image: Arc<dyn Image>) {
+        let opened = match self.start {
+            Some(start) => Self::new(image, start, self.partition.take(), content::MAX_LOOKED),
+            None => Self::assembled(image, self.id.trim_start_matches('@')),
+        };
+        *self = Self { start: self.start, names: std::mem::take(&mut self.names), revealed: true, ..opened };
+    }
+
     /// A volume that is known to be there and cannot be assembled: it has no bytes, and a gap in their place.
     fn refused(uuid: &str, why: String) -> Self {
         let mut volume = Self::assembled(Arc::new(Memory(Vec::new())), uuid);
