@@ -110,10 +110,12 @@ pub(super) fn replay(replay: &mut Replay<'_>, buffer: &Buffer<'_>, item: &Item<'
     let (sector, sectors) = buffer.place;
     let mut first = [0; SECTOR];
     replay.read(sector.saturating_mul(BASIC_BLOCK), &mut first)?;
-    if replay.volume.superblock.features.v5
-        && newest(&first, &replay.volume.superblock.meta_uuid).is_some_and(|newest| newest >= lsn)
-    {
-        return Ok(());
+    let superblock = &replay.volume.superblock;
+    if let Some(newest) = newest(&first, &superblock.meta_uuid).filter(|_| superblock.features.v5) {
+        replay.check_age(newest, sector.saturating_mul(BASIC_BLOCK))?;
+        if newest >= lsn {
+            return Ok(());
+        }
     }
     let mut chunks = buffer.chunks(item)?.into_iter().peekable();
     if chunks.peek().is_some_and(|(chunk, _)| *chunk > 0) && is_short(&first) {

@@ -24,8 +24,8 @@ const UNMOUNT: u8 = 0x20;
 pub(super) enum Left {
     /// Nothing.
     Clean,
-    /// From one block to before another.
-    Dirty { tail: u64, head: u64 },
+    /// From one block to before another; and the number that the next record would have.
+    Dirty { tail: u64, head: u64, next: u64 },
 }
 
 /// The newest record before the head.
@@ -54,7 +54,10 @@ pub(super) fn left(ring: &Ring<'_>) -> Result<Left> {
     if tail == head {
         return Err(bad(head, "no whole record is left between tail and head"));
     }
-    Ok(Left::Dirty { tail: first_whole(ring, tail, head)?, head })
+    // The cycle after the last record's, where that one ends with the ring.
+    let cycle = last.header.lsn.wrapping_shr(32).saturating_add(u64::from(last.at >= head));
+    let next = cycle.wrapping_shl(32) | head;
+    Ok(Left::Dirty { tail: first_whole(ring, tail, head)?, head, next })
 }
 
 /// Blocks that may be in flight, or of one record.

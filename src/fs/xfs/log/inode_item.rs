@@ -117,6 +117,9 @@ pub(super) fn replay(replay: &mut Replay<'_>, item: &Item<'_>, lsn: u64) -> Resu
     if format.fields & FIELDS_OWNER != 0 {
         replay.overlay.reown(format.inode).map_err(|error| error.to_string())?;
     }
+    if v3 {
+        replay.check_age(be64(&disk, LSN_AT), place)?;
+    }
     if is_newer(&disk, core, v3, lsn) {
         return Ok(());
     }

@@ -79,12 +79,12 @@ fn adopt(volume: &mut Volume, overlay: Overlay, from_copy: bool) -> Result<()> {
 
 fn run(volume: &Volume) -> Result<(Overlay, Replayed)> {
     let ring = Ring::new(volume)?;
-    let Left::Dirty { tail, head } = head::left(&ring)? else { return Ok(<_>::default()) };
+    let Left::Dirty { tail, head, next } = head::left(&ring)? else { return Ok(<_>::default()) };
     let unknown = volume.superblock.features.log_incompat_unknown();
     if unknown != 0 {
         return Err(Error::unsupported(LAYER, format!("the log has features that are not supported: {unknown:#x}")));
     }
-    let replay = replay::run(&ring, tail, head)?;
+    let replay = replay::run(&ring, tail, head, next)?;
     let (transactions, sectors) = (replay.transactions, replay.overlay.len());
     let note = Some(format!("log replayed: {transactions} transactions, {sectors} sectors"));
     Ok((replay.overlay, Replayed { note, gap: replay.pending.gap() }))

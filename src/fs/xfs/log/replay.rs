@@ -4,7 +4,11 @@
 use std::collections::BTreeMap;
 
 use super::{
-    super::{bytes::capped, verify::BASIC_BLOCK, volume::Volume},
+    super::{
+        bytes::{array, be64, capped},
+        verify::BASIC_BLOCK,
+        volume::Volume,
+    },
     buffer::{self, Buffer},
     inode_create, inode_item,
     intent::Pending,
@@ -20,6 +24,13 @@ const MAX_CANCELLED: usize = 1 << 20;
 /// Chunks of inodes that are made.
 const MAX_CHUNKS: u32 = 1 << 16;
 
+/// Groups whose headers are compared with the log.
+const MAX_GROUPS: u32 = 1 << 10;
+/// A group's first header (`xfs_agf`), its filesystem and its last transaction.
+const MAGIC_GROUP: &[u8; 4] = b"XAGF";
+const GROUP_UUID_AT: usize = 64;
+const GROUP_LSN_AT: usize = 208;
+
 const KIND_INODE: u16 = 0x123B;
 const KIND_BUFFER: u16 = 0x123C;
 const KIND_DQUOT: u16 = 0x123D;
@@ -32,21 +43,24 @@ pub(super) struct Replay<'a> {
     pub(super) overlay: Overlay,
     pub(super) pending: Pending,
     pub(super) transactions: u64,
+    next: u64,
     /// First sector and number of sectors, and how many items are still to come that cancel it.
     cancelled: BTreeMap<(u64, u64), u32>,
     chunks: u32,
 }
 
-/// Replays from `tail` to `head`.
-pub(super) fn run<'a>(ring: &Ring<'a>, tail: u64, head: u64) -> Result<Replay<'a>> {
+/// Replays from `tail` to `head`; `next` is the number that the next record would have.
+pub(super) fn run<'a>(ring: &Ring<'a>, tail: u64, head: u64, next: u64) -> Result<Replay<'a>> {
     let mut replay = Replay {
         volume: ring.volume,
         overlay: Overlay::default(),
         pending: Pending::default(),
         transactions: 0,
+        next,
         cancelled: BTreeMap::new(),
         chunks: 0,
     };
+    replay.check_groups().map_err(|what| bad(head, what))?;
     pass(ring, tail, head, &mut |items, _| replay.note_cancelled(items))?;
     pass(ring, tail, head, &mut |items, lsn| replay.transaction(items, lsn))?;
     Ok(replay)
@@ -110,6 +124,33 @@ impl Replay<'_> {
         }
         for place in last {
             self.end_cancelling(place);
+        }
+        Ok(())
+    }
+
+    /// Whether the first groups' headers are no newer than the log, as the kernel finds when it mounts the volume.
+    fn check_groups(&self) -> Result<(), String> {
+        let superblock = &self.volume.superblock;
+        for group in 0..u64::from(superblock.ag_count.min(MAX_GROUPS)) {
+            let Some((start, _)) = superblock.group(group).filter(|_| superblock.features.v5) else { break };
+            let mut sector = [0; SECTOR];
+            let place = start.saturating_add(u64::from(superblock.sector_size));
+            self.read(place, &mut sector)?;
+            if array::<4>(&sector, 0) == *MAGIC_GROUP && array::<16>(&sector, GROUP_UUID_AT) == superblock.meta_uuid {
+                self.check_age(be64(&sector, GROUP_LSN_AT), place)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses metadata at a byte offset that is of a transaction which the log does not know yet: then this is not
+    /// the log that it was written by, or records of it were lost that had reached the disk.
+    pub(super) fn check_age(&self, lsn: u64, place: u64) -> Result<(), String> {
+        if lsn > self.next && lsn != u64::MAX {
+            return Err(format!(
+                "metadata at {place:#x} is of {lsn:#x}, which is newer than the log, {:#x}",
+                self.next
+            ));
         }
         Ok(())
     }
