@@ -209,3 +209,26 @@ impl List {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_log_holds_is_told_apart() {
+        let mut overlay = Overlay::default();
+        for sector in [2, 3, 9] {
+            overlay.put(sector, &[0; 512]).unwrap();
+        }
+        let mut list = List { extents: Vec::new(), at: 0, full: false };
+        list.push_mapped(&overlay, 512, 4096 + 100);
+        let places: Vec<_> = list.extents.iter().map(|extent| (extent.start, extent.len, extent.place)).collect();
+        let expected = [
+            (0, 512, Place::Volume(512)),
+            (512, 1024, Place::Metadata),
+            (1536, 2560, Place::Volume(2048)),
+            (4096, 100, Place::Metadata),
+        ];
+        assert_eq!(places, expected);
+    }
+}

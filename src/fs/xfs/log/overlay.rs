@@ -57,7 +57,7 @@ impl Overlay {
     }
 
     /// Keeps a sector's newest content.
-    pub(super) fn put(&mut self, sector: u64, bytes: &[u8; SECTOR]) -> Result<()> {
+    pub(in crate::fs::xfs) fn put(&mut self, sector: u64, bytes: &[u8; SECTOR]) -> Result<()> {
         self.sectors.insert(sector, Box::new(*bytes));
         if self.sectors.len() > MAX_SECTORS {
             return Err(Error::budget(LAYER, format!("the log replaces more than {MAX_SECTORS} sectors")));
