@@ -11,10 +11,10 @@ use snapfim::{
 use crate::fixtures;
 
 /// A fixed sequence of numbers (xorshift64*).
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -23,10 +23,10 @@ impl Random {
 }
 
 /// An image with some bytes changed, cut off somewhere.
-struct Mutant {
-    image: Arc<Memory>,
-    changes: BTreeMap<usize, u8>,
-    len: u64,
+pub(crate) struct Mutant {
+    pub(crate) image: Arc<Memory>,
+    pub(crate) changes: BTreeMap<usize, u8>,
+    pub(crate) len: u64,
 }
 
 impl Image for Mutant {
@@ -62,7 +62,7 @@ impl Sink for Some4MiB {
 }
 
 /// Walks and reads everything; directories only once, since a mutant may have loops.
-fn exercise(image: Mutant) -> usize {
+pub(crate) fn exercise(image: Mutant) -> usize {
     let Ok(xfs) = Xfs::open(Arc::new(image)) else { return 1 };
     let mut session = xfs.session().unwrap();
     let mut faults = xfs.info().gaps.len();
@@ -104,15 +104,18 @@ fn metadata(image: &[u8]) -> Vec<usize> {
     places
 }
 
+/// A number in the environment asks for so many times more.
+pub(crate) fn factor() -> usize {
+    std::env::var("SNAPFIM_MUTANTS").map_or(1, |factor| factor.parse().unwrap())
+}
+
 fn mutants(name: &str, count: usize) {
     let image = fixtures::image(name);
     let places = metadata(&image);
     let len = image.len();
     let image = Arc::new(Memory(image));
     let mut random = Random(0x5EED_0000 + name.len() as u64);
-    // A number in the environment asks for so many times more.
-    let factor = std::env::var("SNAPFIM_MUTANTS").map_or(1, |factor| factor.parse().unwrap());
-    for number in 0..count * factor {
+    for number in 0..count * factor() {
         let mut changes = BTreeMap::new();
         for _ in 0..=random.below(40) {
             let at = places[random.below(places.len())];
@@ -147,11 +150,6 @@ fn mutants_of_small_blocks() {
 fn mutants_of_version_4() {
     mutants("v4", 250);
     mutants("v4-512", 250);
-}
-
-#[test]
-fn mutants_of_logs() {
-    mutants("dirty", 100);
 }
 
 /// The first place where `needle` stands at the start of a sector.

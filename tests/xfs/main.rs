@@ -3,6 +3,7 @@
 
 mod damage;
 mod fixtures;
+mod logs;
 mod machines;
 #[path = "../ext/truth.rs"]
 mod truth;

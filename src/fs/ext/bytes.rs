@@ -17,6 +17,10 @@ pub(in crate::fs) fn le32(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(field(bytes, at))
 }
 
+pub(in crate::fs) fn le64(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(field(bytes, at))
+}
+
 pub(in crate::fs) fn be16(bytes: &[u8], at: usize) -> u16 {
     u16::from_be_bytes(field(bytes, at))
 }
@@ -32,6 +36,13 @@ pub(in crate::fs) fn be64(bytes: &[u8], at: usize) -> u64 {
 /// Fixed-size bytes, such as a UUID.
 pub(in crate::fs) fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     field(bytes, at)
+}
+
+/// Puts fixed-size bytes in their place; past the end nothing is put.
+pub(in crate::fs) fn put<const N: usize>(bytes: &mut [u8], at: usize, value: [u8; N]) {
+    if let Some(target) = bytes.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<N>()) {
+        *target = value;
+    }
 }
 
 /// Two halves of a 64-bit number.

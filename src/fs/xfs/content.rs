@@ -7,13 +7,18 @@ use super::{
     LAYER,
     bytes::len64,
     inode::{Inode, Which},
+    log::Overlay,
     map::{self, MAX_EXTENTS, Piece, Run},
     reader::Reader,
+    verify::BASIC_BLOCK,
 };
 use crate::{
     error::{Error, Result},
     fs::{Extent, Kind, Place, Sink, pieces},
 };
+
+/// Pieces of a file that are listed.
+const MAX_PIECES: u64 = MAX_EXTENTS * 2;
 
 impl Reader<'_> {
     /// Reads a node's content.
@@ -89,7 +94,7 @@ impl Reader<'_> {
 
     fn mapped_extents(&mut self, inode: &Inode) -> Result<Vec<Extent>> {
         let block_bytes = self.volume.superblock.block_bytes();
-        let mut list = List { extents: Vec::new(), at: 0 };
+        let mut list = List { extents: Vec::new(), at: 0, full: false };
         let mut failed = None;
         map::walk(self.volume, inode, Which::Data, &mut |piece| {
             let run = match piece {
@@ -102,7 +107,11 @@ impl Reader<'_> {
             let (start, len) = span(&run, block_bytes, inode.size);
             if len > 0 {
                 list.push(start.saturating_sub(list.at), Place::Hole);
-                list.push(len, if run.unwritten { Place::Unwritten } else { Place::Volume(run.offset) });
+                if run.unwritten {
+                    list.push(len, Place::Unwritten);
+                } else {
+                    list.push_mapped(&self.volume.overlay, run.offset, len);
+                }
             }
             ControlFlow::Continue(())
         });
@@ -110,6 +119,9 @@ impl Reader<'_> {
             return Err(error);
         }
         list.push(inode.size.saturating_sub(list.at), Place::Hole);
+        if list.full {
+            return Err(Error::budget(LAYER, format!("{} lies in more than {MAX_PIECES} pieces", inode.at())));
+        }
         Ok(list.extents)
     }
 }
@@ -151,16 +163,31 @@ fn zeros(sink: &mut dyn Sink, len: u64) -> ControlFlow<()> {
     if len == 0 { ControlFlow::Continue(()) } else { sink.hole(len) }
 }
 
-/// At most twice [`MAX_EXTENTS`] pieces: each run of the map, and the hole before it.
+/// At most [`MAX_PIECES`]: each run of the map, the hole before it, and what of it the log has.
 struct List {
     extents: Vec<Extent>,
     /// First byte of the file that is not covered yet.
     at: u64,
+    full: bool,
 }
 
 impl List {
+    /// What lies on the volume, but for what is served from the log.
+    fn push_mapped(&mut self, overlay: &Overlay, offset: u64, len: u64) {
+        let end = offset.saturating_add(len);
+        let mut at = offset;
+        for sector in overlay.within(offset, end) {
+            self.push(sector.saturating_sub(at), Place::Volume(at));
+            let behind = sector.saturating_add(BASIC_BLOCK).min(end);
+            self.push(behind.saturating_sub(sector.max(at)), Place::Metadata);
+            at = behind;
+        }
+        self.push(end.saturating_sub(at), Place::Volume(at));
+    }
+
     fn push(&mut self, len: u64, place: Place) {
-        if len == 0 || len64(self.extents.len()) > MAX_EXTENTS.saturating_mul(2) {
+        self.full |= len64(self.extents.len()) > MAX_PIECES;
+        if len == 0 || self.full {
             return;
         }
         let start = self.at;
@@ -171,5 +198,28 @@ impl List {
             }
             _ => self.extents.push(Extent { start, len, place }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_log_holds_is_told_apart() {
+        let mut overlay = Overlay::default();
+        for sector in [2, 3, 9] {
+            overlay.put(sector, &[0; 512]).unwrap();
+        }
+        let mut list = List { extents: Vec::new(), at: 0, full: false };
+        list.push_mapped(&overlay, 512, 4096 + 100);
+        let places: Vec<_> = list.extents.iter().map(|extent| (extent.start, extent.len, extent.place)).collect();
+        let expected = [
+            (0, 512, Place::Volume(512)),
+            (512, 1024, Place::Metadata),
+            (1536, 2560, Place::Volume(2048)),
+            (4096, 100, Place::Metadata),
+        ];
+        assert_eq!(places, expected);
     }
 }

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 
 /// `sb_versionnum`: the low four bits are the version, the others features of version 4.
 const VERSION_MASK: u16 = 0x000F;
+const VERSION_LOG_V2: u16 = 0x0400;
 const VERSION_DIR2: u16 = 0x2000;
 const VERSION_ASCII_CI: u16 = 0x4000;
 const VERSION_MORE: u16 = 0x8000;
@@ -35,6 +36,8 @@ const INCOMPAT_KNOWN: u32 = INCOMPAT_FTYPE
 const INCOMPAT_NAMED: [(u32, &str); 3] = [(0x100, "metadir"), (0x200, "zoned"), (0x400, "zone_gaps")];
 
 const RO_COMPAT_REFLINK: u32 = 0x4;
+/// Attributes that are changed by items of their own.
+const LOG_INCOMPAT_KNOWN: u32 = 0x1;
 
 /// What a volume has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,12 +48,15 @@ pub(super) struct Features {
     pub(super) ftype: bool,
     /// Names match without case, for ASCII letters.
     pub(super) ascii_ci: bool,
+    /// Records of the log may be large, and lie in stripes.
+    pub(super) log_v2: bool,
     ro_compat: u32,
     incompat: u32,
+    log_incompat: u32,
 }
 
 impl Features {
-    /// Reads the bits: `sb_versionnum` at 100, `sb_features2` at 200, from 208 on those of version 5.
+    /// Reads the bits: `sb_versionnum` at 100, `sb_features2` at 200, from 208 to 224 those of version 5.
     pub(super) fn parse(sector: &[u8]) -> Result<Self> {
         let version = be16(sector, 100);
         let unsupported = |what: String| Err(Error::unsupported(LAYER, what));
@@ -62,7 +68,8 @@ impl Features {
         if !v5 && version & VERSION_DIR2 == 0 {
             return unsupported("directories of version 1 are not supported".to_owned());
         }
-        let (ro_compat, incompat) = if v5 { (be32(sector, 212), be32(sector, 216)) } else { (0, 0) };
+        let more = |at: usize| if v5 { be32(sector, at) } else { 0 };
+        let (ro_compat, incompat, log_incompat) = (more(212), more(216), more(220));
         let ftype = if v5 {
             incompat & INCOMPAT_FTYPE != 0
         } else {
@@ -83,12 +90,18 @@ impl Features {
             }
             return unsupported(format!("a feature that is not supported: {}", names.join(", ")));
         }
-        Ok(Self { v5, ftype, ascii_ci: version & VERSION_ASCII_CI != 0, ro_compat, incompat })
+        let (ascii_ci, log_v2) = (version & VERSION_ASCII_CI != 0, v5 || version & VERSION_LOG_V2 != 0);
+        Ok(Self { v5, ftype, ascii_ci, log_v2, ro_compat, incompat, log_incompat })
     }
 
     /// Extents may be shared between files.
     pub(super) fn reflink(self) -> bool {
         self.ro_compat & RO_COMPAT_REFLINK != 0
+    }
+
+    /// Bits of what the log may hold that are not known; the kernel mounts such a volume only when the log is clean.
+    pub(super) fn log_incompat_unknown(self) -> u32 {
+        self.log_incompat & !LOG_INCOMPAT_KNOWN
     }
 
     /// Metadata carries `sb_meta_uuid`, not `sb_uuid`.

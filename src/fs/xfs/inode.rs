@@ -12,15 +12,15 @@ use crate::{
     fs::{Kind, Times, Timestamp},
 };
 
-const MAGIC: u16 = 0x494E;
-const CRC_AT: usize = 100;
+pub(super) const MAGIC: u16 = 0x494E;
+pub(super) const CRC_AT: usize = 100;
 /// Where the forks begin in versions 1 and 2, and in version 3.
-const CORE_V2: usize = 100;
-const CORE_V3: usize = 176;
+pub(super) const CORE_V2: usize = 100;
+pub(super) const CORE_V3: usize = 176;
 
 const FLAG_REALTIME: u16 = 0x1;
-const FLAG2_BIGTIME: u64 = 0x8;
-const FLAG2_NREXT64: u64 = 0x10;
+pub(super) const FLAG2_BIGTIME: u64 = 0x8;
+pub(super) const FLAG2_NREXT64: u64 = 0x10;
 const FLAG2_DAX: u64 = 0x1;
 /// `di_flags` bits and what `FS_IOC_GETFLAGS` shows for them.
 const SHOWN: [(u16, u32); 6] =

@@ -1,8 +1,8 @@
 //! XFS, versions 4 and 5. In comes an [`Image`] of one volume, out come directory entries, metadata and bytes as the
-//! kernel would show them; nothing is ever written.
+//! kernel would show them after it replayed the log; nothing is ever written.
 //!
-//! - `superblock`, `features`: the geometry; `volume`: the bytes; `verify`: what metadata says about itself
-//! - `log`: whether the log holds changes that the volume lacks
+//! - `superblock`, `features`: the geometry; `verify`: what metadata says about itself
+//! - `log`: what the log holds newer than the volume; `volume` reads through it
 //! - `inode`, `extent`, `dir_shortform`, `dir_block`, `attr_shortform`, `attr_leaf`, `da_node`, `acl`: on-disk
 //!   structures; `map`: the extents of a fork, from a list or a tree
 //! - `reader`, with `content`, `directory`, `symlink`, `attributes` and `attr_remote`: one worker's session
@@ -53,7 +53,7 @@ pub struct Xfs {
 }
 
 impl Xfs {
-    /// Opens a volume: finds a superblock, looks at the log.
+    /// Opens a volume: finds a superblock, replays the log in memory.
     ///
     /// # Errors
     /// [`Error::Corrupt`](crate::error::Error::Corrupt) when no superblock is sane,
@@ -61,9 +61,12 @@ impl Xfs {
     /// [`Error::Io`](crate::error::Error::Io) from the image.
     pub fn open(image: Arc<dyn Image>) -> Result<Self> {
         let found = superblock::find(&*image)?;
+        let from_copy = found.note.is_some();
         let mut notes = Vec::from_iter(found.note);
-        let mut gaps = Vec::new();
-        let volume = Volume::new(image, found.superblock);
+        let mut volume = Volume::new(image, found.superblock);
+        let replayed = log::replay(&mut volume, from_copy)?;
+        notes.extend(replayed.note);
+        let mut gaps = Vec::from_iter(replayed.gap);
         let superblock = &volume.superblock;
         if superblock.features.needs_repair() {
             notes.push("the filesystem is marked as needing xfs_repair".to_owned());
@@ -75,7 +78,6 @@ impl Xfs {
             let (image, end) = (volume.image_len(), superblock.bytes());
             gaps.push(format!("{LAYER}: the image ends at {image:#x}, the filesystem at {end:#x}"));
         }
-        gaps.extend(log::gap(&volume));
         let info = VolumeInfo {
             fs: LAYER,
             id: uuid(&superblock.uuid),

@@ -15,7 +15,7 @@ use crate::{
 pub(super) const MAGIC: u32 = 0x5846_5342;
 const CRC_AT: usize = 224;
 /// The smallest sector, which holds all fields.
-const MIN_SECTOR: usize = 512;
+pub(super) const MIN_SECTOR: usize = 512;
 const MAX_SECTOR: usize = 1 << 15;
 /// Numbers of allocation groups and block sizes that `mkfs.xfs` uses by itself: where a copy may be when the first
 /// superblock does not say.
@@ -68,7 +68,8 @@ impl Superblock {
         Ok(superblock)
     }
 
-    fn parse(sector: &[u8], at: u64) -> Result<Self> {
+    /// Checks the fields of a superblock, whose checksum was checked or is not known yet.
+    pub(super) fn parse(sector: &[u8], at: u64) -> Result<Self> {
         let bad = |what: String| Err(Error::corrupt(LAYER, format!("superblock at {at:#x}"), what));
         if be32(sector, 0) != MAGIC {
             return bad(format!("magic {:#010x} instead of {MAGIC:#010x}", be32(sector, 0)));

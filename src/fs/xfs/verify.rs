@@ -2,7 +2,7 @@
 //! See "Self Describing Metadata" in *XFS Algorithms & Data Structures*.
 
 use super::{
-    bytes::{array, be64, le32},
+    bytes::{array, be64, le32, put},
     volume::Volume,
 };
 use crate::fs::ext::checksum::crc32c;
@@ -21,10 +21,21 @@ pub(super) struct Layout {
     pub(super) owner: usize,
 }
 
+fn compute(bytes: &[u8], at: usize) -> Option<u32> {
+    let (head, rest) = bytes.split_at_checked(at)?;
+    Some(!crc32c(crc32c(crc32c(!0, head), &[0; 4]), rest.get(4..).unwrap_or_default()))
+}
+
+/// Gives a structure that was replayed the checksum that it would be written with.
+pub(super) fn seal(bytes: &mut [u8], at: usize) {
+    if let Some(computed) = compute(bytes, at) {
+        put(bytes, at, computed.to_le_bytes());
+    }
+}
+
 /// What is wrong with the checksum, if anything.
 pub(super) fn crc(bytes: &[u8], at: usize) -> Option<String> {
-    let Some((head, rest)) = bytes.split_at_checked(at) else { return Some("too short for its checksum".to_owned()) };
-    let computed = !crc32c(crc32c(crc32c(!0, head), &[0; 4]), rest.get(4..).unwrap_or_default());
+    let Some(computed) = compute(bytes, at) else { return Some("too short for its checksum".to_owned()) };
     let found = le32(bytes, at);
     (computed != found).then(|| format!("checksum {found:#010x} instead of {computed:#010x}"))
 }
@@ -35,14 +46,15 @@ pub(super) fn block(volume: &Volume, bytes: &[u8], layout: &Layout, offset: u64,
     if !superblock.features.v5 {
         return None;
     }
-    if let Some(what) = crc(bytes, layout.crc) {
+    // What was replayed gets its checksum when it is written.
+    if let Some(what) = crc(bytes, layout.crc).filter(|_| !volume.overlay.touches(offset, bytes.len())) {
         return Some(what);
     }
     if array::<16>(bytes, layout.uuid) != superblock.meta_uuid {
         return Some("the UUID is that of another filesystem".to_owned());
     }
     let (found, expected) = (be64(bytes, layout.owner), owner);
-    if found != expected {
+    if found != expected && !volume.overlay.is_reowned(owner) {
         return Some(format!("it belongs to inode {found} instead of {expected}"));
     }
     let (found, expected) = (be64(bytes, layout.place), offset.checked_div(BASIC_BLOCK).unwrap_or(0));

@@ -1,19 +1,21 @@
-//! The volume's bytes as the filesystem means them. Everything in this room reads through here.
+//! The volume's bytes as the filesystem means them: the image, and over it what the log holds newer. Everything in
+//! this room reads through here.
 
 use std::sync::Arc;
 
-use super::superblock::Superblock;
+use super::{log::Overlay, superblock::Superblock};
 use crate::{error::Result, image::Image};
 
 /// A volume with its geometry.
 pub(super) struct Volume {
     image: Arc<dyn Image>,
     pub(super) superblock: Superblock,
+    pub(super) overlay: Overlay,
 }
 
 impl Volume {
     pub(super) fn new(image: Arc<dyn Image>, superblock: Superblock) -> Self {
-        Self { image, superblock }
+        Self { image, superblock, overlay: Overlay::default() }
     }
 
     pub(super) fn image_len(&self) -> u64 {
@@ -22,6 +24,8 @@ impl Volume {
 
     /// Fills `buf` from a byte offset of the volume.
     pub(super) fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
-        self.image.read_at(offset, buf)
+        self.image.read_at(offset, buf)?;
+        self.overlay.patch(offset, buf);
+        Ok(())
     }
 }

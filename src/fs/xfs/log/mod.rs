@@ -1,0 +1,91 @@
+//! The log. In comes a volume that was not unmounted cleanly, out comes an [`Overlay`]: the sectors as they are after
+//! what the log holds was replayed. Nothing is written; readers look through the overlay.
+//!
+//! - `ring`, `header`, `record`: the ring of records; `head`: what of it is to be replayed
+//! - `transaction`: what was committed; `replay`: the two passes over it, and what is free again
+//! - `buffer`, `inode_item`, `inode_create`, `intent`: what a transaction holds; `overlay`: what comes of it
+//!
+//! Replayed is all or nothing: where a part is unclear, the volume stays as it is, with a gap that says why. The
+//! rules are the kernel's, since what it would show is what counts. See "Journaling Log" in *XFS Algorithms & Data
+//! Structures*.
+
+mod buffer;
+mod head;
+mod header;
+mod inode_create;
+mod inode_item;
+mod intent;
+mod overlay;
+mod record;
+mod replay;
+mod ring;
+mod transaction;
+
+pub(super) use self::overlay::Overlay;
+use self::{head::Left, ring::Ring};
+use super::{
+    LAYER,
+    superblock::{self, Superblock},
+    volume::Volume,
+};
+use crate::error::{Error, Result};
+
+/// What to tell of the log.
+#[derive(Default)]
+pub(super) struct Replayed {
+    pub(super) note: Option<String>,
+    pub(super) gap: Option<String>,
+}
+
+/// Replays the log over the volume where it is needed, its superblock included, but where that is a copy.
+///
+/// # Errors
+/// [`Error::Unsupported`] when the log gives the volume features that would be misread.
+pub(super) fn replay(volume: &mut Volume, from_copy: bool) -> Result<Replayed> {
+    let gap = |text: String| Ok(Replayed { note: None, gap: Some(format!("{LAYER}: {text}")) });
+    if volume.superblock.log_start == 0 {
+        return gap("the log is on another device; whether it is clean cannot be told".to_owned());
+    }
+    match run(volume).and_then(|(overlay, replayed)| adopt(volume, overlay, from_copy).map(|()| replayed)) {
+        Err(error @ Error::Unsupported { .. }) if !volume.overlay.is_empty() => Err(error),
+        Err(error) => {
+            volume.overlay = Overlay::default();
+            let lost = "the latest changes to names and metadata may be missing";
+            gap(format!("the log was not clean and was not replayed, {lost}: {error}"))
+        }
+        Ok(replayed) => Ok(replayed),
+    }
+}
+
+/// Puts what was replayed over the volume.
+fn adopt(volume: &mut Volume, overlay: Overlay, from_copy: bool) -> Result<()> {
+    volume.overlay = overlay;
+    if from_copy || !volume.overlay.touches(0, superblock::MIN_SECTOR) {
+        return Ok(());
+    }
+    let mut sector = vec![0; superblock::MIN_SECTOR];
+    volume.read_at(0, &mut sector)?;
+    let (old, new) = (&volume.superblock, Superblock::parse(&sector, 0)?);
+    let geometry = |superblock: &Superblock| {
+        let groups = (superblock.ag_blocks, superblock.ag_block_log);
+        (superblock.block_log, superblock.inode_log, groups, superblock.dir_block_log, superblock.features.v5)
+    };
+    if geometry(old) != geometry(&new) {
+        return Err(Error::corrupt(LAYER, "log", "it would change the sizes of blocks, inodes or groups"));
+    }
+    volume.superblock = new;
+    Ok(())
+}
+
+fn run(volume: &Volume) -> Result<(Overlay, Replayed)> {
+    let ring = Ring::new(volume)?;
+    let Left::Dirty { tail, head, next } = head::left(&ring)? else { return Ok(<_>::default()) };
+    let unknown = volume.superblock.features.log_incompat_unknown();
+    if unknown != 0 {
+        return Err(Error::unsupported(LAYER, format!("the log has features that are not supported: {unknown:#x}")));
+    }
+    let replay = replay::run(&ring, tail, head, next)?;
+    let (transactions, sectors) = (replay.transactions, replay.overlay.len());
+    let note = Some(format!("log replayed: {transactions} transactions, {sectors} sectors"));
+    Ok((replay.overlay, Replayed { note, gap: replay.pending.gap() }))
+}
