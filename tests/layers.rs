@@ -15,7 +15,7 @@ const ALLOWED: [(&str, &[&str]); 18] = [
     ("fs", &["error", "image"]),
     ("security", &["error"]),
     ("registry", &["error", "security"]),
-    ("machine", &["error", "volume", "fs", "registry", "security"]),
+    ("machine", &["error", "image", "volume", "fs", "registry", "security"]),
     ("target", &["error", "image", "volume", "fs", "machine"]),
     ("policy", &["error"]),
     ("changed", &["error"]),

@@ -49,6 +49,17 @@ pub enum RunKind {
     Hole,
 }
 
+/// Where bytes lie on one of the target's disks, one behind the other and as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DiskPlace {
+    /// Which disk, counted from 0.
+    pub disk: usize,
+    /// The byte there.
+    pub offset: u64,
+    /// For how many bytes this holds: at least 1.
+    pub len: u64,
+}
+
 /// A disk's bytes: positional, read-only, shared by all threads.
 pub trait Image: Send + Sync {
     /// The size of the disk in bytes.
@@ -74,6 +85,13 @@ pub trait Image: Send + Sync {
             Some(len) if len > 0 => Ok(Run { len, kind: RunKind::Data }),
             _ => Err(past_end("image", offset, 1, self.len())),
         }
+    }
+
+    /// Where the bytes from `offset` on lie on a disk. `None` where they lie on none as they are: behind a key, served
+    /// from a pool, past the end; and where nobody knows.
+    fn disk_place(&self, offset: u64) -> Option<DiskPlace> {
+        let _ = offset;
+        None
     }
 }
 
@@ -136,20 +154,33 @@ impl Image for Slice {
         let run = self.inner.run_at(at)?;
         Ok(Run { len: run.len.min(self.len.saturating_sub(offset)), ..run })
     }
+
+    fn disk_place(&self, offset: u64) -> Option<DiskPlace> {
+        let at = self.translate(offset, 1).ok()?;
+        let place = self.inner.disk_place(at)?;
+        Some(DiskPlace { len: place.len.min(self.len.saturating_sub(offset)), ..place })
+    }
 }
 
-/// An image that counts what is read of it, and lets somebody hold reads back.
+/// One of the target's disks, which counts what is read of it, and lets somebody hold reads back.
 pub struct Metered {
     inner: Arc<dyn Image>,
+    disk: usize,
     read: Arc<AtomicU64>,
     before: Option<Arc<dyn Fn(u64) + Send + Sync>>,
 }
 
 impl Metered {
-    /// Adds the bytes that are read of `inner` to `read`; `before` is called before each read, with its length.
+    /// Adds the bytes that are read of `inner`, the disk of this number, to `read`; `before` is called before each read,
+    /// with its length.
     #[must_use]
-    pub fn new(inner: Arc<dyn Image>, read: Arc<AtomicU64>, before: Option<Arc<dyn Fn(u64) + Send + Sync>>) -> Self {
-        Self { inner, read, before }
+    pub fn new(
+        inner: Arc<dyn Image>,
+        disk: usize,
+        read: Arc<AtomicU64>,
+        before: Option<Arc<dyn Fn(u64) + Send + Sync>>,
+    ) -> Self {
+        Self { inner, disk, read, before }
     }
 }
 
@@ -168,6 +199,11 @@ impl Image for Metered {
 
     fn run_at(&self, offset: u64) -> Result<Run> {
         self.inner.run_at(offset)
+    }
+
+    fn disk_place(&self, offset: u64) -> Option<DiskPlace> {
+        let len = self.len().checked_sub(offset).filter(|len| *len > 0)?;
+        Some(DiskPlace { disk: self.disk, offset, len })
     }
 }
 

@@ -170,6 +170,7 @@ mod tests {
     fn crypttab_names_what_was_opened() {
         let mut machine = test_machine(
             |root| {
+                root.file("/etc/os-release", "NAME=Debian\n");
                 root.file("/etc/crypttab", "# c\nsrv_crypt UUID=DATA none luks\nbad\n");
             },
             |_| {},

@@ -2,10 +2,10 @@
 
 use std::{ops::ControlFlow, sync::Arc};
 
-use super::{Family, HiveFile, Machine, State, Volume, hive};
+use super::{Family, HiveFile, Machine, Volume, hive};
 use crate::{
     error::{Error, Result},
-    fs::{FileSystem, Listed, NodeId, Session, VolumeInfo},
+    fs::{FileSystem, Listed, NodeId, Session},
 };
 
 /// A hive is opened to learn its control set when it is no longer than this, in bytes.
@@ -33,24 +33,7 @@ impl Machine {
     /// # Errors
     /// When the file is not there.
     pub fn of_hive(name: &str, fs: Arc<dyn FileSystem>) -> Result<Self> {
-        let VolumeInfo { fs: content, .. } = *fs.info();
-        let volume = Volume {
-            id: "@hive".to_owned(),
-            content: content.to_owned(),
-            uuid: None,
-            label: None,
-            part_uuid: None,
-            part_label: None,
-            device_names: Vec::new(),
-            place: None,
-            offset: 0,
-            start: None,
-            size: 0,
-            disk_id: None,
-            state: State::Read,
-            gaps: Vec::new(),
-            fs: Some(fs),
-        };
+        let volume = Volume { uuid: None, label: None, ..Volume::alone("@hive", fs) };
         let mut machine = Self::of(vec![volume]);
         machine.os.family = Family::Windows;
         let mut sessions = machine.sessions();

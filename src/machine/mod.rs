@@ -18,6 +18,7 @@ use std::sync::Arc;
 use crate::{
     error::{Error, Result},
     fs::{FileSystem, NodeId, Session},
+    image::Image,
 };
 
 pub use accounts::Accounts;
@@ -44,8 +45,10 @@ pub struct Volume {
     pub place: Option<(usize, u32)>,
     /// Where it begins on that disk, in bytes.
     pub offset: u64,
-    /// The disk and the byte there where its bytes begin, one behind the other; `None` where they do not lie so.
+    /// The disk and the byte there where it begins; `None` for one that was assembled from others.
     pub start: Option<(usize, u64)>,
+    /// Its bytes; `None` for a directory or a file of this host.
+    pub image: Option<Arc<dyn Image>>,
     /// Its size in bytes.
     pub size: u64,
     /// The identity of its disk in the partition table: a GPT disk GUID or an MBR signature.
@@ -56,6 +59,40 @@ pub struct Volume {
     pub gaps: Vec<String>,
     /// The filesystem, where it is one that can be read.
     pub fs: Option<Arc<dyn FileSystem>>,
+}
+
+impl Volume {
+    /// A volume that lies on no disk: all that is known of it is its filesystem.
+    #[must_use]
+    pub fn alone(id: &str, fs: Arc<dyn FileSystem>) -> Self {
+        let info = fs.info();
+        Self {
+            id: id.to_owned(),
+            content: info.fs.to_owned(),
+            uuid: info.id.clone(),
+            label: info.label.clone(),
+            part_uuid: None,
+            part_label: None,
+            device_names: Vec::new(),
+            place: None,
+            offset: 0,
+            start: None,
+            image: None,
+            size: 0,
+            disk_id: None,
+            state: State::Read,
+            gaps: Vec::new(),
+            fs: Some(fs),
+        }
+    }
+
+    /// Where the bytes from `offset` on lie on a disk, as they are: the disk, the byte there, and for how many bytes
+    /// this holds. `None` where they lie on none.
+    #[must_use]
+    pub fn disk_place(&self, offset: u64) -> Option<(usize, u64, u64)> {
+        let place = self.image.as_ref()?.disk_place(offset)?;
+        Some((place.disk, place.offset, place.len))
+    }
 }
 
 /// Whether a volume was read.
@@ -300,23 +337,7 @@ mod test_double {
     fn test_volume(id: &str, fill: impl FnOnce(&mut MemoryFs)) -> Volume {
         let mut fs = MemoryFs::new(id, id);
         fill(&mut fs);
-        Volume {
-            id: format!("@{id}"),
-            content: "memory".to_owned(),
-            uuid: Some(id.to_owned()),
-            label: Some(id.to_owned()),
-            part_uuid: None,
-            part_label: None,
-            device_names: Vec::new(),
-            place: None,
-            offset: 0,
-            start: None,
-            size: 0,
-            disk_id: None,
-            state: State::Read,
-            gaps: Vec::new(),
-            fs: Some(Arc::new(fs)),
-        }
+        Volume::alone(&format!("@{id}"), Arc::new(fs))
     }
 
     /// A machine of two volumes in memory, `root` and `data`.

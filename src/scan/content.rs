@@ -76,10 +76,10 @@ impl<R: Records> Worker<'_, '_, R> {
 
     /// Where a content's bytes are, when that is asked for and known: what has none is read, now and the next time.
     fn footprint(&mut self, volume: usize, node: &NodeId, which: &Stream) -> Result<Option<Footprint>> {
-        let place = self.walk.machine.volumes.get(volume).and_then(|volume| Some((volume.start?, volume.size)));
-        let (Some(_), Some((start, size))) = (self.walk.reuse, place) else { return Ok(None) };
+        let place = self.walk.machine.volumes.get(volume).filter(|volume| volume.disk_place(0).is_some());
+        let (Some(_), Some(place)) = (self.walk.reuse, place) else { return Ok(None) };
         let extents = self.sessions.of(volume)?.extents(node, which);
-        Ok(extents.ok().and_then(|extents| Footprint::new(&extents, start, size)))
+        Ok(extents.ok().and_then(|extents| Footprint::new(&extents, |offset| place.disk_place(offset))))
     }
 
     /// The hash that the scan before made of the same bytes. More holes than a scan would hash are left to it.

@@ -144,7 +144,8 @@ pub fn open(given: &str, options: &Options) -> Result<Target> {
         for file in &opened.files {
             modified = modified.max(modification_time(&file.path));
         }
-        let image: Arc<dyn Image> = Arc::new(Metered::new(opened.image, Arc::clone(&read), options.on_read.clone()));
+        let image: Arc<dyn Image> =
+            Arc::new(Metered::new(opened.image, number, Arc::clone(&read), options.on_read.clone()));
         let found = volume::discover(&image)?;
         let table = found.volumes.iter().find_map(|v| v.partition.as_ref()).map(|partition| partition.table.name());
         notes.extend(found.notes.iter().cloned());

@@ -59,7 +59,8 @@ pub(super) fn of_volume(found: &volume::Volume, owner: Option<Owner>) -> Volume 
         device_names: found.names.clone(),
         place: owner.as_ref().zip(partition).map(|(owner, partition)| (owner.number, partition.number)),
         offset: found.start.unwrap_or(0),
-        start: owner.as_ref().zip(found.start.filter(|_| !found.revealed)).map(|(owner, start)| (owner.number, start)),
+        start: owner.as_ref().zip(found.start).map(|(owner, start)| (owner.number, start)),
+        image: Some(Arc::clone(&found.image)),
         size: found.image.len(),
         disk_id: owner.and_then(|owner| owner.id),
         state,
@@ -70,24 +71,7 @@ pub(super) fn of_volume(found: &volume::Volume, owner: Option<Owner>) -> Volume 
 
 /// A directory of this host, as the one volume of its machine.
 pub(super) fn of_directory(fs: Arc<dyn FileSystem>) -> Volume {
-    let info = fs.info();
-    Volume {
-        id: "@directory".to_owned(),
-        content: info.fs.to_owned(),
-        uuid: info.id.clone(),
-        label: info.label.clone(),
-        part_uuid: None,
-        part_label: None,
-        device_names: Vec::new(),
-        place: None,
-        offset: 0,
-        start: None,
-        size: 0,
-        disk_id: None,
-        state: State::Read,
-        gaps: Vec::new(),
-        fs: Some(fs),
-    }
+    Volume::alone("@directory", fs)
 }
 
 /// Two disks may hold copies of one another; then the second of two equal ids gets its disk's number behind it.

@@ -74,8 +74,6 @@ pub struct Volume {
     shows: Option<Shown>,
     /// It is one of those, and nothing is made of it while the array may still be found.
     waits: bool,
-    /// Its bytes are not those of the disk at `start`, but what is behind a key.
-    pub revealed: bool,
 }
 
 /// The partitions that a member of an array shows, as the array's begin where the member begins.
@@ -109,7 +107,6 @@ impl Volume {
             closed: false,
             shows: None,
             waits: false,
-            revealed: false,
         }
     }
 
@@ -127,7 +124,7 @@ impl Volume {
             Some(start) => Self::new(image, start, self.partition.take(), content::MAX_LOOKED),
             None => Self::assembled(image, self.id.trim_start_matches('@')),
         };
-        *self = Self { start: self.start, names: std::mem::take(&mut self.names), revealed: true, ..opened };
+        *self = Self { start: self.start, names: std::mem::take(&mut self.names), ..opened };
     }
 
     /// A volume that is known to be there and cannot be assembled: it has no bytes, and a gap in their place.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::{
     error::{Error, Result},
-    image::{self, Image, Run, RunKind, field::wide},
+    image::{self, DiskPlace, Image, Run, RunKind, field::wide},
 };
 
 const LAYER: &str = "volume";
@@ -62,6 +62,11 @@ impl Image for Segmented {
         let (image, inside) = self.part(offset)?;
         image.run_at(inside)
     }
+
+    fn disk_place(&self, offset: u64) -> Option<DiskPlace> {
+        let (image, inside) = self.part(offset).ok()?;
+        image.disk_place(inside)
+    }
 }
 
 /// Stripes dealt out to several legs in turn.
@@ -115,6 +120,12 @@ impl Image for Striped {
         let (leg, inside, left) = self.stripe(offset).ok_or_else(|| image::past_end(LAYER, offset, 1, self.len))?;
         let run = leg.run_at(inside)?;
         Ok(Run { len: run.len.min(left), ..run })
+    }
+
+    fn disk_place(&self, offset: u64) -> Option<DiskPlace> {
+        let (leg, inside, left) = self.stripe(offset)?;
+        let place = leg.disk_place(inside)?;
+        Some(DiskPlace { len: place.len.min(left), ..place })
     }
 }
 

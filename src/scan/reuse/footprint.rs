@@ -29,62 +29,82 @@ pub(in crate::scan) struct Footprint {
     zeros: u64,
 }
 
+/// The pieces of a content as they come by.
+#[derive(Default)]
+struct Pieces {
+    /// The last one, which may grow.
+    pending: Option<Piece>,
+    encoded: usize,
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Piece {
     Zeros { kind: u8, len: u64 },
-    Stored { offset: u64, len: u64 },
+    Stored { disk: u16, offset: u64, len: u64 },
 }
 
 impl Footprint {
-    /// The places of `extents` of a volume of `size` bytes that begins at `start` of the `disk`th disk. `None` where
-    /// any byte is not on the disk as it is: inside metadata, served from a journal, compressed; and where there are
-    /// no bytes, too many pieces, or pieces that do not fit together.
-    pub(in crate::scan) fn new(extents: &[Extent], (disk, start): (usize, u64), size: u64) -> Option<Self> {
-        let disk = u16::try_from(disk).ok()?;
-        let mut footprint = Self { encoded: Vec::new(), len: 0, zeros: 0 };
-        let mut pending: Option<Piece> = None;
-        let mut pieces = 0_usize;
+    /// The places of `extents` of a volume. `place` says where the volume's bytes from an offset on lie: the disk, the
+    /// byte there, and for how many bytes this holds. `None` where any byte is not on a disk as it is: inside metadata,
+    /// served from a journal, compressed, behind a key; and where there are no bytes, too many pieces, or pieces that
+    /// do not fit together.
+    pub(in crate::scan) fn new(extents: &[Extent], place: impl Fn(u64) -> Option<(usize, u64, u64)>) -> Option<Self> {
+        let mut footprint = Self { encoded: Vec::with_capacity(2 * STORED_LEN), len: 0, zeros: 0 };
+        let mut pieces = Pieces::default();
         for extent in extents {
             if extent.start != footprint.len {
                 return None;
             }
             footprint.len = footprint.len.checked_add(extent.len)?;
-            let next = match extent.place {
-                Place::Volume(offset) => {
-                    offset.checked_add(extent.len).filter(|end| *end <= size)?;
-                    Piece::Stored { offset: start.checked_add(offset)?, len: extent.len }
+            let kind = match extent.place {
+                Place::Volume(mut offset) => {
+                    let mut left = extent.len;
+                    while left > 0 {
+                        let (disk, at, len) = place(offset)?;
+                        let len = len.min(left);
+                        left = left.checked_sub(len.max(1))?;
+                        offset = offset.checked_add(len)?;
+                        let disk = u16::try_from(disk).ok()?;
+                        footprint.take(&mut pieces, Piece::Stored { disk, offset: at, len })?;
+                    }
+                    continue;
                 }
-                Place::Hole => Piece::Zeros { kind: HOLE, len: extent.len },
-                Place::Unwritten => Piece::Zeros { kind: UNWRITTEN, len: extent.len },
+                Place::Hole => HOLE,
+                Place::Unwritten => UNWRITTEN,
                 Place::Metadata | Place::Encoded { .. } => return None,
             };
-            if let Piece::Zeros { len, .. } = next {
-                footprint.zeros = footprint.zeros.checked_add(len)?;
-            }
-            pending = Some(match pending {
-                None => next,
-                Some(before) => match joined(before, next) {
-                    Some(piece) => piece,
-                    None => {
-                        pieces = pieces.checked_add(1).filter(|pieces| *pieces < MAX_PIECES)?;
-                        footprint.encode(disk, before);
-                        next
-                    }
-                },
-            });
+            footprint.zeros = footprint.zeros.checked_add(extent.len)?;
+            footprint.take(&mut pieces, Piece::Zeros { kind, len: extent.len })?;
         }
-        footprint.encode(disk, pending?);
+        footprint.encode(pieces.pending?);
         (footprint.len > 0).then_some(footprint)
     }
 
-    fn encode(&mut self, disk: u16, piece: Piece) {
+    /// Takes the next piece, which may go on where the last one ends. `None` when there are too many.
+    fn take(&mut self, pieces: &mut Pieces, next: Piece) -> Option<()> {
+        let pending = match pieces.pending {
+            None => next,
+            Some(before) => match joined(before, next) {
+                Some(piece) => piece,
+                None => {
+                    pieces.encoded = pieces.encoded.checked_add(1).filter(|encoded| *encoded < MAX_PIECES)?;
+                    self.encode(before);
+                    next
+                }
+            },
+        };
+        pieces.pending = Some(pending);
+        Some(())
+    }
+
+    fn encode(&mut self, piece: Piece) {
         let out = &mut self.encoded;
         match piece {
             Piece::Zeros { kind, len } => {
                 out.push(kind);
                 out.extend_from_slice(&len.to_be_bytes());
             }
-            Piece::Stored { offset, len } => {
+            Piece::Stored { disk, offset, len } => {
                 out.push(STORED);
                 out.extend_from_slice(&disk.to_be_bytes());
                 out.extend_from_slice(&offset.to_be_bytes());
@@ -131,10 +151,10 @@ fn joined(before: Piece, next: Piece) -> Option<Piece> {
         (Piece::Zeros { kind, len }, Piece::Zeros { kind: same, len: more }) if kind == same => {
             Some(Piece::Zeros { kind, len: len.checked_add(more)? })
         }
-        (Piece::Stored { offset, len }, Piece::Stored { offset: behind, len: more })
-            if offset.checked_add(len) == Some(behind) =>
+        (Piece::Stored { disk, offset, len }, Piece::Stored { disk: same, offset: behind, len: more })
+            if disk == same && offset.checked_add(len) == Some(behind) =>
         {
-            Some(Piece::Stored { offset, len: len.checked_add(more)? })
+            Some(Piece::Stored { disk, offset, len: len.checked_add(more)? })
         }
         _ => None,
     }
@@ -154,6 +174,31 @@ mod tests {
         Extent { start, len, place }
     }
 
+    /// A volume of `size` bytes that begins at `start` of a disk.
+    fn on((disk, start): (usize, u64), size: u64) -> impl Fn(u64) -> Option<(usize, u64, u64)> {
+        move |offset| size.checked_sub(offset).filter(|len| *len > 0).map(|len| (disk, start + offset, len))
+    }
+
+    #[test]
+    fn a_content_on_two_parts_of_a_volume_lies_where_they_lie() {
+        // The first 4096 bytes of the volume on one disk, the others on another, or right behind them.
+        let parts = |behind: (usize, u64)| {
+            move |offset: u64| match 4096_u64.checked_sub(offset) {
+                Some(len) if len > 0 => Some((0, 512 + offset, len)),
+                _ => Some((behind.0, behind.1 + offset - 4096, 1 << 20)),
+            }
+        };
+        let extents = [extent(0, 8192, Place::Volume(0))];
+        let footprint = |behind| Footprint::new(&extents, parts(behind)).unwrap();
+        let stored = |behind| footprint(behind).stored().collect::<Vec<_>>();
+        assert_eq!(stored((1, 0)), [(0, 512, 4096), (1, 0, 4096)]);
+        assert_eq!(stored((0, 512 + 4096)), [(0, 512, 8192)]);
+        assert_eq!(footprint((0, 512 + 4096)), Footprint::new(&extents, on((0, 512), 1 << 20)).unwrap());
+        // Stripes so small that there are too many of them.
+        let striped = |offset: u64| Some((usize::from(offset % 2 == 1), offset / 2, 1));
+        assert_eq!(Footprint::new(&extents, striped), None);
+    }
+
     #[test]
     fn places_are_those_of_the_disk_however_they_are_cut() {
         let whole = [extent(0, 8192, Place::Volume(4096)), extent(8192, 100, Place::Hole)];
@@ -163,13 +208,13 @@ mod tests {
             extent(8192, 40, Place::Hole),
             extent(8232, 60, Place::Hole),
         ];
-        let footprint = Footprint::new(&whole, (1, 1 << 20), 1 << 16).unwrap();
-        assert_eq!(Footprint::new(&cut, (1, 1 << 20), 1 << 16).unwrap(), footprint);
+        let footprint = Footprint::new(&whole, on((1, 1 << 20), 1 << 16)).unwrap();
+        assert_eq!(Footprint::new(&cut, on((1, 1 << 20), 1 << 16)).unwrap(), footprint);
         assert_eq!((footprint.len(), footprint.zeros()), (8292, 100));
         assert_eq!(footprint.stored().collect::<Vec<_>>(), [(1, (1 << 20) + 4096, 8192)]);
         let unwritten = [whole[0], extent(8192, 100, Place::Unwritten)];
         for other in [(&unwritten, (1, 1 << 20)), (&whole, (0, 1 << 20)), (&whole, (1, 1 << 21))] {
-            assert_ne!(Footprint::new(other.0, other.1, 1 << 16).unwrap(), footprint);
+            assert_ne!(Footprint::new(other.0, on(other.1, 1 << 16)).unwrap(), footprint);
         }
     }
 
@@ -186,7 +231,7 @@ mod tests {
             vec![extent(0, 1025, Place::Volume(0))],
             (0..5000).map(|n| extent(n * 2, 2, Place::Volume((5000 - n) % 7 * 8))).collect(),
         ] {
-            assert_eq!(Footprint::new(&extents, (0, 0), 1024), None, "{extents:?}");
+            assert_eq!(Footprint::new(&extents, on((0, 0), 1024)), None, "{extents:?}");
         }
     }
 }
