@@ -225,7 +225,7 @@ pub struct VolumeInfo {
     pub label: Option<String>,
     /// Size of the filesystem in bytes.
     pub size: u64,
-    /// What is worth knowing and sets nothing: a journal that was replayed, a dirty log.
+    /// What is worth knowing and sets nothing: a journal or log that was replayed, one of NTFS that should have been.
     pub notes: Vec<String>,
     /// What could not be read of the volume as a whole, while the rest could.
     pub gaps: Vec<String>,
@@ -344,6 +344,11 @@ fn find<S: Session + ?Sized>(
             ControlFlow::Continue(())
         }
     })?;
+    unless_damaged(found, damage, name)
+}
+
+/// What a search for `name` has found. Nothing, in a directory that cannot be read in full, means that nobody knows.
+fn unless_damaged(found: Option<NodeId>, damage: Option<Fault>, name: &[u8]) -> Result<Option<NodeId>> {
     match (found, damage) {
         (None, Some(fault)) => {
             let name = name.escape_ascii();

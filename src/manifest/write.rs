@@ -5,7 +5,6 @@ use std::io::{self, Write};
 use sha2::{Digest, Sha256};
 
 use super::{
-    block::Block,
     header::Header,
     json::{self, Malformed},
     key,
@@ -131,10 +130,21 @@ impl<W: Write> Writer<W> {
         self.end_line()
     }
 
-    /// Takes the next records as their lines.
-    pub(super) fn push_block(&mut self, block: &Block) -> Result<()> {
+    /// Writes the header; returns the hash of it, for whoever hashes the lines that are written by [`Writer::compress`].
+    pub(super) fn begin(&mut self) -> Result<Sha256> {
         self.flush()?;
-        self.put(block.as_bytes())
+        Ok(self.hash.clone())
+    }
+
+    /// Writes lines that somebody else hashes.
+    pub(super) fn compress(&mut self, lines: &[u8]) -> Result<()> {
+        self.out.write_all(lines).map_err(failed)
+    }
+
+    /// As [`Writer::finish`], with the hash of all lines.
+    pub(super) fn finish_with(mut self, hash: Sha256) -> Result<(W, Counts)> {
+        self.hash = hash;
+        self.finish()
     }
 
     fn end_line(&mut self) -> Result<()> {
@@ -152,7 +162,7 @@ impl<W: Write> Writer<W> {
 
     fn put(&mut self, lines: &[u8]) -> Result<()> {
         self.hash.update(lines);
-        self.out.write_all(lines).map_err(failed)
+        self.compress(lines)
     }
 
     /// Ends with the footer; hands back `out` and how many records there are.

@@ -191,6 +191,23 @@ fn a_directory_whose_chain_runs_in_a_loop() {
 }
 
 #[test]
+fn a_name_that_is_not_found_in_a_damaged_directory_may_be_there() {
+    let volume = Volume::new();
+    let many = volume.first_cluster("many");
+    let second = volume.next(many);
+    let lookup = |volume: &Volume| {
+        let fat = Fat::open(volume.image.clone().shared()).unwrap();
+        let mut session = fat.session().unwrap();
+        let root = session.root();
+        let many = session.lookup(&root, b"many").unwrap().unwrap();
+        session.lookup(&many, b"nowhere").map_err(|error| error.to_string())
+    };
+    assert_eq!(lookup(&volume), Ok(None));
+    let error = lookup(&volume.link(second, many)).unwrap_err();
+    assert!(error.contains("looking for nowhere") && error.contains("leads back to it"), "{error}");
+}
+
+#[test]
 fn entries_behind_the_end() {
     let volume = Volume::new();
     let end = volume.offset(volume.first_cluster("EFI/BOOT")) + 32 * 10;

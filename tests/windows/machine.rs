@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use snapfim::{
     fs::memory::MemoryFs,
-    machine::{Family, Machine, Resolution, Resolver, State, Volume},
+    machine::{Family, Machine, Resolution, Resolver, Volume},
     manifest::{Attribute, Kind},
 };
 
@@ -103,21 +103,13 @@ fn in_memory(fill: impl FnOnce(&mut MemoryFs)) -> Machine {
     let mut fs = MemoryFs::new("id", "label");
     fill(&mut fs);
     let volume = Volume {
-        id: "@id".to_owned(),
         content: "ntfs".to_owned(),
-        uuid: None,
-        label: None,
         part_uuid: Some("00000001-01".to_owned()),
-        part_label: None,
-        device_names: Vec::new(),
         place: Some((0, 1)),
         offset: 1 << 20,
         start: Some((0, 1 << 20)),
-        size: 0,
         disk_id: Some("00000001".to_owned()),
-        state: State::Read,
-        gaps: Vec::new(),
-        fs: Some(Arc::new(fs)),
+        ..Volume::alone("@id", Arc::new(fs))
     };
     Machine::assemble(vec![volume], None).unwrap()
 }

@@ -12,6 +12,7 @@ use crate::{
     fs::{
         Extent, Kind, Listed, Metadata, NodeId, Session, Sink, Stream, Times, Windows,
         clusters::{self, Chain, ROOT, Slot, Source, Table},
+        unless_damaged,
     },
 };
 
@@ -106,15 +107,19 @@ impl Session for FatSession<'_> {
 
     fn lookup(&mut self, dir: &NodeId, name: &[u8]) -> Result<Option<NodeId>> {
         let wanted = fold(name);
-        let mut found = None;
+        let (mut found, mut damage) = (None, None);
         self.entries(dir, &mut |listed, short| match listed {
             Listed::Entry(entry) if fold(entry.name) == wanted || fold(short.as_bytes()) == wanted => {
                 found = Some(entry.node);
                 ControlFlow::Break(())
             }
-            _ => ControlFlow::Continue(()),
+            Listed::Entry(_) => ControlFlow::Continue(()),
+            Listed::Fault(fault) => {
+                damage.get_or_insert(fault);
+                ControlFlow::Continue(())
+            }
         })?;
-        Ok(found)
+        unless_damaged(found, damage, name)
     }
 
     fn extents(&mut self, node: &NodeId, stream: &Stream) -> Result<Vec<Extent>> {

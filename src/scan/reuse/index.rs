@@ -76,7 +76,7 @@ fn first(fingerprint: &Fingerprint) -> u64 {
 
 /// Which of `count` buckets a fingerprint is in.
 fn bucket(fingerprint: &Fingerprint, count: usize) -> usize {
-    let at = u128::from(first(fingerprint)) * count as u128 >> 64;
+    let at = (u128::from(first(fingerprint)) * count as u128) >> 64;
     usize::try_from(at).unwrap_or(0)
 }
 

@@ -94,7 +94,7 @@ mod tests {
             let mut bytes = vec![0; len];
             overlay.patch(offset, &mut bytes);
             for (at, byte) in bytes.iter().enumerate() {
-                let sector = (offset as usize + at) / SECTOR;
+                let sector = (usize::try_from(offset).unwrap() + at) / SECTOR;
                 assert_eq!(usize::from(*byte), if matches!(sector, 2 | 4) { sector } else { 0 }, "{offset} {len} {at}");
             }
             assert_eq!(overlay.touches(offset, len), bytes.iter().any(|byte| *byte != 0));
