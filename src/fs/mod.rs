@@ -332,29 +332,43 @@ fn find<S: Session + ?Sized>(
     name: &[u8],
     fits: &mut dyn FnMut(&[u8]) -> bool,
 ) -> Result<Option<NodeId>> {
-    let (mut found, mut damage) = (None, None);
-    session.list(dir, &mut |listed| match listed {
-        Listed::Entry(entry) if fits(entry.name) => {
-            found = Some(entry.node);
-            ControlFlow::Break(())
-        }
-        Listed::Entry(_) => ControlFlow::Continue(()),
-        Listed::Fault(fault) => {
-            damage.get_or_insert(fault);
-            ControlFlow::Continue(())
-        }
-    })?;
-    unless_damaged(found, damage, name)
+    let mut search = Search::default();
+    session.list(dir, &mut |listed| search.see(listed, &mut *fits))?;
+    search.end(name)
 }
 
-/// What a search for `name` has found. Nothing, in a directory that cannot be read in full, means that nobody knows.
-fn unless_damaged(found: Option<NodeId>, damage: Option<Fault>, name: &[u8]) -> Result<Option<NodeId>> {
-    match (found, damage) {
-        (None, Some(fault)) => {
-            let name = name.escape_ascii();
-            Err(Error::corrupt("directory", format!("looking for {name}"), fault.to_string()))
+/// A search for a name through a listing.
+#[derive(Default)]
+struct Search {
+    found: Option<NodeId>,
+    damage: Option<Fault>,
+}
+
+impl Search {
+    /// Takes what the listing hands out; it need not go on when the name is found.
+    fn see(&mut self, listed: Listed<'_>, fits: impl FnOnce(&[u8]) -> bool) -> ControlFlow<()> {
+        match listed {
+            Listed::Entry(entry) if fits(entry.name) => {
+                self.found = Some(entry.node);
+                return ControlFlow::Break(());
+            }
+            Listed::Entry(_) => {}
+            Listed::Fault(fault) => {
+                self.damage.get_or_insert(fault);
+            }
         }
-        (found, _) => Ok(found),
+        ControlFlow::Continue(())
+    }
+
+    /// What was found. Nothing, in a directory that cannot be read in full, means that nobody knows.
+    fn end(self, name: &[u8]) -> Result<Option<NodeId>> {
+        match (self.found, self.damage) {
+            (None, Some(fault)) => {
+                let name = name.escape_ascii();
+                Err(Error::corrupt("directory", format!("looking for {name}"), fault.to_string()))
+            }
+            (found, _) => Ok(found),
+        }
     }
 }
 

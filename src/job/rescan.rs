@@ -18,8 +18,10 @@ use crate::{
         probe::{self, OpenOptions},
         qcow2::Snapshot,
     },
+    machine::Volume,
     scan::reuse::{
-        self, DiskLayout, FileState, Layout, Previous, Reuse, Sample, SideHeader, SnapshotState, VolumeLayout,
+        self, DiskLayout, FileState, Layout, MAX_STRETCHES, Previous, Reuse, Sample, SideHeader, SnapshotState,
+        Stretch, VolumeLayout,
     },
     target::{Disk, Target},
 };
@@ -212,8 +214,22 @@ fn layout(target: &Target) -> Option<Layout> {
         content: volume.content.clone(),
         start: volume.start,
         size: volume.size,
+        stretches: if volume.start.is_none() { stretches(volume) } else { Vec::new() },
     });
     Some(Layout { disks: target.disks.iter().map(disk).collect::<Option<_>>()?, volumes: volumes.collect() })
+}
+
+/// Where an assembled volume lies, as far as it lies on the disks as it is.
+fn stretches(volume: &Volume) -> Vec<Stretch> {
+    let mut stretches = Vec::new();
+    let mut at = 0_u64;
+    while stretches.len() < MAX_STRETCHES
+        && let Some((disk, offset, len)) = volume.disk_place(at)
+    {
+        stretches.push(Stretch { disk, offset, len });
+        at = at.saturating_add(len.max(1));
+    }
+    stretches
 }
 
 fn snapshot_state(snapshot: &Snapshot) -> SnapshotState {

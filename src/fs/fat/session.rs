@@ -10,9 +10,8 @@ use super::{
 use crate::{
     error::{Error, Fault, Result},
     fs::{
-        Extent, Kind, Listed, Metadata, NodeId, Session, Sink, Stream, Times, Windows,
+        Extent, Kind, Listed, Metadata, NodeId, Search, Session, Sink, Stream, Times, Windows,
         clusters::{self, Chain, ROOT, Slot, Source, Table},
-        unless_damaged,
     },
 };
 
@@ -107,19 +106,11 @@ impl Session for FatSession<'_> {
 
     fn lookup(&mut self, dir: &NodeId, name: &[u8]) -> Result<Option<NodeId>> {
         let wanted = fold(name);
-        let (mut found, mut damage) = (None, None);
-        self.entries(dir, &mut |listed, short| match listed {
-            Listed::Entry(entry) if fold(entry.name) == wanted || fold(short.as_bytes()) == wanted => {
-                found = Some(entry.node);
-                ControlFlow::Break(())
-            }
-            Listed::Entry(_) => ControlFlow::Continue(()),
-            Listed::Fault(fault) => {
-                damage.get_or_insert(fault);
-                ControlFlow::Continue(())
-            }
+        let mut search = Search::default();
+        self.entries(dir, &mut |listed, short| {
+            search.see(listed, |name| fold(name) == wanted || fold(short.as_bytes()) == wanted)
         })?;
-        unless_damaged(found, damage, name)
+        search.end(name)
     }
 
     fn extents(&mut self, node: &NodeId, stream: &Stream) -> Result<Vec<Extent>> {

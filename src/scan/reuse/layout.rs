@@ -57,6 +57,23 @@ pub struct VolumeLayout {
     pub start: Option<(usize, u64)>,
     /// Its size in bytes.
     pub size: u64,
+    /// Of one that is assembled from others, the stretches of disks that it lies on, the first [`MAX_STRETCHES`].
+    #[serde(default)]
+    pub stretches: Vec<Stretch>,
+}
+
+/// Stretches of an assembled volume that are kept; one in more pieces is told apart by the first of them.
+pub const MAX_STRETCHES: usize = 4096;
+
+/// A stretch of a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stretch {
+    /// Which disk, counted from 0.
+    pub disk: usize,
+    /// The byte there.
+    pub offset: u64,
+    /// Its length in bytes.
+    pub len: u64,
 }
 
 impl Layout {
@@ -74,5 +91,26 @@ impl Layout {
         }
         let other = self.volumes.iter().zip(&earlier.volumes).find(|(now, before)| now != before);
         other.map(|(now, _)| format!("volume {} is not what or where it was", now.id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_volume_that_was_moved_on_its_disks_is_not_where_it_was() {
+        let layout = |offset| Layout {
+            disks: Vec::new(),
+            volumes: vec![VolumeLayout {
+                id: "@id".to_owned(),
+                content: "xfs".to_owned(),
+                start: None,
+                size: 4096,
+                stretches: vec![Stretch { disk: 0, offset, len: 4096 }],
+            }],
+        };
+        assert_eq!(layout(0).differs(&layout(0)), None);
+        assert_eq!(layout(0).differs(&layout(512)).unwrap(), "volume @id is not what or where it was");
     }
 }

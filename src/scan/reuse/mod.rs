@@ -12,7 +12,7 @@ mod side_file;
 
 use std::{fs::File, io::Write};
 
-pub use layout::{DiskLayout, FileState, Layout, SnapshotState, VolumeLayout};
+pub use layout::{DiskLayout, FileState, Layout, MAX_STRETCHES, SnapshotState, Stretch, VolumeLayout};
 pub use sample::Sample;
 pub use side_file::SideHeader;
 
