@@ -16,7 +16,7 @@ use crate::{
         Window, cadence, refuse_inside,
     },
     error::{Error, Result},
-    manifest::{self, Header, Kind, Reader, Record, Sorter, Writer},
+    manifest::{self, Counts, Header, Kind, Reader, Record, Sorter, Writer},
     policy::Policy,
     scan::{self, Budgets, Progress, Seen, reuse::SideHeader},
     target::{self, Target},
@@ -159,6 +159,7 @@ fn run(night: &Night<'_>, progress: &Progress, publish: &mut Publish<'_, '_>, re
     let options = scan::Options { threads: night.threads, budgets: night.budgets, temp: night.temp, reuse };
     let seen = scan::see(&target.machine, policy.clone(), &options, progress)?;
     record.bytes = Bytes { read: target.bytes_read(), hashed: progress.bytes(), taken_over: progress.taken_over() };
+    count(record, &Counts::sum(&seen.records));
     coverage::fill(record, &target, &policy, &seen.faults, &seen.notes);
     let said = prepared.as_ref().and_then(|prepared| prepared.said.clone());
     if let Some(why) = said {
@@ -182,27 +183,29 @@ fn write_down(
     let (out, memory) = (publish.manifest()?, night.budgets.memory);
     let Seen { header, records, places, .. } = seen;
     std::thread::scope(|scope| {
-        let extents = extents
-            .map(|(file, side)| scope.spawn(move || scan::reuse::write(file, &side, places, memory).map(|_| ())));
-        let counts = match publish.machine().latest_manifest()? {
-            None => manifest::write(out, &header, records, memory)?.1,
-            Some(old) => {
-                let (_, counts, summary) = manifest::write_live(out, &header, records, memory, |new| {
-                    let sides = Sides { old: previous(old)?, carried: carried(publish)?, new };
-                    let labels = Labels { machine: &record.machine, scan_id: record.scan_id, window };
-                    let sorter = Sorter::new(night.temp, memory);
-                    let mut receiver = Written { publish, header: &header, carried: None };
-                    let summary = difference::events(sides, &labels, sorter, &mut receiver).map_err(advised)?;
-                    receiver.finish()?;
-                    Ok(summary)
-                })?;
-                record.carried = summary.carried;
-                counts
-            }
+        let no_thread = |error| Error::State(format!("extents: no thread to write them: {error}"));
+        let write = |(file, side): (File, SideHeader)| {
+            let work = move || scan::reuse::write(file, &side, places, memory).map(|_| ());
+            std::thread::Builder::new().name("extents".to_owned()).spawn_scoped(scope, work).map_err(no_thread)
         };
-        count(record, &counts);
+        let extents = extents.map(write).transpose()?;
+        let written = publish.machine().latest_manifest().and_then(|old| {
+            let Some(old) = old else { return manifest::write(out, &header, records, memory).map(|_| ()) };
+            let (.., summary) = manifest::write_live(out, &header, records, memory, |new| {
+                let sides = Sides { old: previous(old)?, carried: carried(publish)?, new };
+                let labels = Labels { machine: &record.machine, scan_id: record.scan_id, window };
+                let sorter = Sorter::new(night.temp, memory);
+                let mut receiver = Written { publish, header: &header, carried: None };
+                let summary = difference::events(sides, &labels, sorter, &mut receiver).map_err(advised)?;
+                receiver.finish()?;
+                Ok(summary)
+            })?;
+            record.carried = summary.carried;
+            Ok(())
+        });
         let died = |_| Err(Error::Bug("the thread that writes the extents died".to_owned()));
-        extents.map_or(Ok(()), |thread| thread.join().unwrap_or_else(died))
+        let extents = extents.map_or(Ok(()), |thread| thread.join().unwrap_or_else(died));
+        written.and(extents)
     })
 }
 
@@ -274,7 +277,7 @@ fn describe(record: &mut ScanRecord, target: &Target) {
     }
 }
 
-pub(super) fn count(record: &mut ScanRecord, counts: &crate::manifest::Counts) {
+pub(super) fn count(record: &mut ScanRecord, counts: &Counts) {
     for kind in Kind::ALL {
         match (kind, counts.of(kind)) {
             (_, 0) => {}

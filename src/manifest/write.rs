@@ -51,7 +51,8 @@ impl Counts {
     }
 
     /// What all workers' runs hold together.
-    pub(super) fn sum(runs: &[Runs]) -> Self {
+    #[must_use]
+    pub fn sum(runs: &[Runs]) -> Self {
         let mut sum = Self::default();
         for runs in runs {
             for (sum, more) in sum.0.iter_mut().zip(runs.counts.0) {

@@ -121,10 +121,14 @@ impl Volume {
     /// Takes the bytes behind the key in place of its own.
     fn reveal(&mut self, image: Arc<dyn Image>) {
         let opened = match self.start {
-            Some(start) => Self::new(image, start, self.partition.take(), content::MAX_LOOKED),
+            Some(start) => Self::new(image, start, self.partition.take(), content::MAX_LOOKED_SHARED),
             None => Self::assembled(image, self.id.trim_start_matches('@')),
         };
+        let ambiguous = self.content.ambiguous.take();
         *self = Self { start: self.start, names: std::mem::take(&mut self.names), ..opened };
+        if let Some(why) = ambiguous {
+            self.content.ambiguous.get_or_insert_default().push_str(&why);
+        }
     }
 
     /// A volume that is known to be there and cannot be assembled: it has no bytes, and a gap in their place.

@@ -25,6 +25,14 @@ pub(super) fn push_array(
         volumes.push(Volume { names, ..Volume::assembled(image, array) });
         return Vec::new();
     };
+    for volume in &mut disk.volumes {
+        volume.waits = false;
+        if let Some(shows) = volume.shows.take() {
+            disk.gaps.extend(shows.gaps);
+            let why = "it seems to be a member of another array besides, which is not put together".to_owned();
+            disk.gaps.push(Gap { start: 0, len: image.len(), why });
+        }
+    }
     if volumes.len().saturating_add(disk.volumes.len()) > MAX_VOLUMES {
         let why = format!("more than {MAX_VOLUMES} volumes; these partitions are not read");
         disk.gaps.push(Gap { start: 0, len: image.len(), why });

@@ -132,22 +132,30 @@ impl<'a> Reader<'a> {
             };
             match self.ext.tables.get(place, read) {
                 Ok(bytes) => self.window = Some((place, bytes)),
-                Err(_) => {
-                    // One bad sector must not hide the neighbours.
-                    self.raw.resize(usize::from(superblock.inode_size), 0);
-                    return self.ext.volume.read_at(table_at.saturating_add(at), &mut self.raw);
-                }
+                // One bad sector must not hide the neighbours.
+                Err(_) => return self.load_alone(table_at.saturating_add(at)),
             }
         }
         let from = capped(in_window, usize::MAX);
         let raw = self
             .window
             .as_ref()
-            .and_then(|(_, bytes)| bytes.get(from..from.checked_add(usize::from(superblock.inode_size))?))
-            .ok_or_else(|| bad("lies outside its table".to_owned()))?;
-        self.raw.clear();
-        self.raw.extend_from_slice(raw);
-        Ok(())
+            .and_then(|(_, bytes)| bytes.get(from..from.checked_add(usize::from(superblock.inode_size))?));
+        match raw {
+            Some(raw) => {
+                self.raw.clear();
+                self.raw.extend_from_slice(raw);
+                Ok(())
+            }
+            // Tables that overlap share a place, and the other one may end sooner.
+            None => self.load_alone(table_at.saturating_add(at)),
+        }
+    }
+
+    /// Reads one inode and nothing around it.
+    fn load_alone(&mut self, at: u64) -> Result<()> {
+        self.raw.resize(usize::from(self.ext.volume.superblock.inode_size), 0);
+        self.ext.volume.read_at(at, &mut self.raw)
     }
 
     pub(super) fn attribute_block(&mut self, block: u64) -> Result<Vec<u8>> {

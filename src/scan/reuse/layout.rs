@@ -63,7 +63,7 @@ pub struct VolumeLayout {
 }
 
 /// Stretches of an assembled volume that are kept; one in more pieces is told apart by the first of them.
-pub const MAX_STRETCHES: usize = 4096;
+pub const MAX_STRETCHES: usize = 64;
 
 /// A stretch of a disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

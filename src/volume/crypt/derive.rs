@@ -73,6 +73,9 @@ impl Hash {
         len: usize,
         work: &mut Work,
     ) -> Result<Secret, String> {
+        if iterations == 0 {
+            return Err("its header: 0 iterations of pbkdf2".to_owned());
+        }
         work.take(pbkdf2_rounds(iterations, len, self.len()))?;
         let mut out = Zeroizing::new(vec![0; len]);
         match self {

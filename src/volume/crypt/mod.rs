@@ -75,7 +75,9 @@ impl<'k> Unlocking<'k> {
                 more |= made.is_some();
                 volumes.extend(made);
             } else {
-                more |= self.bitlocker(volume, progress);
+                let (opened, made) = self.bitlocker(volume, progress);
+                more |= opened;
+                volumes.extend(made);
             }
         }
         more
@@ -112,18 +114,25 @@ impl<'k> Unlocking<'k> {
         Some(made)
     }
 
-    fn bitlocker(&mut self, volume: &mut Volume, progress: &mut Progress) -> bool {
+    /// Whether it was opened; and a volume of its own for what is behind the key where something else is there too,
+    /// which must not vanish because somebody wrote this signature over it.
+    fn bitlocker(&mut self, volume: &mut Volume, progress: &mut Progress) -> (bool, Option<Volume>) {
         let metadata = bitlocker::Metadata::read(volume.image.as_ref());
         let what = metadata.as_ref().map_or_else(|_| "BitLocker".to_owned(), bitlocker::Metadata::describe);
         match metadata.and_then(|metadata| metadata.open(&volume.image, self.keys, &mut self.work)) {
             Ok(opened) => {
-                self.note(&opened, volume, &what, progress);
-                volume.reveal(opened.image);
-                true
+                let what = self.note(&opened, volume, &what, progress);
+                if volume.content.kind == BITLOCKER {
+                    volume.reveal(opened.image);
+                    return (true, None);
+                }
+                let id = format!("{}-bitlocker", volume.id.trim_start_matches('@'));
+                volume.part_of = Some(what);
+                (true, Some(Volume::assembled(opened.image, &id)))
             }
             Err(why) => {
                 refuse(volume, BITLOCKER, format!("encrypted: {what}: {why}"));
-                false
+                (false, None)
             }
         }
     }

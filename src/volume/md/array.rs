@@ -1,6 +1,9 @@
 //! An array: its members, and the image that they make together.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
     LAYER,
@@ -73,6 +76,11 @@ impl Array {
         }
         names.push(format!("disk/by-id/md-uuid-{}", self.id()));
         names
+    }
+
+    /// The indices of the volumes whose bytes are the array's.
+    pub(super) fn used(&self) -> BTreeSet<usize> {
+        self.sound().0.values().map(|member| member.index).collect()
     }
 
     /// The members that hold what was written last, by their numbers in the array; and why others do not.

@@ -89,10 +89,15 @@ pub(super) fn assemble(volumes: &mut Vec<Volume>, pass: Pass, progress: &mut Pro
         }
         let name = array.name();
         progress.notes.extend(array.notes());
+        let used = array.used();
         for member in &array.members {
             if let Some(volume) = volumes.get_mut(member.index) {
                 take_part(volume, member, &name, transparent);
-                hide_shown(volumes, member.index, &name);
+                if used.contains(&member.index) {
+                    hide_shown(volumes, member.index, &name);
+                } else {
+                    let_go(volumes, member.index, &name);
+                }
             }
         }
         let remarks = partitioned::push_array(volumes, image, &array.id(), array.device_names());
@@ -132,6 +137,21 @@ fn hide_shown(volumes: &mut [Volume], member: usize, name: &str) {
     }
 }
 
+/// The partitions of a disk that the array has no use for are not the array's: a superblock that was left behind, or
+/// written by somebody, must not hide them.
+fn let_go(volumes: &mut [Volume], member: usize, name: &str) {
+    for volume in shown(volumes, member) {
+        volume.waits = false;
+    }
+    let Some(volume) = volumes.get_mut(member) else { return };
+    if let Some(shows) = volume.shows.take() {
+        let why = format!(
+            "the disk has partitions and, over them, a superblock of the Linux RAID {name}, which does not use it; the partitions were read"
+        );
+        volume.content.state = State::Gap(shows.gaps.iter().fold(why, |why, gap| why + "; " + &gap.why));
+    }
+}
+
 /// The partitions that the disk with this index shows, if it is a member as a whole.
 fn shown(volumes: &mut [Volume], member: usize) -> &mut [Volume] {
     let count = volumes.get(member).and_then(|volume| volume.shows.as_ref()).map_or(0, |shows| shows.partitions);
@@ -146,6 +166,10 @@ pub(super) fn release_shown(volumes: &mut [Volume]) -> bool {
     for member in 0..volumes.len() {
         for volume in shown(volumes, member) {
             more |= std::mem::take(&mut volume.waits);
+        }
+        // What was let go is not hidden any more, whatever turns up.
+        if let Some(shows) = volumes.get_mut(member).and_then(|volume| volume.shows.as_mut()) {
+            shows.partitions = 0;
         }
     }
     more

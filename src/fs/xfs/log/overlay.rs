@@ -1,14 +1,19 @@
 //! The sectors that the log holds newer than the volume, in memory: what a record holds are pieces of blocks, with
 //! the log's own marks in between, so nothing on the disk could be read in their stead.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use super::super::{LAYER, bytes::len64, verify::BASIC_BLOCK};
 use crate::error::{Error, Result};
 
 pub(super) const SECTOR: usize = 512;
-/// Sectors that are held: half a GiB.
+/// Sectors that are held, by all volumes that are open together: half a GiB.
 const MAX_SECTORS: usize = 1 << 20;
+/// How many are held now: a small log can ask for many, and a disk can hold many volumes.
+static HELD: AtomicUsize = AtomicUsize::new(0);
 /// Inodes whose trees change their owner.
 const MAX_REOWNED: usize = 1 << 16;
 
@@ -17,6 +22,12 @@ const MAX_REOWNED: usize = 1 << 16;
 pub(in crate::fs::xfs) struct Overlay {
     sectors: BTreeMap<u64, Box<[u8; SECTOR]>>,
     reowned: BTreeSet<u64>,
+}
+
+impl Drop for Overlay {
+    fn drop(&mut self) {
+        HELD.fetch_sub(self.sectors.len(), Ordering::Relaxed);
+    }
 }
 
 impl Overlay {
@@ -58,9 +69,13 @@ impl Overlay {
 
     /// Keeps a sector's newest content.
     pub(in crate::fs::xfs) fn put(&mut self, sector: u64, bytes: &[u8; SECTOR]) -> Result<()> {
-        self.sectors.insert(sector, Box::new(*bytes));
-        if self.sectors.len() > MAX_SECTORS {
-            return Err(Error::budget(LAYER, format!("the log replaces more than {MAX_SECTORS} sectors")));
+        if self.sectors.insert(sector, Box::new(*bytes)).is_none()
+            && HELD.fetch_add(1, Ordering::Relaxed) >= MAX_SECTORS
+        {
+            return Err(Error::budget(
+                LAYER,
+                format!("the logs of all volumes replace more than {MAX_SECTORS} sectors"),
+            ));
         }
         Ok(())
     }

@@ -13,6 +13,9 @@ use crate::{
     },
 };
 
+/// What merging the split key costs, in rounds of a hash: four for each of its stripes.
+const MERGE_ROUNDS: u64 = 16_000;
+
 /// How the passphrase becomes the key of the keyslot's area.
 pub(super) enum Kdf {
     Pbkdf2 { hash: String, iterations: u32 },
@@ -73,6 +76,7 @@ impl Keyslot {
         let mut material = Zeroizing::new(vec![0; len]);
         image.read_at(self.offset, &mut material).map_err(|error| error.to_string())?;
         decrypt_material(&sectors, &mut material);
+        work.take(MERGE_ROUNDS)?;
         let key = antiforensic::merge(&material, self.key_len, stripe_hash);
         let digest = &self.digest;
         let found = digest_hash.pbkdf2(&key, &digest.salt, digest.iterations, digest.digest.len(), work)?;

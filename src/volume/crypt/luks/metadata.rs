@@ -119,6 +119,11 @@ struct DigestText {
     digest: String,
 }
 
+/// Bytes of a salt; cryptsetup makes 32.
+const MAX_SALT: usize = 64;
+/// Bytes of a digest: a shorter one would take wrong keys for right.
+const DIGEST_LEN: std::ops::RangeInclusive<usize> = 20..=64;
+
 /// What the metadata say of the one segment that there is.
 pub(super) struct Metadata {
     pub(super) payload: Payload,
@@ -148,6 +153,12 @@ pub(super) fn read(bytes: &[u8]) -> Result<Metadata, String> {
         let segments = text.segments.len();
         return Err(format!("it has {segments} segments or is being reencrypted, which is not read"));
     }
+    // No tool makes more; comparing many with many would take for ever.
+    let lists = text.digests.values().flat_map(|digest| [digest.keyslots.len(), digest.segments.len()]);
+    let longest = lists.chain([text.keyslots.len(), text.digests.len()]).max().unwrap_or(0);
+    if longest > MAX_KEYSLOTS {
+        return Err(format!("its metadata: {longest} keyslots or digests, more than {MAX_KEYSLOTS}"));
+    }
     let Some((name, segment)) = text.segments.first_key_value() else { return Err("it has no segment".to_owned()) };
     let payload = payload(segment)?;
     let digest = text.digests.values().find(|digest| digest.segments.contains(name));
@@ -158,9 +169,12 @@ pub(super) fn read(bytes: &[u8]) -> Result<Metadata, String> {
     let known = Digest {
         hash: digest.hash.clone(),
         iterations: digest.iterations,
-        salt: base64(&digest.salt)?,
+        salt: salt(&digest.salt)?,
         digest: base64(&digest.digest)?,
     };
+    if !DIGEST_LEN.contains(&known.digest.len()) {
+        return Err(format!("its metadata: a digest of {} bytes", known.digest.len()));
+    }
     let mut slots: Vec<_> = text.keyslots.iter().filter(|(name, _)| digest.keyslots.contains(name)).collect();
     // In the order in which cryptsetup tries them: by priority, then by number.
     slots.sort_by_key(|(name, slot)| {
@@ -178,6 +192,15 @@ pub(super) fn read(bytes: &[u8]) -> Result<Metadata, String> {
 
 fn base64(text: &str) -> Result<Vec<u8>, String> {
     Base64::decode_vec(text).map_err(|_| "its metadata: not base64 where it is expected".to_owned())
+}
+
+/// A salt is hashed once for each block that is derived, so a long one is work that nobody counts.
+fn salt(text: &str) -> Result<Vec<u8>, String> {
+    let salt = base64(text)?;
+    if salt.len() > MAX_SALT {
+        return Err(format!("its metadata: a salt of {} bytes, more than {MAX_SALT}", salt.len()));
+    }
+    Ok(salt)
 }
 
 /// Numbers of 64 bits stand as text.
@@ -221,7 +244,7 @@ fn keyslot(name: &str, slot: &KeyslotText, digest: &Digest) -> Result<Keyslot, S
             "argon2id" => cost(true),
             other => return Err(wrong(&format!("kdf {} is not read", other.escape_debug()))),
         },
-        salt: base64(&kdf.salt)?,
+        salt: salt(&kdf.salt)?,
         cipher: area.encryption.clone(),
         cipher_key_len: usize::try_from(area.key_size).unwrap_or(usize::MAX),
         offset: number(&area.offset, "offset of a keyslot")?,

@@ -130,7 +130,14 @@ impl Header {
         if len > room {
             return Err(format!("its data are {len} bytes from {:#x} on, past its end", payload.offset));
         }
-        let end = len.saturating_sub(len.checked_rem(wide(payload.sector)).unwrap_or_default());
+        let odd = len.checked_rem(wide(payload.sector)).unwrap_or_default();
+        if odd != 0 && payload.len.is_some() {
+            return Err(format!("its data are {len} bytes, not whole sectors of {}", payload.sector));
+        }
+        let end = len.saturating_sub(odd);
+        if end == 0 {
+            return Err(format!("no data from {:#x} on: the image ends with its header", payload.offset));
+        }
         Ok(Decrypted {
             inner: Arc::clone(image),
             sectors: Sectors::named(&payload.cipher, key)?,
