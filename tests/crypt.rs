@@ -173,6 +173,29 @@ fn a_lost_first_header_leaves_the_second() {
     assert!(gap(&opened(none, &Keys::default()).0[0]).contains("all copies of its metadata are damaged"));
 }
 
+/// The first 64 KiB of some filesystems are nobody's: a header there, with a key that anybody can read, must not replace
+/// what the volume is.
+#[test]
+fn a_filesystem_beneath_a_header_of_bitlocker_is_still_there() {
+    let over = image("bitlocker-xts128").put(1080, b"\x53\xef");
+    let (volumes, _) = opened(over, &Keys::default());
+    assert_eq!(volumes.len(), 2, "the filesystem, and what is behind the key");
+    assert!(volumes[0].content.kind.starts_with("ext"), "{:?}", volumes[0].content);
+    assert!(volumes[0].content.ambiguous.is_some());
+    let mut magic = [0; 2];
+    volumes[0].image.read_at(1080, &mut magic).unwrap();
+    assert_eq!(magic, [0x53, 0xef]);
+}
+
+#[test]
+fn a_header_alone_is_no_empty_volume() {
+    let whole = image("luks1");
+    let payload = u64::from(u32::from_be_bytes(whole.get(104, 4).try_into().unwrap())) * 512;
+    let (volumes, _) = opened(whole.cut(payload), &keys(&[PASSPHRASE]));
+    assert_eq!(volumes.len(), 1);
+    assert!(gap(&volumes[0]).contains("the image ends with its header"), "{}", gap(&volumes[0]));
+}
+
 /// The metadata of LUKS2 with `from` replaced by `to`, in both headers, their checksums right.
 fn edited(name: &str, from: &str, to: &str) -> Patched {
     let mut out = image(name);
@@ -198,6 +221,7 @@ fn sealed(image: Patched, at: u64, mut header: Vec<u8>) -> Patched {
 
 #[test]
 fn what_is_not_read_is_refused_by_name() {
+    let many: String = (100..140).map(|slot| format!("\"{slot}\":{{\"type\":\"\"}},")).collect();
     for (from, to, why) in [
         (
             "\"config\":{",
@@ -215,6 +239,9 @@ fn what_is_not_read_is_refused_by_name() {
         ("\"encryption\":\"aes-cbc-plain64\"", "\"encryption\":\"aes-lrw-benbi\"", "cipher aes-lrw-benbi"),
         ("\"sector_size\":512", "\"sector_size\":513", "sectors of 513 bytes"),
         ("\"iterations\":1000", "\"iterations\":4294967295", "--max-key-rounds"),
+        ("\"iterations\":1000", "\"iterations\":0", "0 iterations of pbkdf2"),
+        ("\"salt\":\"", &format!("\"salt\":\"{}", "AAAA".repeat(22)), "a salt of 98 bytes"),
+        ("\"keyslots\":{", &format!("\"keyslots\":{{{}", many), "keyslots or digests, more than 32"),
     ] {
         let (volumes, _) = opened(edited("slots", from, to), &keys(&[SECOND]));
         assert!(gap(&volumes[0]).contains(why), "{}", gap(&volumes[0]));

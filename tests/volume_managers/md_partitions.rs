@@ -28,6 +28,17 @@ fn whole_disk(number: u64) -> Patched {
     image(&format!("md-mirror10-{number}")).put(0, &table).put(32768 + 4086, b"SWAPSPACE2").put(32768 + 1024, &[1])
 }
 
+/// A superblock at the end of a member (Linux kernel, `md_p.h`, `struct mdp_superblock_1`), changed, its checksum right.
+fn edited(disk: Patched, edit: impl Fn(&mut [u8])) -> Patched {
+    let at = (MEMBER - 8192) & !4095;
+    let mut block = disk.get(at, 260);
+    edit(&mut block);
+    block[216..220].fill(0);
+    let sum: u64 = block.chunks(4).map(|word| u64::from(u32::from_le_bytes(word.try_into().unwrap()))).sum();
+    block[216..220].copy_from_slice(&(((sum & 0xffff_ffff) + (sum >> 32)) as u32).to_le_bytes());
+    disk.put(at, &block)
+}
+
 fn named<'a>(found: &'a Found, name: &str) -> &'a Volume {
     let named: Vec<_> = found.volumes.iter().filter(|volume| volume.names.iter().any(|have| have == name)).collect();
     assert_eq!(named.len(), 1, "{name}");
@@ -70,16 +81,8 @@ fn partitions_of_an_array_of_whole_disks_were_found_on_each_member() {
 
 #[test]
 fn partitions_on_a_member_of_what_is_not_read_are_read() {
-    let level = |disk: Patched| {
-        let at = (MEMBER - 8192) & !4095;
-        let mut block = disk.get(at, 260);
-        block[72..76].copy_from_slice(&5_u32.to_le_bytes());
-        block[216..220].fill(0);
-        let sum: u64 = block.chunks(4).map(|word| u64::from(u32::from_le_bytes(word.try_into().unwrap()))).sum();
-        block[216..220].copy_from_slice(&(((sum & 0xffff_ffff) + (sum >> 32)) as u32).to_le_bytes());
-        disk.put(at, &block)
-    };
-    let found = Found::on([level(whole_disk(0))]);
+    let raid5 = edited(whole_disk(0), |block| block[72..76].copy_from_slice(&5_u32.to_le_bytes()));
+    let found = Found::on([raid5]);
     assert!(gap(&found.volumes[0]).contains("level raid5 is not read"), "{}", gap(&found.volumes[0]));
     assert_eq!(found.volumes.len(), 3);
     assert_eq!(found.volumes[1].content.kind, "swap");
@@ -105,4 +108,17 @@ fn arrays_in_the_partitions_of_arrays_come_to_an_end() {
     let disk = member.put(128 * 512, &mbr(&[(0, 1024), (1, 1023), (64, 700)])).put((128 + 64) * 512, &inner);
     let found = Found::on([disk]);
     assert!(found.volumes.len() < 10, "{}", found.volumes.len());
+}
+
+/// A disk that was a member once and was partitioned anew, or on which somebody wrote an old superblock.
+#[test]
+fn partitions_of_a_disk_that_the_array_does_not_use_were_hidden() {
+    let stale = || edited(whole_disk(1), |block| block[200..208].copy_from_slice(&1_u64.to_le_bytes()));
+    let found =
+        Found::on([edited(whole_disk(0), |block| block[200..208].copy_from_slice(&99_u64.to_le_bytes())), stale()]);
+    named(&found, "md7p1");
+    let [member, swap, other] = &found.volumes[3..6] else { panic!() };
+    assert!(gap(member).contains("does not use it; the partitions were read"), "{}", gap(member));
+    assert!(!swap.closed && swap.content.kind == "swap" && !other.closed, "{:?} {:?}", swap.content, other.content);
+    assert!(found.volumes[1].closed && found.volumes[2].closed, "those of the member that is used are the array's");
 }
