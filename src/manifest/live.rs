@@ -28,6 +28,7 @@ const DEPTH: usize = 3;
 const BLOCK: usize = 256 << 10;
 
 /// What the near end is told.
+#[derive(Debug)]
 enum Next {
     Block(Arc<Block>),
     /// All lines were handed over.
@@ -41,15 +42,6 @@ pub(super) struct Live {
     blocks: Receiver<Next>,
     block: Arc<Block>,
     ended: bool,
-}
-
-impl std::fmt::Debug for Next {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Block(_) => "Block",
-            Self::End => "End",
-        })
-    }
 }
 
 impl Live {

@@ -74,6 +74,13 @@ pub struct Gap {
     pub why: String,
 }
 
+impl Gap {
+    /// A reason, and behind it what could not be read besides.
+    pub(super) fn list<'g>(why: String, gaps: impl IntoIterator<Item = &'g Self>) -> String {
+        gaps.into_iter().fold(why, |why, gap| why + "; " + &gap.why)
+    }
+}
+
 /// What was learned from one partition table.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Table {

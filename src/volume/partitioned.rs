@@ -65,11 +65,7 @@ fn table(image: &Arc<dyn Image>) -> Option<(&'static str, Disk)> {
 /// An array that holds nothing but partitions.
 fn disk_like(array: &str, image: &Arc<dyn Image>, kind: &'static str, disk: &Disk) -> Volume {
     let what = format!("partitioned, {kind}");
-    let state = if disk.gaps.is_empty() {
-        State::Note(what)
-    } else {
-        State::Gap(disk.gaps.iter().fold(what, |what, gap| what + "; " + &gap.why))
-    };
+    let state = if disk.gaps.is_empty() { State::Note(what) } else { State::Gap(Gap::list(what, &disk.gaps)) };
     let content = Content { kind, id: None, label: None, state, claims: Vec::new(), ambiguous: None };
     Volume { closed: true, ..Volume::bare(format!("@{array}"), Arc::clone(image), content) }
 }

@@ -95,10 +95,8 @@ impl Reader<'_> {
         // All that the listing will ask for first; one block alone where a neighbour cannot be read.
         let place = run.physical.saturating_mul(block_bytes);
         let piece = piece_of(run.len, block_bytes, block_len);
-        let bytes = match self.directory.read(volume, place, piece) {
-            Ok(_) => self.directory.read(volume, place, piece)?,
-            Err(_) => self.directory.read(volume, place, block_len)?,
-        };
+        let len = if self.directory.read(volume, place, piece).is_ok() { piece } else { block_len };
+        let bytes = self.directory.read(volume, place, len)?;
         // Kernel documentation, ext4, "Directory Entries": `..` is the second entry, behind the 12 bytes of `.`.
         let dots = bytes.get(20..22) == Some(b"..".as_slice()) && u8_at(bytes, 18) == 2;
         Ok(dots.then(|| le32(bytes, 12)))

@@ -21,7 +21,7 @@ use self::{
     superblock::Superblock,
 };
 use super::{
-    Volume,
+    Gap, Volume,
     assemble::{Pass, Progress},
     content::{Content, State},
     partitioned,
@@ -148,7 +148,7 @@ fn let_go(volumes: &mut [Volume], member: usize, name: &str) {
         let why = format!(
             "the disk has partitions and, over them, a superblock of the Linux RAID {name}, which does not use it; the partitions were read"
         );
-        volume.content.state = State::Gap(shows.gaps.iter().fold(why, |why, gap| why + "; " + &gap.why));
+        volume.content.state = State::Gap(Gap::list(why, &shows.gaps));
     }
 }
 
@@ -190,8 +190,8 @@ pub(super) fn explain_rest(volumes: &mut [Volume]) {
         if volume.content.state == State::Filesystem {
             volume.content.ambiguous.get_or_insert_default().push_str(&format!("; {why}"));
         } else {
-            let table = volume.shows.take().into_iter().flat_map(|shows| shows.gaps);
-            volume.content.state = State::Gap(table.fold(why, |why, gap| why + "; " + &gap.why));
+            let shows = volume.shows.take();
+            volume.content.state = State::Gap(Gap::list(why, shows.iter().flat_map(|shows| &shows.gaps)));
             volume.closed = true;
         }
     }
