@@ -1,6 +1,7 @@
 //! A scan for a person: a line that says whose and from when to when, the changes, the gravest first, what could
 //! not be read, and the counts. Nothing is left out, however much there is; memory does not grow with it.
 
+use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -35,32 +36,33 @@ pub fn write(
     let mut problems = Vec::new();
     let mut counts = BTreeMap::new();
     if let Some(events) = events {
-        let mut width = 0;
-        events.read(&mut |_, line| {
-            match line {
-                Line::Event(event) => {
-                    let len = subject(&event).chars().count();
-                    width = if len <= MAX_PATH { len.max(width) } else { width };
-                    let count = counts.entry(Sort::of(&event)).or_insert(0_u64);
-                    *count = count.saturating_add(1);
-                }
-                Line::Problem(problem) => problems.push(problem),
-            }
-            Ok(ControlFlow::Continue(()))
-        })?;
         written(writeln!(out))?;
+        let width = Cell::new(0);
+        let mut first = true;
         in_order(
             |place: &Place| place.2.len(),
             |take| {
                 events.read(&mut |offset, line| {
-                    if let Line::Event(event) = line {
-                        take(place(&event, offset));
+                    match line {
+                        Line::Event(event) => {
+                            take(place(&event, offset));
+                            if first {
+                                let len = subject(&event).chars().count();
+                                width.set(if len <= MAX_PATH { len.max(width.get()) } else { width.get() });
+                                let count = counts.entry(Sort::of(&event)).or_insert(0_u64);
+                                *count = count.saturating_add(1);
+                            }
+                        }
+                        Line::Problem(problem) if first => problems.push(problem),
+                        Line::Problem(_) => {}
                     }
                     Ok(ControlFlow::Continue(()))
-                })
+                })?;
+                first = false;
+                Ok(())
             },
             |(.., offset)| {
-                written(write_change(out, &events.event_at(offset)?, width, style))?;
+                written(write_change(out, &events.event_at(offset)?, width.get(), style))?;
                 Ok(ControlFlow::Continue(()))
             },
         )?;
