@@ -5,6 +5,7 @@ use super::{
     bytes::le32,
     checksum::crc32c,
     content::encrypted,
+    features::INCOMPAT_EA_INODE,
     inline::Collect,
     inode::{FLAG_EA_INODE, FLAG_ENCRYPT, Inode},
     reader::Reader,
@@ -95,6 +96,10 @@ impl Reader<'_> {
         }
         if entry.value_inode == 0 {
             return entry.value(base).map(<[u8]>::to_vec);
+        }
+        // As the kernel takes it; and what such an inode holds would be no part of this one's evidence.
+        if !self.volume().superblock.features.incompat(INCOMPAT_EA_INODE) {
+            return Err(format!("its value is in inode {}, and the filesystem has no such values", entry.value_inode));
         }
         self.value_in_inode(entry.value_inode, len, collected).map_err(|error| error.to_string())
     }
