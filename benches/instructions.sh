@@ -16,7 +16,7 @@ entities=$(zstd -dqc "$work/state/machines/m/$(cat "$work/state/machines/m/lates
 callgrind_annotate --inclusive=yes "$work/out" | awk -v n="$((entities - 2))" '
     { gsub(",", "", $1) }
     /PROGRAM TOTALS/ { total = $1 }
-    /sha2::sha256.*compress/ && $1 > sha { sha = $1 }
+    /sha2::sha256.*compress/ && $1 + 0 > sha { sha = $1 + 0 }
     function row(name) { if (!(name in seen)) { seen[name] = 1; rows[++count] = name; of[name] = $1 } }
     /walk::Worker<.*>::work |worker::Worker<.*>::work / { row("walk, with SHA-256 of contents") }
     /reader::Reader as snapfim::fs::Session>::list / { row("  listing directories") }
@@ -26,8 +26,9 @@ callgrind_annotate --inclusive=yes "$work/out" | awk -v n="$((entities - 2))" '
     /manifest::write::Writer<.*>::put / { row("manifest, with its SHA-256") }
     /manifest::block::Blocks::fill / { row("reading the manifest before, with its SHA-256") }
     /diff::merge::run / { row("comparing") }
-    /reuse::write / { row("writing the places of contents") }
-    /reuse::Previous::load / { row("reading the places of contents") }
+    /reuse::trace::evidence / { row("fingerprints of what records rest on, with SHA-256") }
+    /SideWriter as .*Follow>::take / { row("writing what is kept of records, with its SHA-256") }
+    /reuse::Previous::load / { row("reading what is kept of records, with its SHA-256") }
     END {
         printf "%-50s %8.0f M, %6.0f an entity\n", "all without SHA-256", (total - sha) / 1e6, (total - sha) / n
         printf "%-50s %8.0f M\n", "SHA-256", sha / 1e6

@@ -1,12 +1,13 @@
 #!/bin/bash
 # What a rescan after an ordinary night costs beside a full scan: an overlay in which the changed files hold about one
-# percent of the bytes that a full scan reads. Needs root for a mount, qemu-img and util-linux's script.
+# percent of the bytes that a full scan reads, or one part in SHARE. They are chosen at random all over the tree. Needs
+# root for a mount, qemu-img and util-linux's script.
 #
-#   cargo build --release && sudo benches/rescan.sh IMAGE [OFFSET_OF_THE_EXT4_FILESYSTEM_IN_BYTES] [ROUNDS]
+#   cargo build --release && sudo benches/rescan.sh IMAGE [OFFSET_OF_THE_EXT4_FILESYSTEM_IN_BYTES] [ROUNDS] [SHARE]
 #
 # Works on sparse copies below TMPDIR, which needs room for two; the image itself is only read.
 set -euo pipefail
-image=$1 offset=${2:-0} rounds=${3:-5}
+image=$1 offset=${2:-0} rounds=${3:-5} share=${4:-100}
 snapfim=$(realpath "${SNAPFIM:-$(dirname "$0")/../target/release/snapfim}")
 work=$(mktemp -d)
 mkdir "$work/mnt"
@@ -24,8 +25,13 @@ dd if="$image" of=day0.raw bs=1M iflag=skip_bytes skip="$offset" conv=sparse sta
 truncate -s $((size - offset)) day0.raw
 cp --sparse=always day0.raw day1.raw
 
-# Off a terminal a scan takes the lowest priority, which is not what is to be measured.
-scan() { script -qec "$snapfim -q scan $1 --machine m --state $2 --profile full --threads 2 --exit-zero" /dev/null >/dev/null || true; }
+# Off a terminal a scan takes the lowest priority, which is not what is to be measured; nor is what the terminal takes.
+cat >timed <<'END'
+start=$(date +%s%N)
+"$@" || true
+echo $((($(date +%s%N) - start) / 1000)) >took
+END
+scan() { script -qec "bash timed $snapfim -q scan $1 --machine m --state $2 --profile full --threads 2 --exit-zero" /dev/null >/dev/null; }
 field() { grep -o "\"$2\":[0-9]*" "$1"/scans/*/"$(ls -t "$1"/scans/*/ | head -n 1)" | head -n 1 | cut -d: -f2; }
 lines() { zstd -dqc "$1/machines/m/$(cat "$1/machines/m/latest").manifest.zst" | sha256sum; }
 
@@ -33,7 +39,7 @@ scan day0.raw base
 read_bytes=$(field base Read)
 loop=$(losetup -f --show day1.raw)
 mount "$loop" mnt
-left=$((read_bytes / 100))
+left=$((read_bytes / share))
 while IFS= read -r -d '' file && [ "$left" -gt 0 ]; do
     printf 'changed' >>"$file"
     left=$((left - $(stat -c %s "$file")))
@@ -48,9 +54,8 @@ for ((round = 0; round < rounds; round++)); do
     for kind in full rescan; do
         rm -rf state
         [ "$kind" = full ] || cp -a base state
-        start=$(date +%s%N)
         if [ "$kind" = full ]; then scan day1.raw state; else scan night.qcow2 state; fi
-        echo "$kind $((($(date +%s%N) - start) / 1000))" >>times
+        echo "$kind $(cat took)" >>times
         [ "$kind" = full ] && { full_read=$(field state Read); full_lines=$(lines state); } ||
             { rescan_read=$(field state Read); rescan_lines=$(lines state); }
     done

@@ -5,6 +5,7 @@
 //! To add a filesystem: a folder here that implements both traits, and one arm in `probe`.
 
 mod clusters;
+mod evidence;
 mod exfat;
 pub mod ext;
 mod fat;
@@ -21,6 +22,7 @@ pub mod xfs;
 
 use std::{ops::ControlFlow, sync::Arc};
 
+pub use evidence::Evidence;
 pub use exfat::ExFat;
 pub use fat::Fat;
 pub use host::HostDir;
@@ -280,6 +282,14 @@ pub trait Session {
     /// # Errors
     /// When nothing can be said about the node.
     fn metadata(&mut self, node: &NodeId) -> Result<Metadata>;
+
+    /// What a node's record rests on, for filesystems that can tell without making it: the kind, with the rest in
+    /// `evidence`. `None` where anything cannot be read, where the content has no place of its own on the volume, and
+    /// for files of several names.
+    fn evidence(&mut self, node: &NodeId, evidence: &mut Evidence) -> Option<Kind> {
+        let _ = (node, evidence);
+        None
+    }
 
     /// The node behind a name of a directory: byte for byte, or without case where the filesystem folds it.
     ///

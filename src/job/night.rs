@@ -8,17 +8,20 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     coverage,
     difference::{self, Labels, Receiver, Sides},
-    rescan::{self, Rescan},
+    rescan::{self, Prepared, Rescan},
 };
 use crate::{
     changelog::{
-        Bytes, Coverage, CoverageState, Event, EventFile, MachineName, Publish, ScanId, ScanRecord, State, TargetFile,
-        Window, cadence, refuse_inside,
+        Bytes, Coverage, CoverageState, Event, EventFile, Machine, MachineName, Publish, ScanId, ScanRecord, State,
+        TargetFile, Window, cadence, refuse_inside,
     },
     error::{Error, Result},
-    manifest::{self, Counts, Header, Kind, Reader, Record, Sorter, Writer},
+    manifest::{self, Counts, Differing, Follow, Header, Kept, Kind, Lines, Reader, Record, Sorter, Writer},
     policy::Policy,
-    scan::{self, Budgets, Progress, Seen, reuse::SideHeader},
+    scan::{
+        self, Budgets, Progress, Seen,
+        reuse::{Previous, SideHeader, SideWriter},
+    },
     target::{self, Target},
 };
 
@@ -155,18 +158,21 @@ fn run(night: &Night<'_>, progress: &Progress, publish: &mut Publish<'_, '_>, re
 
     let root = night.open.image_root.as_deref();
     let prepared = rescan::prepare(night.rescan, root, &target, publish.machine(), publish.scan_id())?;
-    let reuse = prepared.as_ref().map(|prepared| &prepared.reuse);
-    let options = scan::Options { threads: night.threads, budgets: night.budgets, temp: night.temp, reuse };
+    let (reuse, side, said) = match prepared {
+        Some(Prepared { reuse, header, said }) => (Some(reuse), Some(header), said),
+        None => (None, None, None),
+    };
+    let options =
+        scan::Options { threads: night.threads, budgets: night.budgets, temp: night.temp, reuse: reuse.as_ref() };
     let seen = scan::see(&target.machine, policy.clone(), &options, progress)?;
     record.bytes = Bytes { read: target.bytes_read(), hashed: progress.bytes(), taken_over: progress.taken_over() };
-    count(record, &Counts::sum(&seen.records));
+    count(record, &seen.counts());
     coverage::fill(record, &target, &policy, &seen.faults, &seen.notes);
-    let said = prepared.as_ref().and_then(|prepared| prepared.said.clone());
     if let Some(why) = said {
         record.cover(Coverage { state: CoverageState::Note, name: "rescan".to_owned(), why });
     }
-    let extents = prepared.map(|prepared| Ok((publish.extents()?, prepared.header))).transpose()?;
-    write_down(night, publish, record, window, seen, extents)?;
+    let extents = side.map(|side| Ok((publish.extents()?, side))).transpose()?;
+    write_down(night, publish, record, window, seen, extents, reuse.and_then(|reuse| reuse.previous))?;
     record.exit = coverage::exit(record, publish.tally().total());
     Ok(())
 }
@@ -179,38 +185,53 @@ fn write_down(
     window: Window,
     seen: Seen,
     extents: Option<(File, SideHeader)>,
+    before: Option<Previous>,
 ) -> Result<()> {
     let (out, memory) = (publish.manifest()?, night.budgets.memory);
-    let Seen { header, records, places, .. } = seen;
-    std::thread::scope(|scope| {
-        let no_thread = |error| Error::State(format!("extents: no thread to write them: {error}"));
-        let write = |(file, side): (File, SideHeader)| {
-            let work = move || scan::reuse::write(file, &side, places, memory).map(|_| ());
-            std::thread::Builder::new().name("extents".to_owned()).spawn_scoped(scope, work).map_err(no_thread)
-        };
-        let extents = extents.map(write).transpose()?;
-        let written = publish.machine().latest_manifest().and_then(|old| {
-            let Some(old) = old else { return manifest::write(out, &header, records, memory).map(|_| ()) };
-            let (.., summary) = manifest::write_live(out, &header, records, memory, |new| {
-                let sides = Sides { old: previous(old)?, carried: carried(publish)?, new };
-                let labels = Labels { machine: &record.machine, scan_id: record.scan_id, window };
-                let sorter = Sorter::new(night.temp, memory);
-                let mut receiver = Written { publish, header: &header, carried: None };
-                let summary = difference::events(sides, &labels, sorter, &mut receiver).map_err(advised)?;
-                receiver.finish()?;
-                Ok(summary)
-            })?;
-            record.carried = summary.carried;
-            Ok(())
-        });
-        let died = |_| Err(Error::Bug("the thread that writes the extents died".to_owned()));
-        let extents = extents.map_or(Ok(()), |thread| thread.join().unwrap_or_else(died));
-        written.and(extents)
-    })
+    let Seen { header, records, kept: counts, context, .. } = seen;
+    let (holding, before) = before.map(Previous::into_holding).unzip();
+    let side = |(file, side): (File, SideHeader)| SideWriter::new(file, &side.within(context), before);
+    let mut side = extents.map(side).transpose()?;
+    let follow: &mut dyn Follow = match &mut side {
+        Some(side) => side,
+        None => &mut (),
+    };
+    let old = previous(publish.machine())?;
+    let sorter = Sorter::new(night.temp, memory);
+    let mut compare = |old: Reader, new: Reader, record: &mut ScanRecord| {
+        let sides = Sides { old, carried: carried(publish)?, new };
+        let labels = Labels { machine: &record.machine, scan_id: record.scan_id, window };
+        let mut receiver = Written { publish, header: &header, carried: None };
+        let summary = difference::events(sides, &labels, sorter.clone(), &mut receiver).map_err(advised)?;
+        receiver.finish()?;
+        record.carried = summary.carried;
+        Ok(())
+    };
+    let sha256 = match (old, holding.flatten()) {
+        (None, _) => {
+            let lines = Lines::new(records, None, memory)?;
+            manifest::write_lines(out, &header, lines, follow, |_| Ok(()))?.sha256
+        }
+        (Some(old), None) => {
+            let (lines, old) = (Lines::new(records, None, memory)?, old.ahead()?);
+            manifest::write_live(out, &header, lines, follow, |new| compare(old, new, record))?.0.sha256
+        }
+        (Some(before), Some(holding)) => {
+            let kept = Kept { before, holding, counts, sorter: sorter.clone() };
+            let lines = Lines::new(records, Some(kept), memory).map_err(advised)?;
+            let compare = |differing: Differing| compare(differing.before, differing.now, record);
+            manifest::write_lines(out, &header, lines, follow, compare).map_err(advised)?.sha256
+        }
+    };
+    side.map_or(Ok(()), |side| side.finish(&sha256).map(|_| ()))
 }
 
-fn previous(file: File) -> Result<Reader> {
-    Reader::new("the previous manifest", file).map_err(advised)?.ahead()
+/// The manifest of the scan before. What is not the file that was written then is hashed line by line, and so refused.
+fn previous(machine: &Machine<'_>) -> Result<Option<Reader>> {
+    let Some(file) = machine.latest_manifest()? else { return Ok(None) };
+    let whole = machine.is_latest_manifest(&file)?;
+    let reader = Reader::new("the previous manifest", file).map_err(advised)?;
+    Ok(Some(if whole { reader.trusted() } else { reader }))
 }
 
 fn carried(publish: &Publish<'_, '_>) -> Result<Option<Reader>> {

@@ -133,7 +133,9 @@ fn previous(
     let ranges: usize = lists.iter().map(|list| list.ranges().len()).sum();
     let provenance = lists.first().map_or("nothing", |list| list.provenance);
     let from = format!("{provenance}, {ranges} changed ranges of {bytes} bytes");
-    Ok(Some((Previous::load(reader, lists)?, from)))
+    // What is carried stands in no manifest, and must be compared with what is there now.
+    let lines = machine.latest_carried()?.is_none();
+    Ok(Some((Previous::load(reader, lists, lines)?, from)))
 }
 
 fn from_files(paths: &[PathBuf], disks: usize) -> Result<Vec<ChangedRanges>> {

@@ -1,6 +1,6 @@
 //! Account names, from the image's own `passwd` and `group`, see `passwd(5)` and `group(5)`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Names of users and groups by number. The first line that names a number wins, as in the C library.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,6 +30,26 @@ impl Accounts {
     #[must_use]
     pub fn group(&self, gid: u32) -> Option<&str> {
         self.groups.get(&gid).map(String::as_str)
+    }
+
+    /// Appends all names, in one order, so that equal accounts are equal bytes.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        let text = |out: &mut Vec<u8>, text: &str| {
+            out.extend_from_slice(&(text.len() as u64).to_le_bytes());
+            out.extend_from_slice(text.as_bytes());
+        };
+        for names in [&self.users, &self.groups] {
+            let sorted: BTreeMap<_, _> = names.iter().collect();
+            out.extend_from_slice(&(sorted.len() as u64).to_le_bytes());
+            for (number, name) in sorted {
+                out.extend_from_slice(&number.to_le_bytes());
+                text(out, name);
+            }
+        }
+        for (sid, name) in self.sids.iter().collect::<BTreeMap<_, _>>() {
+            text(out, sid);
+            text(out, name);
+        }
     }
 
     /// Names a Windows account or group; the first name of a SID holds.

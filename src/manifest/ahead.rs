@@ -14,14 +14,22 @@ use crate::error::{Error, Result};
 /// How many blocks wait at most.
 const DEPTH: usize = 3;
 
+/// What the thread has read.
+enum Next {
+    Lines(Block),
+    /// The footer, which is right and holds this SHA-256.
+    End(Option<[u8; 32]>),
+}
+
 /// The near end of the thread.
 #[derive(Debug)]
 pub(super) struct Ahead {
     name: String,
-    full: Receiver<Result<Option<Block>>>,
+    full: Receiver<Result<Next>>,
     /// Blocks that were read, to be filled again.
     empty: SyncSender<Block>,
     ended: bool,
+    proof: Option<[u8; 32]>,
 }
 
 impl Ahead {
@@ -33,8 +41,12 @@ impl Ahead {
         let work = move || {
             loop {
                 let mut block = emptied.try_recv().unwrap_or_default();
-                let next = blocks.fill(&mut block).map(|more| more.then_some(block));
-                let last = !matches!(next, Ok(Some(_)));
+                let next = match blocks.fill(&mut block) {
+                    Ok(true) => Ok(Next::Lines(block)),
+                    Ok(false) => Ok(Next::End(blocks.proof())),
+                    Err(error) => Err(error),
+                };
+                let last = !matches!(next, Ok(Next::Lines(_)));
                 // The other end hangs up when it has seen enough.
                 if fill.send(next).is_err() || last {
                     return;
@@ -42,7 +54,7 @@ impl Ahead {
             }
         };
         thread.spawn(work).map_err(|error| Error::State(format!("{name}: no thread to read it: {error}")))?;
-        Ok(Self { name, full, empty, ended: false })
+        Ok(Self { name, full, empty, ended: false, proof: None })
     }
 
     /// As [`Blocks::fill`].
@@ -53,12 +65,21 @@ impl Ahead {
         }
         // A thread that dies without a word has not seen the footer.
         let next = self.full.recv().unwrap_or_else(|_| Err(damaged(&self.name, "its reader ended early")))?;
-        let Some(next) = next else {
-            self.ended = true;
-            *block = Block::default();
-            return Ok(false);
-        };
-        let _ = self.empty.try_send(std::mem::replace(block, next));
-        Ok(true)
+        match next {
+            Next::Lines(next) => {
+                let _ = self.empty.try_send(std::mem::replace(block, next));
+                Ok(true)
+            }
+            Next::End(proof) => {
+                (self.ended, self.proof) = (true, proof);
+                *block = Block::default();
+                Ok(false)
+            }
+        }
+    }
+
+    /// As [`Blocks::proof`].
+    pub(super) fn proof(&self) -> Option<[u8; 32]> {
+        self.proof
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    io::{BufReader, Read},
+    io::{self, BufReader, Read},
 };
 
 use serde::Deserialize;
@@ -14,8 +14,11 @@ use super::{
 };
 use crate::error::Result;
 
-/// How many bytes are decompressed at once.
+/// How many bytes of lines go together.
 const BLOCK: usize = 512 << 10;
+
+/// How many bytes are decompressed at once.
+const PIECE: usize = 64 << 10;
 
 /// No line but the footer begins so.
 const FOOTER: &[u8] = b"{\"records\":";
@@ -50,6 +53,18 @@ impl Block {
         &self.bytes
     }
 
+    /// With room for so many bytes of lines.
+    pub(super) fn with_capacity(bytes: usize) -> Self {
+        Self { bytes: Vec::with_capacity(bytes), ..Self::default() }
+    }
+
+    /// Forgets all lines, and keeps the memory for others.
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+        self.start = 0;
+    }
+
     /// Appends a line.
     pub(super) fn push(&mut self, line: &[u8]) {
         self.bytes.extend_from_slice(line);
@@ -67,13 +82,15 @@ impl Block {
 pub(super) struct Blocks {
     pub(super) name: String,
     input: zstd::Decoder<'static, Input>,
-    hash: Sha256,
+    /// Of all lines so far; nothing where the file as a whole was proved already.
+    hash: Option<Sha256>,
+    piece: Vec<u8>,
     /// The beginning of a line whose end was not there yet.
     rest: Vec<u8>,
     records: u64,
     records_max: u64,
-    /// Whether the footer was reached and is right.
-    ended: bool,
+    /// The SHA-256 in the footer, once that was reached and is right.
+    proof: Option<[u8; 32]>,
 }
 
 #[derive(Deserialize)]
@@ -87,7 +104,8 @@ impl Blocks {
         let mut input = zstd::Decoder::with_buffer(input).map_err(|error| damaged(name, error))?;
         input.window_log_max(WINDOW_LOG_MAX).map_err(|error| damaged(name, error))?;
         let (name, rest) = (name.to_owned(), Vec::new());
-        Ok(Self { name, input, hash: Sha256::new(), rest, records: 0, records_max, ended: false })
+        let (hash, piece) = (Some(Sha256::new()), vec![0; PIECE]);
+        Ok(Self { name, input, hash, piece, rest, records: 0, records_max, proof: None })
     }
 
     /// The first line; the block holds those behind it.
@@ -102,12 +120,10 @@ impl Blocks {
 
     /// The next lines, of which there may be none; `false` behind the footer.
     pub(super) fn fill(&mut self, block: &mut Block) -> Result<bool> {
-        block.ends.clear();
-        block.start = 0;
-        if self.ended {
+        block.clear();
+        if self.proof.is_some() {
             return Ok(false);
         }
-        block.bytes.clear();
         block.bytes.append(&mut self.rest);
         let newline = loop {
             let searched = block.bytes.len();
@@ -127,8 +143,23 @@ impl Blocks {
     }
 
     fn read(&mut self, bytes: &mut Vec<u8>) -> Result<usize> {
-        let mut piece = Read::take(&mut self.input, BLOCK as u64);
-        piece.read_to_end(bytes).map_err(|error| damaged(&self.name, error))
+        let start = bytes.len();
+        while bytes.len() - start < BLOCK {
+            let read = match self.input.read(&mut self.piece) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                read => read.map_err(|error| damaged(&self.name, error))?,
+            };
+            if read == 0 {
+                break;
+            }
+            bytes.extend_from_slice(&self.piece[..read]);
+        }
+        Ok(bytes.len() - start)
+    }
+
+    /// Does not hash lines any more: the file as a whole was proved to be what was written.
+    pub(super) fn trust(&mut self) {
+        self.hash = None;
     }
 
     fn split(&mut self, block: &mut Block) -> Result<()> {
@@ -136,7 +167,7 @@ impl Blocks {
         for end in memchr::memchr_iter(b'\n', &block.bytes) {
             self.check_length(end - start)?;
             if block.bytes[start..end].starts_with(FOOTER) {
-                self.hash.update(&block.bytes[..start]);
+                self.update(&block.bytes[..start]);
                 return self.end(&block.bytes[start..end], &block.bytes[end + 1..]);
             }
             block.ends.push(end);
@@ -147,8 +178,14 @@ impl Blocks {
             }
             start = end + 1;
         }
-        self.hash.update(&block.bytes);
+        self.update(&block.bytes);
         Ok(())
+    }
+
+    fn update(&mut self, lines: &[u8]) {
+        if let Some(hash) = &mut self.hash {
+            hash.update(lines);
+        }
     }
 
     fn end(&mut self, line: &[u8], behind: &[u8]) -> Result<()> {
@@ -159,7 +196,10 @@ impl Blocks {
             let what = format!("its footer says {} records, found {records}", said.records);
             return Err(damaged(&self.name, what));
         }
-        let hash = std::mem::take(&mut self.hash).finalize();
+        let hash = match self.hash.take() {
+            Some(hash) => hash.finalize().into(),
+            None => from_hex(&said.sha256).ok_or_else(|| damaged(&self.name, "its footer holds no SHA-256"))?,
+        };
         let sha256: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
         let right = footer(records, &sha256);
         if right.trim_end().as_bytes() != line {
@@ -170,8 +210,13 @@ impl Blocks {
         if !behind.is_empty() || !self.rest.is_empty() || self.read(&mut more)? > 0 {
             return Err(damaged(&self.name, "it goes on behind its footer"));
         }
-        self.ended = true;
+        self.proof = Some(hash);
         Ok(())
+    }
+
+    /// The SHA-256 in the footer, once that was reached and is right.
+    pub(super) fn proof(&self) -> Option<[u8; 32]> {
+        self.proof
     }
 
     fn check_length(&self, length: usize) -> Result<()> {
@@ -180,6 +225,18 @@ impl Blocks {
         }
         Err(damaged(&self.name, format!("line {} is longer than {LINE_MAX} bytes", self.records + 1)))
     }
+}
+
+fn from_hex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if pairs.len() != bytes.len() || !rest.is_empty() {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(pairs) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(bytes)
 }
 
 impl fmt::Debug for Blocks {

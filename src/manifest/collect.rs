@@ -3,6 +3,7 @@
 use super::{
     attribute::{Attribute, Part},
     json, key,
+    lines::attach,
     record::{Kind, Record},
     sorter::{RunWriter, Runs, Sorter},
     write::{Counts, LINE_MAX},
@@ -32,9 +33,19 @@ impl Collector {
     /// # Errors
     /// When the temporary file cannot be written, or the path alone is too long.
     pub fn push(&mut self, record: &Record) -> Result<()> {
+        self.push_traced(record, &[])
+    }
+
+    /// As [`Collector::push`], with a trace of what the record was made of, at most
+    /// [`TRACE_MAX`](super::lines::TRACE_MAX) bytes, for whoever follows the writing. A record that does not fit into
+    /// its line loses it.
+    ///
+    /// # Errors
+    /// As [`Collector::push`].
+    pub fn push_traced(&mut self, record: &Record, trace: &[u8]) -> Result<()> {
         self.encode(record);
         if self.line.len() <= self.line_max {
-            return self.take(record.kind);
+            return self.take(record.kind, trace);
         }
         let mut record = record.clone();
         let mut left_out = Vec::new();
@@ -42,7 +53,7 @@ impl Collector {
             left_out.push(take_longest(&mut record)?);
             self.encode(&record);
         }
-        self.take(record.kind)?;
+        self.take(record.kind, &[])?;
 
         for (part, content) in [(Part::Content, true), (Part::Attributes, false)] {
             let names: Vec<_> = left_out.iter().filter(|a| a.is_content() == content).map(|a| a.name()).collect();
@@ -52,7 +63,7 @@ impl Collector {
             let what = format!("longer than {} bytes, left out: {}", self.line_max, names.join(", "));
             let fault = Fault::new("manifest", "record", what);
             self.encode(&Record::fault(record.path.as_slice(), record.name.as_slice(), part, fault));
-            self.take(Kind::Fault)?;
+            self.take(Kind::Fault, &[])?;
         }
         Ok(())
     }
@@ -63,8 +74,9 @@ impl Collector {
         Runs { counts: self.counts, ..self.run.finish() }
     }
 
-    fn take(&mut self, kind: Kind) -> Result<()> {
+    fn take(&mut self, kind: Kind, trace: &[u8]) -> Result<()> {
         self.counts.add(kind);
+        attach(&mut self.line, trace);
         self.run.push(&self.key, &self.line)
     }
 
@@ -93,7 +105,7 @@ fn take_longest(record: &mut Record) -> Result<Attribute> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::{Value, json::decode, sorter::merge};
+    use crate::manifest::{Value, json::decode, lines::Lines};
 
     #[test]
     fn what_is_too_long_for_a_line_becomes_a_fault() {
@@ -102,13 +114,14 @@ mod tests {
         record.set(Attribute::Size, Value::Number(1));
         record.set(Attribute::Acl, Value::Text("x".repeat(300)));
         collector.push(&record).unwrap();
-        let mut merged = merge(vec![collector.finish()], 0).unwrap();
-        let fault = decode(merged.next().unwrap().unwrap().1).unwrap();
+        let mut lines = Lines::new(vec![collector.finish()], None, 0).unwrap();
+        let mut next = || lines.advance().unwrap().then(|| decode(lines.line().0).unwrap());
+        let fault = next().unwrap();
         assert_eq!(fault.text(Attribute::Part), Some("attributes"));
         assert_eq!(fault.text(Attribute::Error), Some("longer than 200 bytes, left out: acl"));
-        let rest = decode(merged.next().unwrap().unwrap().1).unwrap();
+        let rest = next().unwrap();
         assert_eq!((rest.number(Attribute::Size), rest.get(Attribute::Acl)), (Some(1), None));
-        assert!(merged.next().unwrap().is_none());
+        assert_eq!(next(), None);
         assert!(collector_refuses_a_path_of(300));
     }
 

@@ -2,12 +2,12 @@
 //! [`Reader`] besides, so that a comparison need not decompress again what was at hand a moment ago.
 
 use std::{
-    io::Write,
+    io::{self, Write},
     sync::{
         Arc,
         mpsc::{Receiver, SyncSender, sync_channel},
     },
-    thread,
+    thread::{self, Scope, ScopedJoinHandle},
 };
 
 use sha2::{Digest, Sha256};
@@ -15,14 +15,17 @@ use sha2::{Digest, Sha256};
 use super::{
     block::Block,
     header::Header,
+    lines::{Differing, Follow, Lines},
     read::{Reader, damaged},
-    sorter::{Runs, merge},
-    write::{Counts, Writer},
+    write::{Writer, Written},
 };
 use crate::error::{Error, Result};
 
 /// How many blocks wait at most on either side.
 const DEPTH: usize = 3;
+
+/// What the new manifest is called in messages.
+const NAME: &str = "the new manifest";
 
 /// How many bytes of lines go together.
 const BLOCK: usize = 256 << 10;
@@ -71,79 +74,132 @@ impl Live {
     }
 }
 
-/// Writes a whole manifest as [`write`](super::write::write) does, and lets `read` read it meanwhile.
+/// Writes a whole manifest, compressing it in threads of their own. `follow` is told of every line. What differs from
+/// the manifest before goes to `compare` while the rest is compressed, where lines of that were to be taken over.
 ///
 /// # Errors
-/// When a temporary file cannot be read, `out` cannot be written or the host gives no threads, and those of `read`.
-pub fn write_live<W: Write + Send, T>(
+/// When a temporary file cannot be read, the manifest before is damaged, `out` cannot be written or the host gives no
+/// thread, and those of `follow` and `compare`.
+pub fn write_lines<W: Write + Send>(
     out: W,
     header: &Header,
-    runs: Vec<Runs>,
-    memory: usize,
-    read: impl FnOnce(Reader) -> Result<T>,
-) -> Result<(W, Counts, T)> {
-    const NAME: &str = "the new manifest";
-    let mut writer = Writer::new(out, header)?.counted(Counts::sum(&runs));
+    lines: Lines,
+    follow: &mut dyn Follow,
+    compare: impl FnOnce(Differing) -> Result<()>,
+) -> Result<Written<W>> {
+    let mut writer = Writer::new(out, header)?.counted(lines.counts());
     let hash = writer.begin()?;
-    let (to_writer, for_writer) = sync_channel(DEPTH);
-    let (to_reader, for_reader) = sync_channel(DEPTH);
     thread::scope(|scope| {
-        let start = |error| Error::State(format!("{NAME}: no thread to write it: {error}"));
-        let merger = thread::Builder::new()
-            .name("merge".to_owned())
-            .spawn_scoped(scope, move || hand_over(runs, memory, hash, &to_writer, &to_reader))
-            .map_err(start)?;
-        let writer = thread::Builder::new()
-            .name("compress".to_owned())
-            .spawn_scoped(scope, move || {
-                for block in for_writer {
-                    let block: Arc<Block> = block;
-                    writer.compress(block.as_bytes())?;
-                }
-                Ok(writer)
-            })
-            .map_err(start)?;
-        let live = Live { name: NAME.to_owned(), blocks: for_reader, block: Arc::default(), ended: false };
-        let read = read(Reader::live(NAME, header.clone(), live));
-        let gone = |_| Err(Error::Bug("a thread that writes the manifest died".to_owned()));
-        let merged = merger.join().unwrap_or_else(gone);
-        let written = writer.join().unwrap_or_else(|_| Err(Error::Bug("the thread that compresses died".to_owned())));
+        let (to_writer, for_writer) = sync_channel(DEPTH);
+        let (used, free) = sync_channel(DEPTH);
+        let writer = compress(scope, writer, for_writer, used)?;
+        let hands = Hands { writer: to_writer, free, reader: None };
+        let merged = hand_over(lines, hash, &hands, follow).and_then(|(hash, lines)| {
+            drop(hands);
+            lines.differing()?.map_or(Ok(()), compare)?;
+            Ok(hash)
+        });
+        let written = joined(writer);
         let hash = merged?;
-        let (out, counts) = written?.finish_with(hash)?;
-        Ok((out, counts, read?))
+        written?.finish_with(hash)
     })
 }
 
-/// Merges, and hands the lines to both; returns `hash` with all of them. A writer that gave up says why itself; a reader
-/// that has seen enough is let go.
-fn hand_over(
-    runs: Vec<Runs>,
-    memory: usize,
-    mut hash: Sha256,
-    writer: &SyncSender<Arc<Block>>,
-    reader: &SyncSender<Next>,
-) -> Result<Sha256> {
-    let mut merged = merge(runs, memory)?;
+/// As [`write_lines`], and lets `read` read it meanwhile.
+///
+/// # Errors
+/// As [`write_lines`], and those of `read`.
+pub fn write_live<W: Write + Send, T>(
+    out: W,
+    header: &Header,
+    lines: Lines,
+    follow: &mut dyn Follow,
+    read: impl FnOnce(Reader) -> Result<T>,
+) -> Result<(Written<W>, T)> {
+    let mut writer = Writer::new(out, header)?.counted(lines.counts());
+    let hash = writer.begin()?;
+    thread::scope(|scope| {
+        let (to_writer, for_writer) = sync_channel(DEPTH);
+        let (to_reader, for_reader) = sync_channel(DEPTH);
+        let (used, free) = sync_channel(DEPTH);
+        let hands = Hands { writer: to_writer, free, reader: Some(to_reader) };
+        let merger = thread::Builder::new()
+            .name("merge".to_owned())
+            .spawn_scoped(scope, move || hand_over(lines, hash, &hands, follow))
+            .map_err(no_thread)?;
+        let writer = compress(scope, writer, for_writer, used)?;
+        let live = Live { name: NAME.to_owned(), blocks: for_reader, block: Arc::default(), ended: false };
+        let read = read(Reader::live(NAME, header.clone(), live));
+        let (merged, written) = (joined(merger), joined(writer));
+        let (hash, _) = merged?;
+        Ok((written?.finish_with(hash)?, read?))
+    })
+}
+
+/// Compresses what comes, in a thread of its own.
+fn compress<'s, W: Write + Send + 's>(
+    scope: &'s Scope<'s, '_>,
+    mut writer: Writer<W>,
+    blocks: Receiver<Arc<Block>>,
+    used: SyncSender<Block>,
+) -> Result<ScopedJoinHandle<'s, Result<Writer<W>>>> {
+    let work = move || {
+        for block in blocks {
+            writer.compress(block.as_bytes())?;
+            if let Some(block) = Arc::into_inner(block) {
+                let _ = used.try_send(block);
+            }
+        }
+        Ok(writer)
+    };
+    thread::Builder::new().name("compress".to_owned()).spawn_scoped(scope, work).map_err(no_thread)
+}
+
+fn no_thread(error: io::Error) -> Error {
+    Error::State(format!("{NAME}: no thread to write it: {error}"))
+}
+
+fn joined<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
+    thread.join().unwrap_or_else(|_| Err(Error::Bug("a thread that writes the manifest died".to_owned())))
+}
+
+/// Where lines go.
+struct Hands {
+    writer: SyncSender<Arc<Block>>,
+    /// Blocks whose lines were written.
+    free: Receiver<Block>,
+    reader: Option<SyncSender<Next>>,
+}
+
+/// Merges, and hands the lines on; returns `hash` with all of them, unless the writer gave up, which says why itself. A
+/// reader that has seen enough is let go.
+fn hand_over(mut lines: Lines, mut hash: Sha256, hands: &Hands, follow: &mut dyn Follow) -> Result<(Sha256, Lines)> {
+    let to_reader = |next| hands.reader.as_ref().map(|reader| reader.send(next));
     loop {
-        let mut block = Block::default();
+        let mut block = hands.free.try_recv().unwrap_or_else(|_| Block::with_capacity(BLOCK + BLOCK / 16));
+        block.clear();
         let more = loop {
-            let Some((_, line)) = merged.next()? else { break false };
+            if !lines.advance()? {
+                break false;
+            }
+            let (line, origin) = lines.line();
             block.push(line);
+            follow.take(origin)?;
             if block.bytes() >= BLOCK {
                 break true;
             }
         };
         if block.len() > 0 {
-            let block = Arc::new(block);
-            if writer.send(Arc::clone(&block)).is_err() {
-                return Ok(hash);
-            }
             hash.update(block.as_bytes());
-            let _ = reader.send(Next::Block(block));
+            let block = Arc::new(block);
+            if hands.writer.send(Arc::clone(&block)).is_err() {
+                return Ok((hash, lines));
+            }
+            to_reader(Next::Block(block));
         }
         if !more {
-            let _ = reader.send(Next::End);
-            return Ok(hash);
+            to_reader(Next::End);
+            return Ok((hash, lines));
         }
     }
 }
@@ -151,7 +207,7 @@ fn hand_over(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::{Attribute, Collector, Kind, Os, Record, Sorter, Value, write::write};
+    use crate::manifest::{Attribute, Collector, Kind, Os, Record, Runs, Sorter, Value, write::write};
 
     const RECORDS: u64 = 20_000;
 
@@ -172,6 +228,10 @@ mod tests {
         workers.into_iter().map(Collector::finish).collect()
     }
 
+    fn lines() -> Lines {
+        Lines::new(runs(), None, 1 << 20).unwrap()
+    }
+
     #[test]
     fn what_is_read_meanwhile_is_what_is_written() {
         let read_all = |mut reader: Reader| {
@@ -182,20 +242,24 @@ mod tests {
             assert!(!reader.advance()?, "the end stays the end");
             Ok(lines)
         };
-        let (out, counts, lines) = write_live(Vec::new(), &header(), runs(), 1 << 20, read_all).unwrap();
+        let (live, read) = write_live(Vec::new(), &header(), lines(), &mut (), read_all).unwrap();
+        let alone = write_lines(Vec::new(), &header(), lines(), &mut (), |_| Ok(())).unwrap();
         let (other, other_counts) = write(Vec::new(), &header(), runs(), 1 << 20).unwrap();
-        assert_eq!((counts, counts.records()), (other_counts, RECORDS));
-        assert!(zstd::decode_all(out.as_slice()).unwrap() == zstd::decode_all(other.as_slice()).unwrap());
-        assert_eq!(read_all(Reader::new("m", std::io::Cursor::new(out)).unwrap()).unwrap(), lines);
+        assert_eq!((live.counts, live.counts.records()), (other_counts, RECORDS));
+        for written in [&live.out, &alone.out] {
+            assert!(zstd::decode_all(written.as_slice()).unwrap() == zstd::decode_all(other.as_slice()).unwrap());
+        }
+        assert_eq!(live.sha256, alone.sha256);
+        assert_eq!(read_all(Reader::new("m", std::io::Cursor::new(live.out)).unwrap()).unwrap(), read);
     }
 
     #[test]
     fn a_reader_that_gives_up_or_has_seen_enough_holds_nobody_up() {
-        let enough = |mut reader: Reader| reader.advance();
-        let (out, ..) = write_live(Vec::new(), &header(), runs(), 1 << 20, enough).unwrap();
-        assert_eq!(Reader::new("m", std::io::Cursor::new(out)).unwrap().verify().unwrap(), RECORDS);
+        let enough = |mut reader: Reader| reader.advance().map(|_| ());
+        let (written, ()) = write_live(Vec::new(), &header(), lines(), &mut (), enough).unwrap();
+        assert_eq!(Reader::new("m", std::io::Cursor::new(written.out)).unwrap().verify().unwrap(), RECORDS);
         let gives_up = |_: Reader| Err::<(), _>(Error::State("no".to_owned()));
-        assert_eq!(write_live(Vec::new(), &header(), runs(), 1 << 20, gives_up).unwrap_err().to_string(), "no");
+        assert_eq!(write_live(Vec::new(), &header(), lines(), &mut (), gives_up).unwrap_err().to_string(), "no");
     }
 
     #[test]
@@ -212,7 +276,7 @@ mod tests {
         }
         for room in [0, 1000, 20_000] {
             let read_all = |reader: Reader| reader.verify();
-            let error = write_live(Full(room), &header(), runs(), 1 << 20, read_all).map(|_| ()).unwrap_err();
+            let error = write_live(Full(room), &header(), lines(), &mut (), read_all).map(|_| ()).unwrap_err();
             assert!(error.to_string().starts_with("the manifest cannot be written: "), "{room}: {error}");
         }
     }

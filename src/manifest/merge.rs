@@ -44,6 +44,11 @@ impl Merged {
     /// When a temporary file cannot be read.
     #[expect(clippy::should_implement_trait, reason = "it lends what it holds")]
     pub fn next(&mut self) -> Result<Option<(&[u8], &[u8])>> {
+        Ok(self.advance()?.then(|| self.pair()))
+    }
+
+    /// Goes to the next pair; `false` behind the last.
+    pub(super) fn advance(&mut self) -> Result<bool> {
         if self.started
             && let Some(top) = self.heap.first_mut()
         {
@@ -53,7 +58,12 @@ impl Merged {
             self.sift(0);
         }
         self.started = true;
-        Ok(self.heap.first().map(Cursor::pair))
+        Ok(!self.heap.is_empty())
+    }
+
+    /// The current pair, once [`Merged::advance`] found one.
+    pub(super) fn pair(&self) -> (&[u8], &[u8]) {
+        self.heap.first().map(Cursor::pair).unwrap_or_default()
     }
 
     fn sift(&mut self, mut at: usize) {

@@ -8,8 +8,9 @@ use super::{
     header::Header,
     json::{self, Malformed},
     key,
+    lines::Lines,
     record::{Kind, Record},
-    sorter::{Runs, merge},
+    sorter::Runs,
 };
 use crate::error::{Error, Result};
 
@@ -50,17 +51,32 @@ impl Counts {
         self.0[kind as usize] += 1;
     }
 
+    pub(crate) fn add_all(&mut self, more: &Self) {
+        for (sum, more) in self.0.iter_mut().zip(more.0) {
+            *sum += more;
+        }
+    }
+
     /// What all workers' runs hold together.
     #[must_use]
     pub fn sum(runs: &[Runs]) -> Self {
         let mut sum = Self::default();
         for runs in runs {
-            for (sum, more) in sum.0.iter_mut().zip(runs.counts.0) {
-                *sum += more;
-            }
+            sum.add_all(&runs.counts);
         }
         sum
     }
+}
+
+/// A manifest that was written.
+#[derive(Debug)]
+pub struct Written<W> {
+    /// What it was written to.
+    pub out: W,
+    /// How many records it has.
+    pub counts: Counts,
+    /// The SHA-256 in its footer.
+    pub sha256: [u8; 32],
 }
 
 /// Writes a whole manifest from what the workers hand over, merging it through `memory` bytes of buffers.
@@ -68,12 +84,13 @@ impl Counts {
 /// # Errors
 /// When a temporary file cannot be read or `out` cannot be written.
 pub fn write<W: Write>(out: W, header: &Header, runs: Vec<Runs>, memory: usize) -> Result<(W, Counts)> {
-    let mut writer = Writer::new(out, header)?.counted(Counts::sum(&runs));
-    let mut merged = merge(runs, memory)?;
-    while let Some((_, line)) = merged.next()? {
-        writer.push_line(line)?;
+    let mut lines = Lines::new(runs, None, memory)?;
+    let mut writer = Writer::new(out, header)?.counted(lines.counts());
+    while lines.advance()? {
+        writer.push_line(lines.line().0)?;
     }
-    writer.finish()
+    let written = writer.end()?;
+    Ok((written.out, written.counts))
 }
 
 /// Writes a manifest from records that come in order.
@@ -143,9 +160,9 @@ impl<W: Write> Writer<W> {
     }
 
     /// As [`Writer::finish`], with the hash of all lines.
-    pub(super) fn finish_with(mut self, hash: Sha256) -> Result<(W, Counts)> {
+    pub(super) fn finish_with(mut self, hash: Sha256) -> Result<Written<W>> {
         self.hash = hash;
-        self.finish()
+        self.end()
     }
 
     fn end_line(&mut self) -> Result<()> {
@@ -170,13 +187,19 @@ impl<W: Write> Writer<W> {
     ///
     /// # Errors
     /// When `out` cannot be written.
-    pub fn finish(mut self) -> Result<(W, Counts)> {
+    pub fn finish(self) -> Result<(W, Counts)> {
+        let written = self.end()?;
+        Ok((written.out, written.counts))
+    }
+
+    fn end(mut self) -> Result<Written<W>> {
         self.flush()?;
-        let sha256: String = self.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        self.out.write_all(footer(self.counts.records(), &sha256).as_bytes()).map_err(failed)?;
+        let sha256: [u8; 32] = self.hash.finalize().into();
+        let text: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.out.write_all(footer(self.counts.records(), &text).as_bytes()).map_err(failed)?;
         let mut out = self.out.finish().map_err(failed)?;
         out.flush().map_err(failed)?;
-        Ok((out, self.counts))
+        Ok(Written { out, counts: self.counts, sha256 })
     }
 }
 

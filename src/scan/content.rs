@@ -5,8 +5,8 @@ use std::sync::{PoisonError, atomic::Ordering};
 
 use super::{
     hash::{self, Hashed},
-    reuse::{Digest, Footprint},
-    walk::Records,
+    reuse::{Digest, Fingerprint, Footprint, Trace},
+    walk::{FileTask, Records},
     worker::Worker,
 };
 use crate::{
@@ -18,18 +18,28 @@ use crate::{
 /// Hashes of files with several names that are remembered, so that they are read once.
 const LINKED_HASHES: usize = 1 << 16;
 
+/// What hashing a stream came to, for the next scan.
+#[derive(Default)]
+pub(super) struct Outcome {
+    /// The places of its bytes and its hash; absent where they have none.
+    pub(super) content: Option<(Fingerprint, Digest)>,
+    /// Whether all of it was read, and the next scan can tell whether any of it changed.
+    pub(super) holds: bool,
+}
+
 impl<R: Records> Worker<'_, '_, R> {
     /// Completes a file's record with its hash. A file of several names is read once, as long as it is remembered.
-    pub(super) fn hash(&mut self, volume: usize, node: &NodeId, links: u64, mut record: Record) -> Result<()> {
+    pub(super) fn hash(&mut self, file: FileTask) -> Result<()> {
+        let FileTask { volume, node, links, mut record, evidence, hashed } = file;
         let linked = (links > 1).then(|| (volume, node.clone()));
         let known = linked
             .as_ref()
             .and_then(|key| self.walk.linked.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned());
         if let Some(sha256) = known {
             record.set(Attribute::Sha256, Value::Text(sha256));
-            return self.walk.emit(self.sink, record);
+            return self.walk.emit(self.sink, record, Trace::default());
         }
-        self.content(volume, node, &Stream::Content, &mut record)?;
+        let outcome = self.content(volume, &node, &Stream::Content, &mut record, hashed)?;
         if let (Some(key), Some(sha256)) = (linked, record.text(Attribute::Sha256)) {
             let mut known = self.walk.linked.lock().unwrap_or_else(PoisonError::into_inner);
             if known.len() >= LINKED_HASHES {
@@ -37,16 +47,26 @@ impl<R: Records> Worker<'_, '_, R> {
             }
             known.insert(key, sha256.to_owned());
         }
-        self.walk.emit(self.sink, record)
+        let trace = Trace { evidence: evidence.filter(|_| outcome.holds), content: outcome.content };
+        self.walk.emit(self.sink, record, trace)
     }
 
-    /// Hashes a stream into its record; what cannot be read is a fault beside the record, which then has no hash.
-    pub(super) fn content(&mut self, volume: usize, node: &NodeId, which: &Stream, record: &mut Record) -> Result<()> {
+    /// Hashes a stream into its record, unless it was `hashed` already; what cannot be read is a fault beside the record,
+    /// which then has no hash.
+    pub(super) fn content(
+        &mut self,
+        volume: usize,
+        node: &NodeId,
+        which: &Stream,
+        record: &mut Record,
+        hashed: Option<Hashed>,
+    ) -> Result<Outcome> {
         let walk = self.walk;
         let footprint = self.footprint(volume, node, which)?;
         let known = footprint.as_ref().and_then(|footprint| self.known(footprint));
-        let sampled = known.is_some_and(|_| walk.samples(record));
+        let sampled = known.is_some_and(|_| walk.samples(&record.path, &record.name));
         let hashed = match (known, &footprint) {
+            _ if hashed.is_some() => hashed.ok_or_else(|| Error::Bug("no hash".to_owned())),
             (Some(sha256), Some(footprint)) if !sampled => {
                 walk.progress.taken_over.fetch_add(footprint.len(), Ordering::Relaxed);
                 Ok(Hashed { sha256, len: footprint.len() })
@@ -60,24 +80,23 @@ impl<R: Records> Worker<'_, '_, R> {
             Ok(hashed) => hashed,
             Err(error) => {
                 let (path, name) = (record.path.clone(), record.name.clone());
-                return self.fault(&path, &name, Part::Content, error.into(), volume);
+                self.fault(&path, &name, Part::Content, error.into(), volume)?;
+                return Ok(Outcome::default());
             }
         };
         if let Some(known) = known.filter(|known| *known != hashed.sha256) {
             return Err(contradiction(record, &known, &hashed.sha256));
         }
-        if let Some(footprint) = footprint.filter(|footprint| footprint.len() == hashed.len) {
-            self.sink.keep(&footprint, &hashed.sha256)?;
-        }
         record.set(Attribute::Sha256, Value::Text(hash::hex(&hashed.sha256)));
         record.set(Attribute::Size, Value::Number(hashed.len));
-        Ok(())
+        let footprint = footprint.filter(|footprint| footprint.len() == hashed.len);
+        let content = footprint.map(|footprint| (footprint.fingerprint(), hashed.sha256));
+        Ok(Outcome { content, holds: content.is_some() || hashed.len == 0 })
     }
 
     /// Where a content's bytes are, when that is asked for and known: what has none is read, now and the next time.
     fn footprint(&mut self, volume: usize, node: &NodeId, which: &Stream) -> Result<Option<Footprint>> {
-        let place = self.walk.machine.volumes.get(volume).filter(|volume| volume.disk_place(0).is_some());
-        let (Some(_), Some(place)) = (self.walk.reuse, place) else { return Ok(None) };
+        let (Some(_), Some(place)) = (self.walk.reuse, self.walk.places(volume)) else { return Ok(None) };
         let extents = self.sessions.of(volume)?.extents(node, which);
         Ok(extents.ok().and_then(|extents| Footprint::new(&extents, |offset| place.disk_place(offset))))
     }

@@ -7,6 +7,7 @@ mod content;
 mod directory;
 mod entity;
 mod hash;
+mod kept;
 mod note;
 mod plan;
 mod progress;
@@ -22,15 +23,14 @@ use std::{collections::BTreeSet, io::Write};
 use crate::{
     error::{Error, Result},
     machine::{Machine, State},
-    manifest::{
-        self, Attribute, Collector, Counts, Header, Kind, Os, Record, RunWriter, Runs, Sorter, VolumeEntry, VolumeState,
-    },
+    manifest::{self, Attribute, Collector, Counts, Header, Kind, Os, Record, Runs, Sorter, VolumeEntry, VolumeState},
     policy::EffectivePolicy,
 };
 
 pub use budget::Budgets;
 pub use note::Note;
 pub use progress::Progress;
+use reuse::Trace;
 
 /// How a scan is done; none of it changes what the manifest says.
 pub struct Options<'a> {
@@ -64,15 +64,15 @@ pub struct Seen {
     pub faults: Vec<SeenFault>,
     /// What is worth knowing: absent monitored paths, links that lead nowhere, replayed journals.
     pub notes: Vec<Note>,
-    /// Where the contents are and their hashes, for [`reuse::write`]; empty without [`Options::reuse`].
-    pub places: Vec<Runs>,
+    /// How many lines of the manifest before are taken over, of each kind.
+    pub kept: Counts,
+    /// What all records were made of but for the metadata of each: only in the same context can their lines be taken
+    /// over.
+    pub context: String,
 }
 
 /// Faults that are listed beside a manifest; it holds all of them.
 pub const FAULTS_LISTED: usize = 2000;
-
-/// Which part of the memory for sorting records is used for sorting places besides.
-const PLACES_SHARE: usize = 4;
 
 /// A fault of the manifest, for the coverage list.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,12 +86,13 @@ pub struct SeenFault {
 /// One worker's records, and the first of its faults.
 struct Sink {
     records: Collector,
-    places: RunWriter,
+    kept: Counts,
     faults: BTreeSet<SeenFault>,
+    trace: Vec<u8>,
 }
 
 impl walk::Records for Sink {
-    fn push(&mut self, record: Record) -> Result<()> {
+    fn push(&mut self, record: Record, trace: Trace) -> Result<()> {
         if record.kind == Kind::Fault {
             self.faults.insert(SeenFault::of(&record));
             // The smallest are kept, so that the list does not depend on which worker met what.
@@ -99,11 +100,22 @@ impl walk::Records for Sink {
                 self.faults.pop_last();
             }
         }
-        self.records.push(&record)
+        trace.encode(&mut self.trace);
+        self.records.push_traced(&record, &self.trace)
     }
 
-    fn keep(&mut self, footprint: &reuse::Footprint, digest: &reuse::Digest) -> Result<()> {
-        self.places.push(footprint.encoded(), digest)
+    fn kept(&mut self, kind: Kind) {
+        self.kept.add(kind);
+    }
+}
+
+impl Seen {
+    /// How many records there are of each kind, with those whose lines are taken over.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::sum(&self.records);
+        counts.add_all(&self.kept);
+        counts
     }
 }
 
@@ -144,16 +156,23 @@ pub fn see(machine: &Machine, policy: EffectivePolicy, options: &Options<'_>, pr
     let threads = options.threads.max(1);
     let sorter = Sorter::new(options.temp, options.budgets.memory);
     let share = sorter.share(threads);
-    let places = Sorter::new(options.temp, options.budgets.memory / PLACES_SHARE).share(threads);
-    let mut sinks: Vec<_> = (0..threads)
-        .map(|_| Sink { records: Collector::new(&share), places: places.writer(), faults: BTreeSet::new() })
-        .collect();
+    let header = header(machine, &plan.policy)?;
+    let context = context(&header, machine)?;
+    let previous = options.reuse.and_then(|reuse| reuse.previous.as_ref());
+    let lines = previous.filter(|previous| previous.has_lines(&context));
+    let sink = || Sink {
+        records: Collector::new(&share),
+        kept: Counts::default(),
+        faults: BTreeSet::new(),
+        trace: Vec::new(),
+    };
+    let mut sinks: Vec<_> = (0..threads).map(|_| sink()).collect();
     if let Some(first) = sinks.first_mut() {
         for fault in &plan.faults {
-            walk::Records::push(first, fault.clone())?;
+            walk::Records::push(first, fault.clone(), Trace::default())?;
         }
     }
-    let walk = walk::Walk::new(machine, &plan.policy, &plan.matcher, options.budgets, threads, progress, options.reuse);
+    let walk = walk::Walk::new(machine, &plan, options, threads, progress, lines);
     let sinks = walk.run(sinks)?;
     let registry = registry::Registry {
         machine,
@@ -162,30 +181,38 @@ pub fn see(machine: &Machine, policy: EffectivePolicy, options: &Options<'_>, pr
         budgets: options.budgets,
         progress,
     };
-    let (sinks, hive_notes) = registry.run(sinks)?;
-    let header = header(machine, &plan.policy)?;
+    let (mut sinks, hive_notes) = registry.run(sinks)?;
     let mut faults = BTreeSet::new();
-    let (mut records, mut places) = (Vec::new(), Vec::new());
-    for sink in sorted(sinks)? {
-        faults.extend(sink.0);
-        records.push(sink.1);
-        places.push(sink.2);
+    let (mut records, mut kept) = (Vec::new(), Counts::default());
+    for sink in &mut sinks {
+        kept.add_all(&sink.kept);
+        faults.append(&mut sink.faults);
     }
+    records.extend(sorted(sinks)?);
     let faults: Vec<_> = faults.into_iter().take(FAULTS_LISTED).collect();
     let mut notes = plan.notes;
     notes.extend(hive_notes);
     notes.extend(machine.notes.iter().cloned().map(Note::Other));
-    Ok(Seen { header, records, faults, notes, places })
+    Ok(Seen { header, records, faults, notes, kept, context })
 }
 
 /// What all workers saw, each one's sorted in a thread of its own.
-fn sorted(sinks: Vec<Sink>) -> Result<Vec<(BTreeSet<SeenFault>, Runs, Runs)>> {
+fn sorted(sinks: Vec<Sink>) -> Result<Vec<Runs>> {
     std::thread::scope(|scope| {
-        let finish = |sink: Sink| (sink.faults, sink.records.finish(), sink.places.finish());
-        let threads: Vec<_> = sinks.into_iter().map(|sink| scope.spawn(move || finish(sink))).collect();
+        let threads: Vec<_> = sinks.into_iter().map(|sink| scope.spawn(move || sink.records.finish())).collect();
         let died = |_| Error::Bug("a thread that sorts records died".to_owned());
         threads.into_iter().map(|thread| thread.join().map_err(died)).collect()
     })
+}
+
+/// What stands for all that records are made of but for the metadata of each: what the header says, and how accounts
+/// are called.
+fn context(header: &Header, machine: &Machine) -> Result<String> {
+    let line = header.line().map_err(|malformed| Error::Bug(malformed.to_string()))?;
+    let mut bytes = (line.len() as u64).to_le_bytes().to_vec();
+    bytes.extend_from_slice(&line);
+    machine.accounts.write(&mut bytes);
+    Ok(hash::bytes(&bytes))
 }
 
 fn header(machine: &Machine, policy: &EffectivePolicy) -> Result<Header> {

@@ -16,6 +16,17 @@ struct State<T> {
     stopped: bool,
 }
 
+/// What the queue needs of a worker with tasks of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    /// There is enough for others to do.
+    Nothing,
+    /// Others wait for work.
+    More,
+    /// Another worker has failed for good.
+    Stop,
+}
+
 impl<T> Queue<T> {
     pub(super) fn new(tasks: Vec<T>) -> Self {
         Self { state: Mutex::new(State { tasks, working: 0, stopped: false }), changed: Condvar::new() }
@@ -40,6 +51,16 @@ impl<T> Queue<T> {
     /// Whether tasks wait; then there is no need to hand out more.
     pub(super) fn has_at_least(&self, tasks: usize) -> bool {
         self.lock().tasks.len() >= tasks
+    }
+
+    /// What a worker with tasks of its own is to do with them, when fewer than `enough` wait for others.
+    pub(super) fn need(&self, enough: usize) -> Need {
+        let state = self.lock();
+        match state.stopped {
+            true => Need::Stop,
+            false if state.tasks.len() < enough => Need::More,
+            false => Need::Nothing,
+        }
     }
 
     /// The next task, waiting for one while others work; `None` when all is done. Each task taken must be

@@ -11,28 +11,31 @@ use std::{
 };
 
 use super::{
+    Options,
     budget::Budgets,
     directory::Entry,
     entity,
+    hash::Hashed,
+    plan::Plan,
     progress::Progress,
     queue::Queue,
-    reuse::{Digest, Footprint, Reuse},
+    reuse::{Fingerprint, Previous, Reuse, Trace},
     worker::Worker,
 };
 use crate::{
     error::{Error, Fault, Result},
     fs::NodeId,
-    machine::Machine,
-    manifest::{Attribute, Record, Value, attribute::Part},
+    machine::{Machine, Volume},
+    manifest::{Attribute, Kind, Record, Value, attribute::Part},
     policy::{EffectivePolicy, EntityPath, Matcher, RuleSet, State, Verdict},
 };
 
 /// Where a worker's records go.
 pub(super) trait Records {
-    /// Takes one record.
-    fn push(&mut self, record: Record) -> Result<()>;
-    /// Takes the hash of a content and where its bytes are, for the next scan.
-    fn keep(&mut self, footprint: &Footprint, digest: &Digest) -> Result<()>;
+    /// Takes one record, and what of it is kept for the next scan.
+    fn push(&mut self, record: Record, trace: Trace) -> Result<()>;
+    /// Counts an entity whose line of the manifest before is taken over.
+    fn kept(&mut self, kind: Kind);
 }
 
 /// A directory to be walked.
@@ -56,13 +59,19 @@ pub(super) struct Batch {
 pub(super) enum Task {
     Dir(Dir),
     Batch(Batch),
-    /// A file whose record is complete but for the hash.
-    Hash {
-        volume: usize,
-        node: NodeId,
-        links: u64,
-        record: Record,
-    },
+    Hash(FileTask),
+}
+
+/// A file whose record is complete but for the hash.
+pub(super) struct FileTask {
+    pub(super) volume: usize,
+    pub(super) node: NodeId,
+    pub(super) links: u64,
+    pub(super) record: Record,
+    /// What all of the record rests on but for the content.
+    pub(super) evidence: Option<Fingerprint>,
+    /// What its content was hashed to, where that was done already.
+    pub(super) hashed: Option<Hashed>,
 }
 
 /// What all workers share.
@@ -73,6 +82,8 @@ pub(super) struct Walk<'m> {
     pub(super) budgets: Budgets,
     pub(super) progress: &'m Progress,
     pub(super) reuse: Option<&'m Reuse>,
+    /// The scan before, where lines of its manifest may be taken over.
+    pub(super) lines: Option<&'m Previous>,
     pub(super) queue: Queue<Task>,
     pub(super) threads: usize,
     pub(super) mounts: HashMap<&'m [u8], usize>,
@@ -86,20 +97,20 @@ pub(super) struct Walk<'m> {
 impl<'m> Walk<'m> {
     pub(super) fn new(
         machine: &'m Machine,
-        policy: &'m EffectivePolicy,
-        matcher: &'m Matcher,
-        budgets: Budgets,
+        plan: &'m Plan,
+        options: &Options<'m>,
         threads: usize,
         progress: &'m Progress,
-        reuse: Option<&'m Reuse>,
+        lines: Option<&'m Previous>,
     ) -> Self {
         Self {
             machine,
-            policy,
-            matcher,
-            budgets,
+            policy: &plan.policy,
+            matcher: &plan.matcher,
+            budgets: options.budgets,
             progress,
-            reuse,
+            reuse: options.reuse,
+            lines,
             queue: Queue::new(Vec::new()),
             threads: threads.max(1),
             mounts: machine.mounts.iter().map(|mount| (mount.path.as_slice(), mount.volume)).collect(),
@@ -140,7 +151,7 @@ impl<'m> Walk<'m> {
                 // What lies beneath a mount point is recorded all the same: a line in the mount table must not
                 // be enough to hide a directory.
                 let part = if missing.path.starts_with(b"/") { Part::Listing } else { Part::Entity };
-                self.emit(sink, Record::fault(missing.path.as_slice(), b"", part, fault))?;
+                self.emit(sink, Record::fault(missing.path.as_slice(), b"", part, fault), Trace::default())?;
             }
         }
         let mut worker = Worker::new(self, sink);
@@ -198,7 +209,7 @@ impl<'m> Walk<'m> {
             (Part::Listing, "the directory was entered under another name already, and is listed there only")
         };
         let fault = Fault::new("scan", node_name(&dir.node), why);
-        self.emit(sink, entity::fault(&dir.path, b"", part, fault, volume))?;
+        self.emit(sink, entity::fault(&dir.path, b"", part, fault, volume), Trace::default())?;
         if part == Part::Attributes {
             self.queue.push([Task::Dir(Dir { found_in: None, ..dir })]);
         }
@@ -220,14 +231,25 @@ impl<'m> Walk<'m> {
         self.aside.lock().unwrap_or_else(PoisonError::into_inner).push(dir);
     }
 
-    pub(super) fn emit<R: Records + ?Sized>(&self, sink: &mut R, record: Record) -> Result<()> {
-        emit(self.progress, &self.budgets, sink, record)
+    pub(super) fn emit<R: Records + ?Sized>(&self, sink: &mut R, record: Record, trace: Trace) -> Result<()> {
+        self.count()?;
+        sink.push(record, trace)
+    }
+
+    /// Counts one more record.
+    pub(super) fn count(&self) -> Result<()> {
+        count(self.progress, &self.budgets)
     }
 
     /// Whether this content is read although its hash could be taken over.
-    pub(super) fn samples(&self, record: &Record) -> bool {
+    pub(super) fn samples(&self, path: &[u8], name: &[u8]) -> bool {
         let sample = self.reuse.and_then(|reuse| reuse.verify.as_ref());
-        sample.is_some_and(|sample| sample.takes(&record.path, &record.name))
+        sample.is_some_and(|sample| sample.takes(path, name))
+    }
+
+    /// A volume whose places on the disks are known.
+    pub(super) fn places(&self, volume: usize) -> Option<&'m Volume> {
+        self.machine.volumes.get(volume).filter(|volume| volume.disk_place(0).is_some())
     }
 
     pub(super) fn volume_id(&self, volume: usize) -> &'m str {
@@ -275,19 +297,25 @@ impl<'m> Labels<'m> {
     }
 }
 
-/// Hands over a record, within the budget.
+/// Hands over a record of which nothing is kept, within the budget.
 pub(super) fn emit<R: Records + ?Sized>(
     progress: &Progress,
     budgets: &Budgets,
     sink: &mut R,
     record: Record,
 ) -> Result<()> {
+    count(progress, budgets)?;
+    sink.push(record, Trace::default())
+}
+
+/// Counts one more record, within the budget.
+fn count(progress: &Progress, budgets: &Budgets) -> Result<()> {
     let before = progress.entities.fetch_add(1, Ordering::Relaxed);
     if before >= budgets.records {
         let limit = budgets.records;
         return Err(Error::budget("scan", format!("more than {limit} records; raise it with --max-records")));
     }
-    sink.push(record)
+    Ok(())
 }
 
 /// Whether the walk has to look at what is there.

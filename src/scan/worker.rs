@@ -10,11 +10,14 @@ use std::{
 use super::{
     directory::{Entry, Names},
     entity::{self, Context},
-    walk::{Batch, Dir, Labels, Records, Task, Walk, interesting, node_name},
+    hash::Hashed,
+    queue::Need,
+    reuse::{Fingerprint, Trace},
+    walk::{Batch, Dir, FileTask, Labels, Records, Task, Walk, interesting, node_name},
 };
 use crate::{
     error::{Error, Fault, Result},
-    fs::{self, Listed, Metadata, NodeId, Stream, Times},
+    fs::{self, Evidence, Listed, Metadata, NodeId, Stream, Times},
     machine::{Machine, Sessions, join},
     manifest::{Attribute, Kind, Record, Value, attribute::Part},
     policy::{State, Verdict},
@@ -24,7 +27,7 @@ use crate::{
 const BATCH: usize = 512;
 
 /// Files larger than this, in bytes, are hashed as tasks of their own.
-const BIG_FILE: u64 = 4 << 20;
+pub(super) const BIG_FILE: u64 = 4 << 20;
 
 /// One worker: its readers, and where its records go.
 pub(super) struct Worker<'w, 'm, R: Records> {
@@ -34,6 +37,22 @@ pub(super) struct Worker<'w, 'm, R: Records> {
     lister: Option<Sessions<'m>>,
     pub(super) sink: &'w mut R,
     labels: Labels<'m>,
+    /// Of the entity at hand.
+    pub(super) evidence: Evidence,
+    /// Where its content is stored: disk, offset, length.
+    pub(super) places: Vec<(usize, u64, u64)>,
+    /// What the content of the entity at hand was hashed to, where it might have kept its line and did not.
+    pub(super) hashed: Option<Hashed>,
+    /// Directories that this worker goes on with, the last one first.
+    pub(super) own: Vec<Task>,
+}
+
+/// An entity that was found, and what stands for all that its record rests on, with its kind, where that can be told.
+pub(super) struct Found<'f> {
+    pub(super) volume: usize,
+    pub(super) node: &'f NodeId,
+    pub(super) path: &'f [u8],
+    pub(super) evidence: Option<(Fingerprint, fs::Kind)>,
 }
 
 impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
@@ -44,16 +63,36 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
             lister: None,
             sink,
             labels: Labels::new(walk.policy, walk.matcher),
+            evidence: Evidence::default(),
+            places: Vec::new(),
+            hashed: None,
+            own: Vec::new(),
         }
     }
 
     pub(super) fn work(&mut self) -> Result<()> {
         while let Some(task) = self.walk.queue.take() {
-            let result = self.guarded(task);
+            let result = self.guarded(task).and_then(|()| self.own_tasks());
             self.walk.queue.done();
             result?;
         }
         Ok(())
+    }
+
+    /// Does what a task has left for this worker, depth first; where others wait, they get what lies highest.
+    fn own_tasks(&mut self) -> Result<()> {
+        loop {
+            match self.walk.queue.need(self.walk.threads) {
+                Need::Nothing => {}
+                Need::More => {
+                    let shared = self.own.len() / 2;
+                    self.walk.queue.push(self.own.drain(..shared));
+                }
+                Need::Stop => self.own.clear(),
+            }
+            let Some(task) = self.own.pop() else { return Ok(()) };
+            self.guarded(task)?;
+        }
     }
 
     /// Does a task; a panic in a reader becomes a fault of the directory, and the reader is replaced.
@@ -61,12 +100,12 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
         let (path, volume, part) = match &task {
             Task::Dir(dir) => (dir.path.clone(), dir.volume, Part::Listing),
             Task::Batch(batch) => (batch.dir.path.clone(), batch.dir.volume, Part::Listing),
-            Task::Hash { record, volume, .. } => (record.path.clone(), *volume, Part::Content),
+            Task::Hash(file) => (file.record.path.clone(), file.volume, Part::Content),
         };
         let done = catch_unwind(AssertUnwindSafe(|| match task {
             Task::Dir(dir) => self.dir(dir),
             Task::Batch(batch) => self.batch(batch),
-            Task::Hash { volume, node, links, record } => self.hash(volume, &node, links, record),
+            Task::Hash(file) => self.hash(file),
         }));
         match done {
             Ok(result) => result,
@@ -79,7 +118,7 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
     }
 
     pub(super) fn fault(&mut self, path: &[u8], name: &[u8], part: Part, fault: Fault, volume: usize) -> Result<()> {
-        self.walk.emit(self.sink, entity::fault(path, name, part, fault, self.walk.volume_id(volume)))
+        self.walk.emit(self.sink, entity::fault(path, name, part, fault, self.walk.volume_id(volume)), Trace::default())
     }
 
     /// The record of a mount's root.
@@ -87,9 +126,10 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
         if !dir.state.verdict().is_taken() {
             return Ok(());
         }
-        match self.sessions.of(dir.volume)?.metadata(&dir.node) {
-            Ok(metadata) => self.entity(dir.volume, &dir.node, &dir.path, &metadata, None, &dir.state).map(|_| ()),
-            Err(error) => self.fault(&dir.path, b"", Part::Entity, error.into(), dir.volume),
+        let found = Found { volume: dir.volume, node: &dir.node, path: &dir.path, evidence: None };
+        match self.metadata(&found)? {
+            Some(metadata) => self.entity(&found, &metadata, None, &dir.state).map(|_| ()),
+            None => Ok(()),
         }
     }
 
@@ -195,61 +235,79 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
 
     /// Works on entries of one directory, in the order of their nodes, which is close to their order on disk.
     fn batch(&mut self, mut batch: Batch) -> Result<()> {
-        batch.entries.sort_by(|a, b| a.node.cmp(&b.node));
+        // Entries are large and their nodes small: those are sorted, and entries are moved once.
+        batch.entries.sort_by_cached_key(|entry| entry.node.clone());
         let dir = batch.dir;
         let separator = Machine::separator(&dir.path);
         let mut dirs = Vec::new();
-        for entry in batch.entries {
-            let path = join(&dir.path, &entry.name, separator);
+        for Entry { name, node, link_times, state, aside } in batch.entries {
+            let path = join(&dir.path, &name, separator);
             if self.walk.mounts.contains_key(path.as_slice()) {
                 continue;
             }
-            let metadata = match self.sessions.of(dir.volume)?.metadata(&entry.node) {
-                Ok(metadata) => metadata,
-                Err(error) => {
-                    self.fault(&path, b"", Part::Entity, error.into(), dir.volume)?;
+            let evidence = self.evidence(dir.volume, &node, &path)?;
+            let found = Found { volume: dir.volume, node: &node, path: &path, evidence };
+            let mut metadata = None;
+            if evidence.is_none() {
+                metadata = self.metadata(&found)?;
+                if metadata.is_none() {
                     continue;
                 }
-            };
-            let state = match metadata.kind {
-                Some(fs::Kind::Dir | fs::Kind::Symlink) => entry.state,
+            }
+            let kind = evidence.map(|(_, kind)| kind).or(metadata.as_ref().and_then(|metadata| metadata.kind));
+            let state = match kind {
+                Some(fs::Kind::Dir | fs::Kind::Symlink) => state,
                 // A pattern that ends with a separator takes containers only.
-                _ if self.walk.matcher.tells_containers() => self.walk.matcher.child(&dir.state, &entry.name, false),
-                _ => entry.state,
+                _ if self.walk.matcher.tells_containers() => self.walk.matcher.child(&dir.state, &name, false),
+                _ => state,
             };
-            let is_dir = self.entity(dir.volume, &entry.node, &path, &metadata, entry.link_times.as_ref(), &state)?;
+            let is_dir = if state.verdict().is_taken() && self.keep(&found)? {
+                kind == Some(fs::Kind::Dir)
+            } else {
+                let metadata = match metadata {
+                    Some(metadata) => Some(metadata),
+                    None => self.metadata(&found)?,
+                };
+                let Some(metadata) = metadata else { continue };
+                self.entity(&found, &metadata, link_times.as_ref(), &state)?
+            };
             if !is_dir || !state.may_cover_below() {
                 continue;
             }
-            let child = Dir {
-                volume: dir.volume,
-                node: entry.node,
-                found_in: Some(dir.node.clone()),
-                path,
-                state,
-                depth: dir.depth + 1,
-            };
-            if entry.aside {
+            let found_in = Some(dir.node.clone());
+            let child = Dir { volume: dir.volume, node, found_in, path, state, depth: dir.depth + 1 };
+            if aside {
                 self.walk.put_aside(child);
             } else {
                 dirs.push(Task::Dir(child));
             }
         }
         // The stack gives the last one back first.
-        self.walk.queue.push(dirs.into_iter().rev());
+        self.own.extend(dirs.into_iter().rev());
         Ok(())
+    }
+
+    /// What the filesystem says of an entity; what cannot be said is a fault.
+    fn metadata(&mut self, found: &Found<'_>) -> Result<Option<Metadata>> {
+        match self.sessions.of(found.volume)?.metadata(found.node) {
+            Ok(metadata) => Ok(Some(metadata)),
+            Err(error) => {
+                self.fault(found.path, b"", Part::Entity, error.into(), found.volume)?;
+                Ok(None)
+            }
+        }
     }
 
     /// Records one entity where a rule covers it. Says whether it is a directory.
     fn entity(
         &mut self,
-        volume: usize,
-        node: &NodeId,
-        path: &[u8],
+        found: &Found<'_>,
         metadata: &Metadata,
         link_times: Option<&Times>,
         state: &State,
     ) -> Result<bool> {
+        let Found { volume, node, path, evidence } = *found;
+        let hashed = self.hashed.take();
         let walk = self.walk;
         let is_dir = metadata.kind == Some(fs::Kind::Dir);
         let verdict = state.verdict();
@@ -267,6 +325,8 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
             return Ok(false);
         };
         let (mut record, faults) = entity::record(path, kind, metadata, link_times, &context);
+        // A record beside which there are faults is made again.
+        let evidence = evidence.filter(|_| faults.is_empty()).map(|(evidence, _)| evidence);
         for fault in faults {
             self.fault(path, b"", Part::Attributes, fault, volume)?;
         }
@@ -274,14 +334,15 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
         self.streams(volume, node, path, metadata, &verdict)?;
         let has_content = kind == Kind::File || (kind == Kind::Reparse && metadata.size > 0);
         if !has_content {
-            walk.emit(self.sink, record)?;
+            walk.emit(self.sink, record, Trace { evidence, content: None })?;
             return Ok(is_dir);
         }
         let links = metadata.nlink.unwrap_or(1);
+        let file = FileTask { volume, node: node.clone(), links, record, evidence, hashed };
         if metadata.size > BIG_FILE && walk.threads > 1 && !walk.queue.has_at_least(64 * walk.threads) {
-            walk.queue.push([Task::Hash { volume, node: node.clone(), links, record }]);
+            walk.queue.push([Task::Hash(file)]);
         } else {
-            self.hash(volume, node, links, record)?;
+            self.hash(file)?;
         }
         Ok(is_dir)
     }
@@ -302,8 +363,8 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
             record.set(Attribute::Volume, Value::Text(self.walk.volume_id(volume).to_owned()));
             self.labels.label(&mut record, verdict);
             let which = Stream::Named(stream.name.clone());
-            self.content(volume, node, &which, &mut record)?;
-            self.walk.emit(self.sink, record)?;
+            let content = self.content(volume, node, &which, &mut record, None)?.content;
+            self.walk.emit(self.sink, record, Trace { evidence: None, content })?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use snapfim::scan::reuse::Sample;
 
-use crate::support::{Scan, differences, fixture, list, put, same, scan};
+use crate::support::{Scan, differences, fixture, list, put, same, scan, scan_with};
 
 /// What `debugfs` reads of the files of a day: fixtures/rescan/make.sh.
 fn truth(day: usize) -> BTreeMap<String, String> {
@@ -41,12 +41,16 @@ fn every_night_on_top_of_every_other_is_as_a_full_scan() {
             let ranges = differences(&days[old], &days[new], 512);
             for format in 0..4 {
                 let list = list(&ranges, days[new].len() as u64, format);
-                let rescan = scan(&path(new), Some((&full[old], &list)), None).unwrap();
+                let lines = format % 2 == 0;
+                let rescan = scan_with(&path(new), Some((&full[old], &list)), None, lines).unwrap();
                 let what = format!("day {new} on top of day {old}, list {format}");
                 same(&full[new].manifest, &rescan.manifest, &what);
                 assert!(rescan.taken_over > 400_000 && rescan.taken_over + rescan.hashed > 500_000, "{what}");
+                assert_eq!(rescan.kept > 20, lines, "{what}: {} lines", rescan.kept);
                 if old == new {
                     assert_eq!(rescan.hashed, 0, "{what}");
+                    let lines_now = rescan.manifest.lines().count() as u64;
+                    assert!(!lines || rescan.kept > lines_now / 2, "{what}: {} of {lines_now} lines", rescan.kept);
                 }
             }
         }

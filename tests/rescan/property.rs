@@ -1,5 +1,7 @@
 //! Random nights: blocks written, copied and zeroed anywhere in a disk, metadata and journal included.
 
+use std::{fs::File, os::unix::fs::FileExt};
+
 use crate::support::{Random, differences, fixture, list, put, same, scan};
 
 const CASES: usize = 400;
@@ -29,6 +31,10 @@ fn edit(disk: &mut [u8], random: &mut Random) {
     }
 }
 
+fn text(error: snapfim::error::Error) -> String {
+    error.to_string()
+}
+
 #[test]
 fn random_nights_are_as_full_scans() {
     let dir = tempfile::tempdir().unwrap();
@@ -45,7 +51,7 @@ fn random_nights_are_as_full_scans() {
     .filter(|disk| disk.len() <= 20 << 20)
     .collect();
     let mut random = Random(20_261_121);
-    let (mut compared, mut taken_over, mut refused) = (0, 0, 0);
+    let (mut compared, mut taken_over, mut kept, mut refused) = (0, 0, 0, 0);
     for case in 0..CASES {
         let (mut old, mut new) = if case % 4 == 3 {
             let disk = &others[random.below(others.len())];
@@ -73,18 +79,30 @@ fn random_nights_are_as_full_scans() {
             (Ok(full), Ok(rescan)) => {
                 same(&full.manifest, &rescan.manifest, &format!("case {case}"));
                 compared += 1;
+                // The night behind that one stands on what the rescan kept.
+                let mut later = new.clone();
+                for _ in 0..random.below(4) {
+                    edit(&mut later, &mut random);
+                }
+                let list = self::list(&differences(&new, &later, 512), new.len() as u64, random.below(4));
+                let disk = put(dir.path(), "disk.raw", &later);
+                match (scan(&disk, None, None), scan(&disk, Some((&rescan, &list)), None)) {
+                    (Ok(full), Ok(again)) => same(&full.manifest, &again.manifest, &format!("case {case}, later")),
+                    (full, again) => assert_eq!(full.err().map(text), again.err().map(text), "case {case}, later"),
+                }
                 taken_over += usize::from(rescan.taken_over > 0);
+                kept += usize::from(rescan.kept > 10);
             }
             (Err(full), Err(rescan)) => {
-                assert_eq!(full.to_string(), rescan.to_string(), "case {case}");
+                assert_eq!(text(full), text(rescan), "case {case}");
                 refused += 1;
             }
             (full, rescan) => panic!("case {case}: {:?} and {:?}", full.err(), rescan.err()),
         }
     }
     assert!(
-        compared > CASES / 2 && taken_over > CASES / 2,
-        "{compared} compared, {taken_over} reused, {refused} refused"
+        compared > CASES / 2 && taken_over > CASES / 2 && kept > CASES / 2,
+        "{compared} compared, {taken_over} reused, {kept} with lines of the night before, {refused} refused"
     );
 }
 
@@ -112,5 +130,70 @@ fn a_logical_volume_is_rescanned_by_where_its_bytes_lie() {
         let list = list(&differences(&old, &new, 512), new.len() as u64, 0);
         let (full, rescan) = (scan(&disk, None, None).unwrap(), scan(&disk, Some((&before, &list)), None).unwrap());
         same(&full.manifest, &rescan.manifest, &format!("block at {start:#x}"));
+    }
+}
+
+/// The ea-inode fixture without the feature that its attributes need: e2fsprogs' `debugfs -w -R "feature -ea_inode"`
+/// writes the same two words.
+fn without_the_feature(disk: &mut [u8]) {
+    const SUPERBLOCK: usize = 1024;
+    let word = |disk: &[u8], at: usize| u32::from_le_bytes(disk[SUPERBLOCK + at..][..4].try_into().unwrap());
+    let incompat = word(disk, 0x60) & !0x400;
+    disk[SUPERBLOCK + 0x60..][..4].copy_from_slice(&incompat.to_le_bytes());
+    let mut crc = u32::MAX;
+    for byte in &disk[SUPERBLOCK..SUPERBLOCK + 0x3FC] {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = if crc & 1 == 1 { (crc >> 1) ^ 0x82F6_3B78 } else { crc >> 1 };
+        }
+    }
+    disk[SUPERBLOCK + 0x3FC..][..4].copy_from_slice(&crc.to_le_bytes());
+}
+
+#[test]
+fn a_change_in_any_block_is_seen() {
+    const BLOCK: usize = 1024;
+    let dir = tempfile::tempdir().unwrap();
+    let mut random = Random(26_11);
+    let fixtures = [
+        ("ea-inode", 20),
+        ("ea-inode", 400),
+        ("metadata", 60),
+        ("directories", 8),
+        ("inline", 60),
+        ("dirty-csum-v3", 60),
+    ];
+    for (number, (name, times)) in fixtures.into_iter().enumerate() {
+        let mut old = fixture(&format!("ext/{name}.img.zst"));
+        if number == 1 {
+            without_the_feature(&mut old);
+        }
+        let disk = put(dir.path(), "disk.raw", &old);
+        let file = File::options().write(true).open(&disk).unwrap();
+        let before = scan(&disk, None, None).unwrap();
+        let blocks = old.chunks(BLOCK).enumerate();
+        let used: Vec<_> = blocks.filter(|(_, block)| block.iter().any(|byte| *byte != 0)).collect();
+        let mut kept = 0;
+        for (block, bytes) in &used {
+            if random.below(used.len()) >= times {
+                continue;
+            }
+            let start = (block * BLOCK) as u64;
+            let candidates: Vec<_> = (0..bytes.len()).filter(|at| bytes[*at] != 0).collect();
+            let at = candidates[random.below(candidates.len())];
+            file.write_all_at(&[bytes[at] ^ 1 << random.below(8)], start + at as u64).unwrap();
+            let changed = start..start + BLOCK as u64;
+            let list = list(std::slice::from_ref(&changed), old.len() as u64, 0);
+            match (scan(&disk, None, None), scan(&disk, Some((&before, &list)), None)) {
+                (Ok(full), Ok(rescan)) => {
+                    same(&full.manifest, &rescan.manifest, &format!("{name} ({number}), block {block}"));
+                    kept += rescan.kept;
+                }
+                (full, rescan) => assert_eq!(full.err().map(text), rescan.err().map(text), "{name}, block {block}"),
+            }
+            file.write_all_at(bytes, start).unwrap();
+        }
+        // Where values lie in other inodes nothing can be kept.
+        assert_eq!(kept == 0, number == 0, "{name} ({number})");
     }
 }

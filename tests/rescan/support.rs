@@ -2,18 +2,20 @@
 
 use std::{
     fs::{self, File},
-    io::{Seek, SeekFrom},
+    io::{Cursor, Seek, SeekFrom},
     ops::Range,
     path::{Path, PathBuf},
 };
 
 use snapfim::{
     changed::{self, ChangedRanges},
+    diff::{self, Collected},
     error::Result,
+    manifest::{self, AttributeSet, Differing, Kept, Lines, Reader, Sorter},
     policy::Policy,
     scan::{
         self, Budgets, Options, Progress,
-        reuse::{self, Layout, Previous, Reuse, Sample, SideHeader},
+        reuse::{self, Layout, Previous, Reuse, Sample, SideHeader, SideWriter},
     },
     target,
 };
@@ -100,14 +102,28 @@ pub(crate) fn list(ranges: &[Range<u64>], size: u64, format: usize) -> String {
 pub(crate) struct Scan {
     /// The manifest's lines.
     pub(crate) manifest: String,
+    /// The manifest.
+    packed: Vec<u8>,
     /// What it kept for the next.
-    pub(crate) side: File,
+    side: File,
     pub(crate) taken_over: u64,
     pub(crate) hashed: u64,
+    /// Lines of the manifest before that were taken over.
+    pub(crate) kept: u64,
 }
 
 /// Scans a disk in full, or on top of an earlier scan and a list of changes.
 pub(crate) fn scan(path: &Path, earlier: Option<(&Scan, &str)>, verify: Option<Sample>) -> Result<Scan> {
+    scan_with(path, earlier, verify, true)
+}
+
+/// As [`scan`]; `lines` says whether lines of the manifest before may be taken over.
+pub(crate) fn scan_with(
+    path: &Path,
+    earlier: Option<(&Scan, &str)>,
+    verify: Option<Sample>,
+    lines: bool,
+) -> Result<Scan> {
     let target = target::open(path.to_str().unwrap(), &target::Options::default())?;
     let previous = match earlier {
         Some((scan, list)) => {
@@ -116,7 +132,7 @@ pub(crate) fn scan(path: &Path, earlier: Option<(&Scan, &str)>, verify: Option<S
             let (_, reader) = reuse::open(file)?;
             let list: ChangedRanges = changed::parse(list.as_bytes())?;
             list.check_size(target.disks[0].size)?;
-            Some(Previous::load(reader, vec![list])?)
+            Some(Previous::load(reader, vec![list], lines)?)
         }
         None => None,
     };
@@ -125,11 +141,51 @@ pub(crate) fn scan(path: &Path, earlier: Option<(&Scan, &str)>, verify: Option<S
     let options = Options { threads: 2, budgets: Budgets::default(), temp: &temp, reuse: Some(&reuse) };
     let progress = Progress::default();
     let policy = Policy::built_in("full").unwrap().for_machine("m").unwrap();
-    let scanned = scan::scan(&target.machine, policy, &options, &progress, Vec::new())?;
-    let header = SideHeader::new("scan", Layout { disks: Vec::new(), volumes: Vec::new() });
-    let side = reuse::write(tempfile::tempfile().unwrap(), &header, scanned.seen.places, 1 << 20)?;
-    let manifest = String::from_utf8(zstd::decode_all(scanned.out.as_slice()).unwrap()).unwrap();
-    Ok(Scan { manifest, side, taken_over: progress.taken_over(), hashed: progress.bytes() })
+    let seen = scan::see(&target.machine, policy, &options, &progress)?;
+    let (kept, records) = (seen.kept.records(), seen.counts().records());
+    let (holding, before) = reuse.previous.map(Previous::into_holding).unzip();
+    let sorter = Sorter::new(&temp, 1 << 20);
+    let holding = holding.flatten().map(|holding| {
+        let before = Reader::new("before", Cursor::new(earlier.unwrap().0.packed.clone())).unwrap();
+        Kept { before, holding, counts: seen.kept, sorter }
+    });
+    assert_eq!(holding.is_some(), kept > 0);
+    let header = SideHeader::new("scan", Layout { disks: Vec::new(), volumes: Vec::new() }).within(seen.context);
+    let mut side = SideWriter::new(tempfile::tempfile().unwrap(), &header, before)?;
+    let manifest = Lines::new(seen.records, holding, 1 << 20)?;
+    let mut differing = None;
+    let compare = |found| {
+        differing = Some(found);
+        Ok(())
+    };
+    let written = manifest::write_lines(Vec::new(), &seen.header, manifest, &mut side, compare)?;
+    let side = side.finish(&written.sha256)?;
+    assert_eq!(written.counts.records(), records);
+    if let (Some(differing), Some((earlier, _))) = (differing, earlier) {
+        same_difference(differing, &earlier.packed, &written.out);
+    }
+    let manifest = String::from_utf8(zstd::decode_all(written.out.as_slice()).unwrap()).unwrap();
+    let (taken_over, hashed) = (progress.taken_over(), progress.bytes());
+    Ok(Scan { manifest, packed: written.out, side, taken_over, hashed, kept })
+}
+
+/// What is said to differ gives the changes that the whole manifests give.
+fn same_difference(differing: Differing, before: &[u8], now: &[u8]) {
+    let changes = |old: Reader, new: Reader| {
+        let mut collected = Collected::default();
+        let input = diff::Input {
+            old,
+            carried: None,
+            new,
+            compared: &|_| AttributeSet::compared(),
+            policy: None,
+            sorter: Sorter::new(std::env::temp_dir(), 1 << 20),
+        };
+        diff::run(input, &mut collected).unwrap();
+        collected
+    };
+    let [old, new] = [before, now].map(|bytes| Reader::new("whole", Cursor::new(bytes.to_vec())).unwrap());
+    assert_eq!(changes(differing.before, differing.now), changes(old, new));
 }
 
 /// Fails at the first line that differs.

@@ -7,6 +7,7 @@ use super::{
     LAYER,
     bytes::{join, le16, le32},
     checksum::crc32c,
+    inode::BLOCK_LEN,
     map::{MAX_DEPTH, Out, Piece, Run, Scratch},
 };
 use crate::error::Error;
@@ -28,6 +29,31 @@ struct Tree<'o, 'a> {
 pub(super) fn walk(out: &mut Out<'_>, scratch: &mut Scratch) -> ControlFlow<()> {
     let root = out.inode.block;
     Tree { out, scratch, empty_leaves: 0 }.node(&root, None)
+}
+
+/// The runs of a map that lies in the inode alone, `None` for each that is none; `None` where there is more to the map.
+pub(super) fn in_inode(root: &[u8; BLOCK_LEN]) -> Option<impl Iterator<Item = Option<Run>>> {
+    let (entries, depth) = (usize::from(le16(root, 2)), le16(root, 6));
+    let (table, _) = root.get(ENTRY..)?.as_chunks::<ENTRY>();
+    (le16(root, 0) == MAGIC && depth == 0).then_some(())?;
+    Some(table.get(..entries)?.iter().map(run))
+}
+
+/// The run of a leaf's entry; `None` when it has no length, or reaches past the last logical block.
+fn run(entry: &[u8; ENTRY]) -> Option<Run> {
+    let stated = le16(entry, 4);
+    let (len, unwritten) = match stated.checked_sub(MAX_WRITTEN) {
+        Some(len) if len > 0 => (len, true),
+        _ => (stated, false),
+    };
+    let logical = le32(entry, 0);
+    logical.checked_add(u32::from(len).checked_sub(1)?)?;
+    Some(Run {
+        logical: u64::from(logical),
+        len: u64::from(len),
+        physical: join(u32::from(le16(entry, 6)), le32(entry, 8)),
+        unwritten,
+    })
 }
 
 /// What the parent says about a node.
@@ -77,22 +103,13 @@ impl Tree<'_, '_> {
 
     fn leaf(&mut self, table: &[[u8; ENTRY]]) -> ControlFlow<()> {
         for entry in table {
-            let stated = le16(entry, 4);
-            let (len, unwritten) = match stated.checked_sub(MAX_WRITTEN) {
-                Some(len) if len > 0 => (len, true),
-                _ => (stated, false),
-            };
-            let logical = le32(entry, 0);
-            if len == 0 || logical.checked_add(u32::from(len).saturating_sub(1)).is_none() {
-                self.out.broken(format!("extent at logical block {logical:#x} has length {stated:#x}"))?;
-                continue;
+            match run(entry) {
+                Some(run) => self.out.run(run)?,
+                None => {
+                    let (logical, stated) = (le32(entry, 0), le16(entry, 4));
+                    self.out.broken(format!("extent at logical block {logical:#x} has length {stated:#x}"))?;
+                }
             }
-            self.out.run(Run {
-                logical: u64::from(logical),
-                len: u64::from(len),
-                physical: join(u32::from(le16(entry, 6)), le32(entry, 8)),
-                unwritten,
-            })?;
         }
         ControlFlow::Continue(())
     }

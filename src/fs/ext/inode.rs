@@ -30,6 +30,58 @@ const FLAG_PROJINHERIT: u32 = 0x2000_0000;
 const CHECKSUM_LOW_AT: usize = 0x7C;
 const CHECKSUM_HIGH_AT: usize = 0x82;
 
+/// What of an inode says what it is and where the rest of it lies.
+pub(super) struct Outline {
+    mode: u16,
+    pub(super) flags: u32,
+    pub(super) links: u16,
+    pub(super) size: u64,
+    /// Block of extended attributes, or zero.
+    pub(super) attribute_block: u64,
+    pub(super) block: [u8; BLOCK_LEN],
+}
+
+impl Outline {
+    pub(super) fn of(superblock: &Superblock, raw: &[u8]) -> Self {
+        let features = superblock.features;
+        let mode = le16(raw, 0x0);
+        let long_size =
+            mode & S_IFMT == S_IFREG || (mode & S_IFMT == S_IFDIR && features.incompat(features::INCOMPAT_LARGEDIR));
+        let attribute_high = if features.incompat(features::INCOMPAT_64BIT) { le16(raw, 0x76) } else { 0 };
+        Self {
+            mode,
+            flags: le32(raw, 0x20),
+            links: le16(raw, 0x1A),
+            size: join(if long_size { le32(raw, 0x6C) } else { 0 }, le32(raw, 0x4)),
+            attribute_block: join(u32::from(attribute_high), le32(raw, 0x68)),
+            block: array(raw, 0x28),
+        }
+    }
+
+    /// Whether no name should lead here.
+    pub(super) fn is_unused(&self) -> bool {
+        self.links == 0 || self.mode == 0
+    }
+
+    pub(super) fn kind(&self) -> Option<Kind> {
+        kind(self.mode)
+    }
+
+    /// Whether a symbolic link keeps its target where others keep the map.
+    pub(super) fn has_short_target(&self, superblock: &Superblock, raw: &[u8]) -> bool {
+        if self.mode & S_IFMT != S_IFLNK || self.flags & FLAG_INLINE_DATA != 0 {
+            return false;
+        }
+        if superblock.features.incompat(features::INCOMPAT_EA_INODE) {
+            return self.size < super::bytes::len64(BLOCK_LEN);
+        }
+        let huge = superblock.features.ro_compat(features::RO_HUGE_FILE);
+        let high = if huge { u32::from(le16(raw, 0x74)) } else { 0 };
+        let attribute_sectors = if self.attribute_block == 0 { 0 } else { superblock.cluster_sectors };
+        join(high, le32(raw, 0x1C)) == attribute_sectors
+    }
+}
+
 /// A decoded inode.
 #[derive(Debug, Clone)]
 pub(super) struct Inode {
@@ -63,7 +115,7 @@ impl Inode {
     /// Decodes `raw`, which is as long as the superblock says.
     pub(super) fn parse(superblock: &Superblock, number: u32, raw: &[u8]) -> Result<Self> {
         let features = superblock.features;
-        let (mode, flags) = (le16(raw, 0x0), le32(raw, 0x20));
+        let outline = Outline::of(superblock, raw);
         let generation = le32(raw, 0x64);
         let large = superblock.inode_size > OLD_SIZE;
         let stated_extra = if large { le16(raw, 0x80) } else { 0 };
@@ -73,10 +125,8 @@ impl Inode {
             return Err(Error::corrupt(LAYER, format!("inode {number}"), what));
         }
         let end = if large && stated_extra == 0 { OLD_SIZE.saturating_add(DEFAULT_EXTRA_SIZE) } else { end };
-        let long_size =
-            mode & S_IFMT == S_IFREG || (mode & S_IFMT == S_IFDIR && features.incompat(features::INCOMPAT_LARGEDIR));
-        let attribute_high = if features.incompat(features::INCOMPAT_64BIT) { le16(raw, 0x76) } else { 0 };
-        let attribute_block = join(u32::from(attribute_high), le32(raw, 0x68));
+        let short_target = outline.has_short_target(superblock, raw);
+        let Outline { mode, flags, links, size, attribute_block, block } = outline;
         let seed = crc32c(superblock.checksum_seed, &number.to_le_bytes());
         let checksum_seed = crc32c(seed, &generation.to_le_bytes());
         let mut inode = Self {
@@ -85,8 +135,8 @@ impl Inode {
             mode,
             uid: u32::from(le16(raw, 0x2)) | (u32::from(le16(raw, 0x78)) << 16),
             gid: u32::from(le16(raw, 0x18)) | (u32::from(le16(raw, 0x7A)) << 16),
-            links: le16(raw, 0x1A),
-            size: join(if long_size { le32(raw, 0x6C) } else { 0 }, le32(raw, 0x4)),
+            links,
+            size,
             flags,
             times: Times {
                 mtime: Some(time(raw, 0x10, fits(0x88, end))),
@@ -97,13 +147,12 @@ impl Inode {
             access_word: le32(raw, 0x8),
             deleted: le32(raw, 0x14),
             attribute_block,
-            block: array(raw, 0x28),
+            block,
             attributes_at: (stated_extra > 0).then_some(usize::from(end)),
-            short_target: false,
+            short_target,
             checksum_seed,
             mismatch: None,
         };
-        inode.short_target = inode.has_short_target(superblock, raw);
         if features.metadata_csum() {
             inode.mismatch = mismatch(&inode, raw, fits(CHECKSUM_HIGH_AT, OLD_SIZE.saturating_add(stated_extra)));
         }
@@ -116,16 +165,8 @@ impl Inode {
     }
 
     pub(super) fn kind(&self) -> Result<Kind> {
-        Ok(match self.mode & S_IFMT {
-            S_IFREG => Kind::File,
-            S_IFDIR => Kind::Dir,
-            0o120_000 => Kind::Symlink,
-            0o020_000 => Kind::Char,
-            0o060_000 => Kind::Block,
-            0o010_000 => Kind::Fifo,
-            0o140_000 => Kind::Socket,
-            _ => return Err(Error::corrupt(LAYER, self.at(), format!("mode {:#o} is of no known kind", self.mode))),
-        })
+        kind(self.mode)
+            .ok_or_else(|| Error::corrupt(LAYER, self.at(), format!("mode {:#o} is of no known kind", self.mode)))
     }
 
     /// Permission bits.
@@ -155,25 +196,26 @@ impl Inode {
     pub(super) fn at(&self) -> String {
         format!("inode {}", self.number)
     }
-
-    /// A short target is what a link has that owns no blocks besides an attribute block.
-    fn has_short_target(&self, superblock: &Superblock, raw: &[u8]) -> bool {
-        if self.mode & S_IFMT != 0o120_000 || self.has(FLAG_INLINE_DATA) {
-            return false;
-        }
-        if superblock.features.incompat(features::INCOMPAT_EA_INODE) {
-            return self.size < super::bytes::len64(BLOCK_LEN);
-        }
-        let huge = superblock.features.ro_compat(features::RO_HUGE_FILE);
-        let high = if huge { u32::from(le16(raw, 0x74)) } else { 0 };
-        let attribute_sectors = if self.attribute_block == 0 { 0 } else { superblock.cluster_sectors };
-        join(high, le32(raw, 0x1C)) == attribute_sectors
-    }
 }
 
 const S_IFMT: u16 = 0o170_000;
 const S_IFREG: u16 = 0o100_000;
 const S_IFDIR: u16 = 0o040_000;
+const S_IFLNK: u16 = 0o120_000;
+
+/// What a mode says that an inode is.
+fn kind(mode: u16) -> Option<Kind> {
+    Some(match mode & S_IFMT {
+        S_IFREG => Kind::File,
+        S_IFDIR => Kind::Dir,
+        S_IFLNK => Kind::Symlink,
+        0o020_000 => Kind::Char,
+        0o060_000 => Kind::Block,
+        0o010_000 => Kind::Fifo,
+        0o140_000 => Kind::Socket,
+        _ => return None,
+    })
+}
 
 /// The offset of a 32-bit field (or of the 16-bit checksum) when it lies before the inode's own end.
 fn fits(at: usize, end: u16) -> Option<usize> {

@@ -4,7 +4,7 @@
 //! - `superblock`, `features`, `group`: the geometry, and where inode tables are
 //! - `journal`: what the journal holds newer than the volume; `volume` reads through it
 //! - `inode`, `xattr`, `acl`, `dir_block`: on-disk structures; `map` with `extent` and `indirect`: the block maps
-//! - `reader`, with `content`, `inline`, `directory` and `attributes`: one worker's session
+//! - `reader`, with `content`, `inline`, `directory`, `attributes` and `evidence`: one worker's session
 //!
 //! Checksums are verified where the filesystem has them; a mismatch is told beside the data, which is given where it
 //! can be decoded. To support a feature: its bit in `features`, and the structure that it changes.
@@ -17,6 +17,7 @@ pub(super) mod checksum;
 mod content;
 mod dir_block;
 mod directory;
+mod evidence;
 mod extent;
 mod features;
 mod group;

@@ -5,7 +5,7 @@ use std::{ops::ControlFlow, rc::Rc, sync::Arc};
 use super::{Ext, LAYER, bytes::capped, inode::Inode, map::Scratch, volume::Volume};
 use crate::{
     error::{Error, Result},
-    fs::{Extent, Kind, Listed, Metadata, NodeId, Session, Sink, Stream},
+    fs::{Evidence, Extent, Kind, Listed, Metadata, NodeId, Session, Sink, Stream},
 };
 
 pub(super) const ROOT: u32 = 2;
@@ -94,11 +94,19 @@ impl<'a> Reader<'a> {
         if let Some(last) = self.last.as_ref().filter(|last| last.number == number) {
             return Ok(Rc::clone(last));
         }
-        self.last = None;
-        self.load_raw(number)?;
+        self.load_bytes(number)?;
         let inode = Rc::new(Inode::parse(&self.volume().superblock, number, &self.raw)?);
         self.last = Some(Rc::clone(&inode));
         Ok(inode)
+    }
+
+    /// Loads the bytes of an inode into `raw`.
+    pub(super) fn load_bytes(&mut self, number: u32) -> Result<()> {
+        if self.last.as_ref().is_some_and(|last| last.number == number) {
+            return Ok(());
+        }
+        self.last = None;
+        self.load_raw(number)
     }
 
     /// Loads an inode that a name leads to.
@@ -226,6 +234,10 @@ impl Session for Reader<'_> {
             }
         }
         Ok(metadata)
+    }
+
+    fn evidence(&mut self, node: &NodeId, evidence: &mut Evidence) -> Option<Kind> {
+        self.gather(number(node).ok()?, evidence)
     }
 
     fn extents(&mut self, node: &NodeId, stream: &Stream) -> Result<Vec<Extent>> {

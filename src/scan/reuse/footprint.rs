@@ -2,10 +2,11 @@
 
 use sha2::{Digest as _, Sha256};
 
+use super::{Fingerprint, trace::first};
 use crate::fs::{Extent, Place};
 
 /// More pieces than that are not kept: such a file is read every time.
-const MAX_PIECES: usize = 4096;
+pub(in crate::scan) const MAX_PIECES: usize = 4096;
 
 const HOLE: u8 = 0;
 const UNWRITTEN: u8 = 1;
@@ -14,12 +15,6 @@ const STORED: u8 = 2;
 /// Bytes of one encoded piece: its kind, its length; for a stored one the disk and the offset there.
 const ZEROS_LEN: usize = 9;
 const STORED_LEN: usize = 19;
-
-/// The longest encoded footprint, in bytes.
-pub(super) const MAX_ENCODED: usize = MAX_PIECES * STORED_LEN;
-
-/// What an encoded footprint is found by: enough of its SHA-256 that nobody makes two of one.
-pub(super) type Fingerprint = [u8; 20];
 
 /// The places of all bytes of a content, in the order of the content.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,9 +118,9 @@ impl Footprint {
         self.zeros
     }
 
-    /// As it is kept; in the order of disks and offsets.
-    pub(in crate::scan) fn encoded(&self) -> &[u8] {
-        &self.encoded
+    /// What it is found by.
+    pub(in crate::scan) fn fingerprint(&self) -> Fingerprint {
+        first(&Sha256::digest(&self.encoded).into())
     }
 
     /// The stretches of disks that it needs: disk, offset, length.
@@ -158,12 +153,6 @@ fn joined(before: Piece, next: Piece) -> Option<Piece> {
         }
         _ => None,
     }
-}
-
-/// What an encoded footprint is found by.
-pub(super) fn fingerprint(encoded: &[u8]) -> Fingerprint {
-    let digest = Sha256::digest(encoded);
-    std::array::from_fn(|at| digest[at])
 }
 
 #[cfg(test)]

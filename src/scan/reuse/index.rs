@@ -1,101 +1,216 @@
-//! The hashes of the scan before, by the footprint of what they were made of, within a budget of memory.
+//! What the scan before kept of its records, by what they rest on and by the places of their contents, within a
+//! budget of memory.
 
-use std::fs::File;
+use std::{
+    fs::File,
+    hash::{BuildHasher, RandomState},
+    io::Read,
+    sync::OnceLock,
+};
 
 use super::{
-    Digest, Footprint,
-    footprint::{Fingerprint, fingerprint},
-    side_file::Reader,
+    Digest, Fingerprint,
+    side_file::{End, Reader},
+    trace::Trace,
 };
 use crate::error::Result;
 
-/// Memory for all of it, in bytes: some 1.2 million contents. What does not fit is read.
-const MEMORY: usize = 64 << 20;
+/// Records that are held in memory, of some 90 bytes each. What does not fit is made and read anew.
+const MAX_RECORDS: usize = 1_250_000;
 
-type Entry = (Fingerprint, Digest);
-
-/// Entries that share a bucket, about.
-const BUCKET: usize = 4;
-
-/// The hashes of the scan before.
+/// What the scan before kept.
 pub(super) struct Index {
-    /// In the order of fingerprints.
-    entries: Vec<Entry>,
-    /// Where each bucket begins, and behind the last one its end. Fingerprints are spread evenly, so their first bits
-    /// lead to an entry without a search through all of them.
-    buckets: Vec<u32>,
-    left_out: u64,
+    /// In the order of the manifest.
+    traces: Vec<Trace>,
+    /// Made when the first record is asked for, by whichever worker asks.
+    by_evidence: OnceLock<Table>,
+    by_places: OnceLock<Table>,
+    end: End,
 }
 
 impl Index {
     /// Reads all of a side file, and believes nothing of it before its end has proved it whole.
-    pub(super) fn load(mut reader: Reader<File>) -> Result<Self> {
-        let (mut entries, mut left_out): (Vec<Entry>, u64) = (Vec::new(), 0);
-        while let Some((encoded, digest)) = reader.next()? {
-            if entries.len() < MEMORY / size_of::<Entry>() {
-                entries.push((fingerprint(encoded), digest));
-            } else {
-                left_out = left_out.saturating_add(1);
+    pub(super) fn load(reader: Reader<File>) -> Result<Self> {
+        Self::read(reader, MAX_RECORDS)
+    }
+
+    fn read<R: Read>(reader: Reader<R>, max: usize) -> Result<Self> {
+        let mut traces: Vec<Trace> = Vec::new();
+        let end = reader.read(|_, trace| {
+            if traces.len() < max {
+                traces.push(trace);
+            }
+        })?;
+        Ok(Self { traces, by_evidence: OnceLock::new(), by_places: OnceLock::new(), end })
+    }
+
+    fn by_evidence(&self) -> &Table {
+        let key = |at: usize| self.traces.get(at)?.evidence;
+        self.by_evidence.get_or_init(|| Table::new(self.traces.len(), key, |_, _| false))
+    }
+
+    fn by_places(&self) -> &Table {
+        let key = |at: usize| self.traces.get(at)?.content.map(|(places, _)| places);
+        let content = |at: usize| self.traces.get(at).map(|trace| trace.content);
+        let another = |one, other| content(one) != content(other);
+        self.by_places.get_or_init(|| Table::new(self.traces.len(), key, another))
+    }
+
+    /// The hash of a content that lay in these places.
+    pub(super) fn hash_of(&self, places: &Fingerprint) -> Option<Digest> {
+        let mut found = self.by_places().find(places, |at| self.traces.get(at)?.content).map(|(_, digest)| digest);
+        let first = found.next()?;
+        // The same places twice: two names of one file, or files that claim the same blocks. When the image was
+        // written to meanwhile their hashes may differ, and then neither is worth anything.
+        found.all(|digest| digest == first).then_some(first)
+    }
+
+    /// The number of a record that rested on this.
+    pub(super) fn record_of(&self, evidence: &Fingerprint) -> Option<usize> {
+        let found = |at: usize| Some((self.traces.get(at)?.evidence?, at));
+        self.by_evidence().find(evidence, found).next().map(|(_, at)| at)
+    }
+
+    /// What was kept of a record.
+    pub(super) fn trace(&self, record: usize) -> Option<&Trace> {
+        self.traces.get(record)
+    }
+
+    /// How many records there are in memory.
+    pub(super) fn len(&self) -> usize {
+        self.traces.len()
+    }
+
+    /// What the side file says of the manifest that it belongs to.
+    pub(super) fn end(&self) -> End {
+        self.end
+    }
+
+    /// Records that did not fit.
+    pub(super) fn left_out(&self) -> u64 {
+        self.end.records.saturating_sub(self.traces.len() as u64)
+    }
+}
+
+/// Which record has a fingerprint: an open hash table of their numbers.
+struct Table {
+    /// A record's number and one more, or nothing.
+    slots: Vec<u32>,
+    /// Kept secret, so that nobody can make fingerprints that share a slot.
+    secret: u64,
+}
+
+/// Spreads a number over its upper bits: 2^64 by the golden ratio (D. E. Knuth, "The Art of Computer Programming",
+/// volume 3, 6.4).
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+
+impl Table {
+    /// Takes all records that have a key. Of those with the same, the first is taken, and one more that is `another`.
+    fn new(records: usize, key: impl Fn(usize) -> Option<Fingerprint>, another: impl Fn(usize, usize) -> bool) -> Self {
+        let slots = vec![0; (records + records / 2 + 1).next_power_of_two()];
+        let mut table = Self { slots, secret: RandomState::new().hash_one(GOLDEN) };
+        for record in 0..records {
+            let Some(wanted) = key(record) else { continue };
+            let (mut at, mut taken, mut is_new) = (table.start(&wanted), 0, true);
+            while let Some(other) = table.record_in(at) {
+                if key(other) == Some(wanted) {
+                    taken += 1;
+                    is_new = taken == 1 && another(other, record);
+                }
+                at = (at + 1) % table.slots.len();
+            }
+            if is_new {
+                table.slots[at] = u32::try_from(record + 1).unwrap_or(0);
             }
         }
-        Ok(Self::new(entries, left_out))
+        table
     }
 
-    fn new(mut entries: Vec<Entry>, left_out: u64) -> Self {
-        entries.sort_unstable_by(|a, b| first(&a.0).cmp(&first(&b.0)).then_with(|| a.cmp(b)));
-        let count = entries.len() / BUCKET + 1;
-        let mut buckets = Vec::with_capacity(count + 1);
-        for (at, (fingerprint, _)) in entries.iter().enumerate() {
-            let at = u32::try_from(at).unwrap_or(u32::MAX);
-            buckets.resize(buckets.len().max(bucket(fingerprint, count) + 1), at);
-        }
-        buckets.resize(count + 1, u32::try_from(entries.len()).unwrap_or(u32::MAX));
-        Self { entries, buckets, left_out }
+    /// What `of` says of the records that were taken with that key.
+    fn find<'t, T>(
+        &'t self,
+        wanted: &'t Fingerprint,
+        of: impl Fn(usize) -> Option<(Fingerprint, T)> + 't,
+    ) -> impl Iterator<Item = (Fingerprint, T)> + 't {
+        let start = self.start(wanted);
+        let slots = (start..self.slots.len()).chain(0..start);
+        slots.map_while(|slot| self.record_in(slot)).filter_map(of).filter(move |(key, _)| key == wanted)
     }
 
-    pub(super) fn get(&self, footprint: &Footprint) -> Option<Digest> {
-        self.find(&fingerprint(footprint.encoded()))
+    /// Where the search for a key begins.
+    fn start(&self, key: &Fingerprint) -> usize {
+        // The length was made a power of two; a fingerprint's first bytes are as good as all of them.
+        let first: u64 = key.first_chunk().map_or(0, |first| u64::from_le_bytes(*first));
+        let spread = (first ^ self.secret).wrapping_mul(GOLDEN) >> 32;
+        usize::try_from(spread).unwrap_or(0) & (self.slots.len() - 1)
     }
 
-    fn find(&self, wanted: &Fingerprint) -> Option<Digest> {
-        let at = bucket(wanted, self.buckets.len().checked_sub(1)?);
-        let [start, end] = [at, at + 1].map(|at| self.buckets.get(at).and_then(|at| usize::try_from(*at).ok()));
-        let bucket = self.entries.get(start?..end?)?;
-        bucket.iter().find(|(found, _)| found == wanted).map(|(_, digest)| *digest)
+    fn record_in(&self, slot: usize) -> Option<usize> {
+        usize::try_from(self.slots[slot]).ok()?.checked_sub(1)
     }
-
-    pub(super) fn left_out(&self) -> u64 {
-        self.left_out
-    }
-}
-
-/// The beginning of a fingerprint as a number, in the order of fingerprints.
-fn first(fingerprint: &Fingerprint) -> u64 {
-    fingerprint.first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
-}
-
-/// Which of `count` buckets a fingerprint is in.
-fn bucket(fingerprint: &Fingerprint, count: usize) -> usize {
-    let at = (u128::from(first(fingerprint)) * count as u128) >> 64;
-    usize::try_from(at).unwrap_or(0)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::{
+            layout::Layout,
+            side_file::{SideHeader, Writer},
+        },
+        *,
+    };
+
+    fn index(traces: &[Trace], max: usize) -> Index {
+        let header = SideHeader::new("scan", Layout { disks: Vec::new(), volumes: Vec::new() });
+        let mut writer = Writer::new(Vec::new(), &header).unwrap();
+        let mut bytes = Vec::new();
+        for trace in traces {
+            trace.encode(&mut bytes);
+            writer.push(&bytes).unwrap();
+        }
+        let file = writer.finish(&[0; 32]).unwrap();
+        Index::read(Reader::new(file.as_slice()).unwrap().1, max).unwrap()
+    }
+
+    fn key(number: u32, what: u8) -> Fingerprint {
+        let mut key = [what; 20];
+        key[..4].copy_from_slice(&number.to_le_bytes());
+        key
+    }
 
     #[test]
-    fn every_entry_is_found_in_its_bucket_and_no_other() {
+    fn every_record_is_found_by_both_keys_and_no_other() {
         for count in [0_u32, 1, 3, 1000] {
-            let entry = |number: u32| (fingerprint(&number.to_be_bytes()), [number.to_be_bytes()[3]; 32]);
-            let index = Index::new((0..count).map(entry).collect(), 0);
+            let trace = |number: u32| Trace {
+                evidence: (!number.is_multiple_of(3)).then_some(key(number, 1)),
+                content: (!number.is_multiple_of(2)).then_some((key(number, 2), [number.to_le_bytes()[0]; 32])),
+            };
+            let index = index(&(0..count).map(trace).collect::<Vec<_>>(), usize::MAX);
             for number in 0..count + 100 {
-                let (fingerprint, digest) = entry(number);
-                assert_eq!(index.find(&fingerprint), (number < count).then_some(digest), "{number} of {count}");
-            }
-            for edge in [[0; 20], [0xff; 20]] {
-                assert_eq!(index.find(&edge), None);
+                let there = number < count;
+                assert_eq!(
+                    index.record_of(&key(number, 1)),
+                    (there && !number.is_multiple_of(3)).then_some(number as usize)
+                );
+                let digest = [number.to_le_bytes()[0]; 32];
+                assert_eq!(index.hash_of(&key(number, 2)), (there && !number.is_multiple_of(2)).then_some(digest));
+                assert_eq!(index.record_of(&key(number, 2)), None);
             }
         }
+    }
+
+    #[test]
+    fn places_that_two_hashes_were_made_of_prove_nothing() {
+        let content = |places: u32, digest: u8| Trace { evidence: None, content: Some((key(places, 2), [digest; 32])) };
+        let index = index(&[content(1, 1), content(2, 2), content(1, 1), content(2, 3), content(3, 3)], usize::MAX);
+        assert_eq!([1, 2, 3].map(|places| index.hash_of(&key(places, 2))), [Some([1; 32]), None, Some([3; 32])]);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_left_out_and_counted() {
+        let trace = |number: u32| Trace { evidence: Some(key(number, 1)), content: None };
+        let index = index(&(0..10).map(trace).collect::<Vec<_>>(), 4);
+        assert_eq!((index.left_out(), index.len()), (6, 4));
+        assert_eq!([3, 4].map(|number| index.record_of(&key(number, 1))), [Some(3), None]);
     }
 }

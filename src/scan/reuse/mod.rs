@@ -1,33 +1,48 @@
-//! Taking over content hashes from the scan before. A hash is a function of the bytes it was made of, and they are
-//! where they were: same places on the same disks, none of them in a changed range. So what is kept of a scan, in a
-//! side file that can be deleted at any time, is for each content its footprint, the places of its bytes in disk
-//! coordinates, and its hash; names do not matter, and a renamed file is not read again. Metadata is never taken
-//! over. In come a target's [`Layout`] and the side file of the scan before, out comes a [`Previous`] that answers.
+//! Taking over from the scan before what still holds, with proof.
+//!
+//! A content's hash is a function of the bytes it was made of, and they are where they were: same places on the same
+//! disks, none of them in a changed range. A record is a function of the metadata that it rests on, of its path, and of
+//! what is the same for all records (the policy, the names of accounts): where all of that is byte for byte what it was
+//! and the content holds, the line in the manifest before holds too. Metadata itself is never taken over, it is read
+//! afresh and compared.
+//!
+//! What is kept of a scan, in a side file that can be deleted at any time, is for each record a fingerprint of what it
+//! rests on, one of the places of its content, and the content's hash. In come a target's [`Layout`] and the side file
+//! of the scan before, out comes a [`Previous`] that answers.
 
 mod footprint;
 mod index;
 mod layout;
 mod sample;
 mod side_file;
+mod trace;
 
-use std::{fs::File, io::Write};
+use std::{
+    fs::File,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 pub use layout::{DiskLayout, FileState, Layout, MAX_STRETCHES, SnapshotState, Stretch, VolumeLayout};
 pub use sample::Sample;
 pub use side_file::SideHeader;
 
-pub(super) use footprint::Footprint;
+pub(super) use footprint::{Footprint, MAX_PIECES};
+pub(super) use trace::{Trace, evidence};
 
 use index::Index;
+use side_file::End;
 
 use crate::{
     changed::ChangedRanges,
-    error::Result,
-    manifest::{Runs, sorter},
+    error::{Error, Result},
+    manifest::{Follow, Holding, Origin},
 };
 
 /// A SHA-256.
 pub(super) type Digest = [u8; 32];
+
+/// What something is found by: enough of its SHA-256 that nobody makes two of one.
+pub(super) type Fingerprint = [u8; 20];
 
 /// What a scan is told about the one before, and what it is to keep for the next.
 pub struct Reuse {
@@ -41,35 +56,82 @@ pub struct Reuse {
 pub struct Previous {
     index: Index,
     changed: Vec<ChangedRanges>,
+    context: String,
+    /// Whether lines of its manifest may be taken over.
+    lines: bool,
+    /// Which of its records are taken over, 64 in each.
+    taken: Vec<AtomicU64>,
 }
 
 impl Previous {
-    /// Loads a side file whose header was read from `reader`. `changed` says what may have changed, for each disk.
+    /// Loads a side file whose header was read. `changed` says what may have changed, for each disk; `lines`, whether
+    /// lines of the manifest that the side file was kept with may be taken over, for which that must be at hand.
     ///
     /// # Errors
     /// When the side file is damaged.
-    pub fn load(reader: SideReader, changed: Vec<ChangedRanges>) -> Result<Self> {
-        Ok(Self { index: Index::load(reader.0)?, changed })
+    pub fn load(side: SideReader, changed: Vec<ChangedRanges>, lines: bool) -> Result<Self> {
+        let index = Index::load(side.reader)?;
+        let taken = (0..index.len().div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
+        Ok(Self { index, changed, context: side.context, lines, taken })
     }
 
-    /// Contents that did not fit into the memory for them, and are read.
+    /// Records that did not fit into the memory for them, and are made and read anew.
     #[must_use]
     pub fn left_out(&self) -> u64 {
         self.index.left_out()
     }
 
+    /// Whether lines of the manifest before can hold, for records that are made in this context.
+    pub(super) fn has_lines(&self, context: &str) -> bool {
+        self.lines && self.context == context
+    }
+
     /// The hash of a content whose bytes are where they were, and did not change.
     pub(super) fn hash_of(&self, footprint: &Footprint) -> Option<Digest> {
-        let digest = self.index.get(footprint)?;
-        let same = |(disk, start, len): (usize, u64, u64)| {
-            self.changed.get(disk).is_some_and(|changed| !changed.touches(start, len))
-        };
-        footprint.stored().all(same).then_some(digest)
+        let digest = self.index.hash_of(&footprint.fingerprint())?;
+        footprint.stored().all(|(disk, start, len)| self.is_unchanged(disk, start, len)).then_some(digest)
+    }
+
+    /// Whether these bytes of a disk are said not to have changed.
+    pub(super) fn is_unchanged(&self, disk: usize, start: u64, len: u64) -> bool {
+        self.changed.get(disk).is_some_and(|changed| !changed.touches(start, len))
+    }
+
+    /// The number of the record that rested on this.
+    pub(super) fn record_of(&self, evidence: &Fingerprint) -> Option<usize> {
+        self.index.record_of(evidence)
+    }
+
+    /// What was kept of a record.
+    pub(super) fn trace(&self, record: usize) -> Option<&Trace> {
+        self.index.trace(record)
+    }
+
+    /// Takes over the line of a record. `false` when that was done already: a name that stands twice in a directory has
+    /// two lines.
+    pub(super) fn take(&self, record: usize) -> bool {
+        let bit = 1 << (record % 64);
+        self.taken.get(record / 64).is_some_and(|word| word.fetch_or(bit, Ordering::Relaxed) & bit == 0)
+    }
+
+    /// Which lines are taken over, where any is, and what is to be kept of them for the next scan.
+    #[must_use]
+    pub fn into_holding(self) -> (Option<Holding>, Before) {
+        let End { records, manifest } = self.index.end();
+        let bits: Vec<_> = self.taken.into_iter().map(AtomicU64::into_inner).collect();
+        let any = bits.iter().any(|word| *word != 0);
+        (any.then_some(Holding { bits, records, sha256: manifest }), Before(self.index))
     }
 }
 
+/// What the scan before kept of the records whose lines are taken over.
+pub struct Before(Index);
+
 /// A side file whose header was read.
-pub struct SideReader(side_file::Reader<File>);
+pub struct SideReader {
+    reader: side_file::Reader<File>,
+    context: String,
+}
 
 /// Opens a side file.
 ///
@@ -77,35 +139,47 @@ pub struct SideReader(side_file::Reader<File>);
 /// When it is damaged or of another version.
 pub fn open(file: File) -> Result<(SideHeader, SideReader)> {
     let (header, reader) = side_file::Reader::new(file)?;
-    Ok((header, SideReader(reader)))
+    let context = header.context.clone();
+    Ok((header, SideReader { reader, context }))
 }
 
-/// Writes a side file of what the workers hand over, sorted by place, through `memory` bytes of buffers.
-///
-/// # Errors
-/// When a temporary file cannot be read or `out` cannot be written.
-pub fn write<W: Write>(out: W, header: &SideHeader, runs: Vec<Runs>, memory: usize) -> Result<W> {
-    let mut writer = side_file::Writer::new(out, header)?;
-    let mut merged = sorter::merge(runs, memory)?;
-    // The same place twice: two names of one file, or files that claim the same blocks. When the image was written
-    // to meanwhile their hashes may differ, and then neither is worth keeping.
-    let mut last: Option<(Vec<u8>, Option<Vec<u8>>)> = None;
-    while let Some((footprint, digest)) = merged.next()? {
-        match &mut last {
-            Some((place, kept)) if place == footprint => {
-                if kept.as_deref() != Some(digest) {
-                    *kept = None;
-                }
-            }
-            _ => {
-                if let Some((place, Some(kept))) = last.replace((footprint.to_vec(), Some(digest.to_vec()))) {
-                    writer.push(&place, &kept)?;
-                }
+/// Writes a side file while the manifest is written that it belongs to.
+pub struct SideWriter {
+    writer: side_file::Writer<File>,
+    before: Option<Before>,
+    trace: Vec<u8>,
+}
+
+impl SideWriter {
+    /// Begins with the header. Of lines that are taken over, `before` says what was kept.
+    ///
+    /// # Errors
+    /// When `file` cannot be written.
+    pub fn new(file: File, header: &SideHeader, before: Option<Before>) -> Result<Self> {
+        Ok(Self { writer: side_file::Writer::new(file, header)?, before, trace: Vec::new() })
+    }
+
+    /// Ends the file of the manifest whose footer holds that SHA-256.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn finish(self, manifest: &[u8; 32]) -> Result<File> {
+        self.writer.finish(manifest)
+    }
+}
+
+impl Follow for SideWriter {
+    fn take(&mut self, origin: Origin<'_>) -> Result<()> {
+        match origin {
+            Origin::Scan(trace) => self.writer.push(trace),
+            Origin::Before(record) => {
+                let before = self.before.as_ref().zip(usize::try_from(record).ok());
+                let trace = before.and_then(|(before, record)| before.0.trace(record));
+                trace
+                    .ok_or_else(|| Error::Bug(format!("nothing was kept of record {record}")))?
+                    .encode(&mut self.trace);
+                self.writer.push(&self.trace)
             }
         }
     }
-    if let Some((place, Some(kept))) = last {
-        writer.push(&place, &kept)?;
-    }
-    writer.finish()
 }

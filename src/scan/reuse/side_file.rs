@@ -1,28 +1,32 @@
-//! The side file: a zstd stream of a header, one JSON line, and records in the order of their places.
+//! The side file: a zstd stream of a header, one JSON line, and for each record of the manifest, in its order, what
+//! is kept of it. Numbers are little endian.
 //!
-//! A record is the length of its footprint (4 bytes, little endian), the footprint, and the SHA-256 of the content.
-//! Behind the last one stand a length of 2^32-1, the number of records (8 bytes, little endian), and the SHA-256 of
-//! all before. Without that end the file proves nothing.
+//! - A record: a byte that says which parts follow. 1: what the record rests on (20 bytes). 2: the places of its content
+//!   (20 bytes), the content's SHA-256 (32 bytes).
+//! - The end: a byte of 255, the number of records (8 bytes), the SHA-256 in the manifest's footer, and the SHA-256 of
+//!   all before. Without it the file proves nothing.
 
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{Digest, footprint::MAX_ENCODED, layout::Layout};
+use super::{Digest, layout::Layout, trace::Trace};
 use crate::error::{Error, Result};
 
 /// The version of this form.
-const VERSION: u32 = 1;
-/// The fastest: hashes do not shrink.
-const LEVEL: i32 = 1;
+const VERSION: u32 = 2;
+/// Hashes do not shrink: the compressor is to give up on them early.
+const LEVEL: i32 = -7;
 /// The largest window that is accepted, as a power of two: 8 MiB.
 const WINDOW_LOG_MAX: u32 = 23;
 /// The longest header, in bytes.
 const MAX_HEADER: u64 = 16 << 20;
 const TOOL: &str = concat!("snapfim ", env!("CARGO_PKG_VERSION"));
-/// Stands where a record's length would be.
-const END: u32 = u32::MAX;
+/// Stands where a record would begin.
+const END: u8 = u8::MAX;
+/// Bytes that are hashed and compressed at once.
+const BUFFER: usize = 64 << 10;
 
 /// What stands first in a side file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,13 +38,28 @@ pub struct SideHeader {
     pub scan: String,
     /// What its places mean.
     pub layout: Layout,
+    /// What else records were made of: all that [`Seen::context`](crate::scan::Seen::context) stands for.
+    pub context: String,
 }
 
 impl SideHeader {
     /// The header of a scan.
     pub fn new(scan: impl Into<String>, layout: Layout) -> Self {
-        Self { version: VERSION, tool: TOOL.to_owned(), scan: scan.into(), layout }
+        Self { version: VERSION, tool: TOOL.to_owned(), scan: scan.into(), layout, context: String::new() }
     }
+
+    /// With the context in which its records were made.
+    #[must_use]
+    pub fn within(self, context: String) -> Self {
+        Self { context, ..self }
+    }
+}
+
+/// What the end of a side file says of the manifest that it belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct End {
+    pub(super) records: u64,
+    pub(super) manifest: Digest,
 }
 
 fn failed(error: io::Error) -> Error {
@@ -54,38 +73,38 @@ fn damaged(what: impl std::fmt::Display) -> Error {
 pub(super) struct Writer<W: Write> {
     out: zstd::Encoder<'static, W>,
     hash: Sha256,
+    buffer: Vec<u8>,
     records: u64,
 }
 
 impl<W: Write> Writer<W> {
     pub(super) fn new(out: W, header: &SideHeader) -> Result<Self> {
-        let mut line = serde_json::to_vec(header).map_err(|error| Error::Bug(format!("a layout: {error}")))?;
-        line.push(b'\n');
+        let mut buffer = serde_json::to_vec(header).map_err(|error| Error::Bug(format!("a layout: {error}")))?;
+        buffer.push(b'\n');
         let out = zstd::Encoder::new(out, LEVEL).map_err(failed)?;
-        let mut writer = Self { out, hash: Sha256::new(), records: 0 };
-        writer.put(&line)?;
-        Ok(writer)
+        Ok(Self { out, hash: Sha256::new(), buffer, records: 0 })
     }
 
-    fn put(&mut self, bytes: &[u8]) -> Result<()> {
-        self.hash.update(bytes);
-        self.out.write_all(bytes).map_err(failed)
-    }
-
-    pub(super) fn push(&mut self, encoded: &[u8], digest: &[u8]) -> Result<()> {
-        let len = u32::try_from(encoded.len()).unwrap_or(END);
-        if encoded.len() > MAX_ENCODED || digest.len() != size_of::<Digest>() {
-            return Err(Error::Bug(format!("a footprint of {len} bytes, a hash of {}", digest.len())));
-        }
+    /// Takes the next record's encoded trace; an empty one says nothing.
+    pub(super) fn push(&mut self, trace: &[u8]) -> Result<()> {
+        self.buffer.extend_from_slice(if trace.is_empty() { &[0] } else { trace });
         self.records = self.records.saturating_add(1);
-        self.put(&len.to_le_bytes())?;
-        self.put(encoded)?;
-        self.put(digest)
+        if self.buffer.len() >= BUFFER { self.flush() } else { Ok(()) }
     }
 
-    pub(super) fn finish(mut self) -> Result<W> {
-        self.put(&END.to_le_bytes())?;
-        self.put(&self.records.to_le_bytes())?;
+    fn flush(&mut self) -> Result<()> {
+        self.hash.update(&self.buffer);
+        self.out.write_all(&self.buffer).map_err(failed)?;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// Ends the file of the manifest whose footer holds that SHA-256.
+    pub(super) fn finish(mut self, manifest: &Digest) -> Result<W> {
+        self.buffer.push(END);
+        self.buffer.extend_from_slice(&self.records.to_le_bytes());
+        self.buffer.extend_from_slice(manifest);
+        self.flush()?;
         let digest = self.hash.finalize();
         self.out.write_all(&digest).map_err(failed)?;
         self.out.finish().map_err(failed)
@@ -95,7 +114,6 @@ impl<W: Write> Writer<W> {
 pub(super) struct Reader<R: Read> {
     input: BufReader<zstd::Decoder<'static, BufReader<R>>>,
     hash: Sha256,
-    encoded: Vec<u8>,
     records: u64,
 }
 
@@ -103,10 +121,10 @@ impl<R: Read> Reader<R> {
     pub(super) fn new(file: R) -> Result<(SideHeader, Self)> {
         let mut input = zstd::Decoder::new(file).map_err(damaged)?;
         input.window_log_max(WINDOW_LOG_MAX).map_err(damaged)?;
-        let mut reader = Self { input: BufReader::new(input), hash: Sha256::new(), encoded: Vec::new(), records: 0 };
+        let mut reader = Self { input: BufReader::with_capacity(BUFFER, input), hash: Sha256::new(), records: 0 };
         let mut line = Vec::new();
         let mut limited = Read::take(&mut reader.input, MAX_HEADER);
-        io::BufRead::read_until(&mut limited, b'\n', &mut line).map_err(damaged)?;
+        limited.read_until(b'\n', &mut line).map_err(damaged)?;
         reader.hash.update(&line);
         let header: SideHeader = serde_json::from_slice(&line).map_err(damaged)?;
         if header.version != VERSION {
@@ -118,6 +136,42 @@ impl<R: Read> Reader<R> {
         Ok((header, reader))
     }
 
+    /// Hands out all records, by their numbers, and believes nothing of them before the end has proved the file whole.
+    pub(super) fn read(mut self, mut each: impl FnMut(u64, Trace)) -> Result<End> {
+        loop {
+            let available = self.input.fill_buf().map_err(damaged)?;
+            if available.is_empty() {
+                return Err(damaged("it ends early"));
+            }
+            let mut at = 0;
+            while let Some(first) = available.get(at).filter(|first| **first != END) {
+                let len = Trace::encoded_len(*first).ok_or_else(|| damaged("a record of no known form"))?;
+                let Some(trace) = available.get(at..at + len) else { break };
+                each(self.records, Trace::decode(trace).unwrap_or_default());
+                self.records = self.records.saturating_add(1);
+                at += len;
+            }
+            self.hash.update(&available[..at]);
+            let next = available.get(at).copied();
+            self.input.consume(at);
+            match next {
+                None => {}
+                Some(END) => return self.end(),
+                Some(first) => self.across(first, &mut each)?,
+            }
+        }
+    }
+
+    /// A record that the buffer does not hold in one piece.
+    fn across(&mut self, first: u8, each: &mut impl FnMut(u64, Trace)) -> Result<()> {
+        let mut trace = vec![0; Trace::encoded_len(first).unwrap_or(0)];
+        self.input.read_exact(&mut trace).map_err(damaged)?;
+        self.hash.update(&trace);
+        each(self.records, Trace::decode(&trace).unwrap_or_default());
+        self.records = self.records.saturating_add(1);
+        Ok(())
+    }
+
     fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
         let mut bytes = [0; N];
         self.input.read_exact(&mut bytes).map_err(damaged)?;
@@ -125,31 +179,16 @@ impl<R: Read> Reader<R> {
         Ok(bytes)
     }
 
-    /// The next record; `None` behind the last one, when the end has proved the file whole.
-    pub(super) fn next(&mut self) -> Result<Option<(&[u8], Digest)>> {
-        let len = u32::from_le_bytes(self.array()?);
-        if len == END {
-            return self.end().map(|()| None);
-        }
-        let len = usize::try_from(len).ok().filter(|len| *len <= MAX_ENCODED);
-        let len = len.ok_or_else(|| damaged("a footprint is too long"))?;
-        self.encoded.resize(len, 0);
-        self.input.read_exact(&mut self.encoded).map_err(damaged)?;
-        self.hash.update(&self.encoded);
-        let digest = self.array()?;
-        self.records = self.records.saturating_add(1);
-        Ok(Some((&self.encoded, digest)))
-    }
-
-    fn end(&mut self) -> Result<()> {
-        let said = u64::from_le_bytes(self.array()?);
+    fn end(&mut self) -> Result<End> {
+        let _: [u8; 1] = self.array()?;
+        let end = End { records: u64::from_le_bytes(self.array()?), manifest: self.array()? };
         let found: Digest = std::mem::take(&mut self.hash).finalize().into();
         let proof: Digest = self.array()?;
         let mut more = [0];
-        if said != self.records || proof != found || self.input.read(&mut more).map_err(damaged)? > 0 {
+        if end.records != self.records || proof != found || self.input.read(&mut more).map_err(damaged)? > 0 {
             return Err(damaged("its end does not fit to what stands before it"));
         }
-        Ok(())
+        Ok(end)
     }
 }
 
@@ -161,42 +200,53 @@ mod tests {
         SideHeader::new("20261121T190000Z", Layout { disks: Vec::new(), volumes: Vec::new() })
     }
 
-    fn written() -> Vec<u8> {
-        let mut writer = Writer::new(Vec::new(), &header()).unwrap();
-        for number in 0..100_u8 {
-            writer.push(&[number; 9], &[number; 32]).unwrap();
+    fn trace(number: u64) -> Trace {
+        let byte = number.to_le_bytes()[0];
+        Trace {
+            evidence: (!number.is_multiple_of(3)).then_some([byte; 20]),
+            content: (!number.is_multiple_of(2)).then_some(([byte; 20], [byte; 32])),
         }
-        writer.finish().unwrap()
+    }
+
+    fn written(records: u64) -> Vec<u8> {
+        let mut writer = Writer::new(Vec::new(), &header()).unwrap();
+        let mut bytes = Vec::new();
+        for number in 0..records {
+            trace(number).encode(&mut bytes);
+            writer.push(&bytes).unwrap();
+        }
+        writer.finish(&[7; 32]).unwrap()
     }
 
     fn read(bytes: &[u8]) -> Result<u64> {
-        let (found, mut reader) = Reader::new(bytes)?;
+        let (found, reader) = Reader::new(bytes)?;
         if found != header() {
             return Err(damaged("another header"));
         }
-        let mut records = 0;
-        while let Some((encoded, digest)) = reader.next()? {
-            assert_eq!(encoded.first(), digest.first());
-            records += 1;
-        }
-        Ok(records)
+        let mut wrong = 0;
+        let end = reader.read(|number, found| wrong += u64::from(trace(number) != found))?;
+        // What is handed out before the end proves it may be anything.
+        assert_eq!((end.manifest, wrong), ([7; 32], 0));
+        Ok(end.records)
     }
 
     #[test]
-    fn what_was_written_is_read() {
-        assert_eq!(read(&written()).unwrap(), 100);
+    fn what_was_written_is_read_wherever_buffers_end() {
+        for records in [0, 1, 100, 5000] {
+            assert_eq!(read(&written(records)).unwrap(), records);
+        }
     }
 
     #[test]
     fn damage_anywhere_is_found() {
-        let whole = written();
+        let whole = written(100);
         let plain = zstd::decode_all(whole.as_slice()).unwrap();
         for at in 0..plain.len() {
             let mut bytes = plain.clone();
             bytes[at] ^= 0x10;
             let packed = zstd::encode_all(bytes.as_slice(), 1).unwrap();
             let result = std::panic::catch_unwind(|| read(&packed).is_err());
-            assert!(result.unwrap_or(true), "a flipped bit at {at}");
+            assert_eq!(result.ok(), Some(true), "a flipped bit at {at}");
         }
         for end in 0..whole.len() {
             assert!(read(&whole[..end]).is_err(), "cut at {end}");

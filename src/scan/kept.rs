@@ -1,0 +1,92 @@
+//! A worker's short way: an entity of which nothing changed keeps its line of the manifest before, and no record is
+//! made of it. All metadata is read for that as for a record; it is compared instead of decoded.
+
+use std::sync::atomic::Ordering;
+
+use super::{
+    entity,
+    hash::{self, Hashed},
+    reuse::{self, Fingerprint, MAX_PIECES, Previous},
+    walk::Records,
+    worker::{BIG_FILE, Found, Worker},
+};
+use crate::{
+    error::Result,
+    fs::{self, NodeId, Stream},
+};
+
+impl<R: Records> Worker<'_, '_, R> {
+    /// What stands for all that the entity's record rests on, and its kind; the evidence itself stays at hand. `None`
+    /// where nothing is kept for a next scan, or nothing can be.
+    pub(super) fn evidence(
+        &mut self,
+        volume: usize,
+        node: &NodeId,
+        path: &[u8],
+    ) -> Result<Option<(Fingerprint, fs::Kind)>> {
+        if self.walk.reuse.is_none() || self.walk.places(volume).is_none() {
+            return Ok(None);
+        }
+        let Some(kind) = self.sessions.of(volume)?.evidence(node, &mut self.evidence) else { return Ok(None) };
+        if !self.find_places(volume) {
+            return Ok(None);
+        }
+        let id = self.walk.volume_id(volume);
+        Ok(Some((reuse::evidence(id, path, &self.evidence.bytes, &self.places), kind)))
+    }
+
+    /// Where on the disks the content is stored whose evidence is at hand. `false` where any of it is on none, or lies in
+    /// too many pieces.
+    fn find_places(&mut self, volume: usize) -> bool {
+        self.places.clear();
+        let Some(volume) = self.walk.places(volume) else { return false };
+        for range in &self.evidence.stored {
+            let mut at = range.start;
+            while at < range.end {
+                let Some((disk, offset, len)) = volume.disk_place(at) else { return false };
+                let len = len.min(range.end - at);
+                if len == 0 || self.places.len() >= MAX_PIECES {
+                    return false;
+                }
+                self.places.push((disk, offset, len));
+                at += len;
+            }
+        }
+        true
+    }
+
+    /// Takes over the line of the entity whose evidence is at hand, where that holds.
+    pub(super) fn keep(&mut self, found: &Found<'_>) -> Result<bool> {
+        let walk = self.walk;
+        self.hashed = None;
+        let (Some(previous), Some((evidence, kind))) = (walk.lines, found.evidence) else { return Ok(false) };
+        let Some(record) = previous.record_of(&evidence) else { return Ok(false) };
+        if walk.samples(found.path, b"") {
+            return Ok(false);
+        }
+        // More holes than a scan would hash are left to it.
+        let holds = self.evidence.zeros() <= walk.budgets.hole_bytes
+            && self.places.iter().all(|(disk, offset, len)| previous.is_unchanged(*disk, *offset, *len));
+        if !(holds || self.is_same(previous, record, found)?) || !previous.take(record) {
+            return Ok(false);
+        }
+        walk.count()?;
+        if holds {
+            walk.progress.taken_over.fetch_add(self.evidence.size, Ordering::Relaxed);
+        }
+        self.sink.kept(entity::kind(kind));
+        Ok(true)
+    }
+
+    /// Whether a content that may have changed is what it was: a list of changes names whole blocks, and neighbours lie
+    /// in them. What was read is at hand for the record that is made otherwise.
+    fn is_same(&mut self, previous: &Previous, record: usize, found: &Found<'_>) -> Result<bool> {
+        let walk = self.walk;
+        let known = previous.trace(record).and_then(|trace| trace.content);
+        let Some((_, digest)) = known.filter(|_| self.evidence.size <= BIG_FILE) else { return Ok(false) };
+        let session = self.sessions.of(found.volume)?;
+        let (holes, bytes) = (walk.budgets.hole_bytes, &walk.progress.bytes);
+        self.hashed = hash::stream(session, found.node, &Stream::Content, holes, bytes).ok();
+        Ok(self.hashed == Some(Hashed { sha256: digest, len: self.evidence.size }))
+    }
+}

@@ -1,0 +1,134 @@
+//! What is kept of a record beside its line: what the record rests on, where its content lies, and the content's hash.
+
+use sha2::{Digest as _, Sha256};
+
+use super::{Digest, Fingerprint};
+
+const HAS_EVIDENCE: u8 = 1;
+const HAS_CONTENT: u8 = 2;
+
+/// What is kept of a record.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::scan) struct Trace {
+    /// What all of the record rests on; absent where that cannot be told, or the record is not whole.
+    pub(in crate::scan) evidence: Option<Fingerprint>,
+    /// The places of the content's bytes, and its hash.
+    pub(in crate::scan) content: Option<(Fingerprint, Digest)>,
+}
+
+impl Trace {
+    /// As it travels beside its line; nothing at all for a trace that says nothing.
+    pub(in crate::scan) fn encode(&self, out: &mut Vec<u8>) {
+        out.clear();
+        if *self == Self::default() {
+            return;
+        }
+        let evidence = if self.evidence.is_some() { HAS_EVIDENCE } else { 0 };
+        let content = if self.content.is_some() { HAS_CONTENT } else { 0 };
+        out.push(evidence | content);
+        out.extend_from_slice(self.evidence.as_ref().map_or(&[], |evidence| evidence.as_slice()));
+        if let Some((places, digest)) = &self.content {
+            out.extend_from_slice(places);
+            out.extend_from_slice(digest);
+        }
+    }
+
+    /// How long a trace is that begins with this byte; `None` where none does.
+    pub(super) fn encoded_len(first: u8) -> Option<usize> {
+        let evidence = if first & HAS_EVIDENCE == 0 { 0 } else { size_of::<Fingerprint>() };
+        let content = if first & HAS_CONTENT == 0 { 0 } else { size_of::<Fingerprint>() + size_of::<Digest>() };
+        (first <= HAS_EVIDENCE | HAS_CONTENT).then_some(1 + evidence + content)
+    }
+
+    /// Reads an encoded trace of the right length.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let (first, mut rest) = bytes.split_first()?;
+        let mut trace = Self::default();
+        if first & HAS_EVIDENCE != 0 {
+            trace.evidence = Some(take(&mut rest)?);
+        }
+        if first & HAS_CONTENT != 0 {
+            trace.content = Some((take(&mut rest)?, take(&mut rest)?));
+        }
+        rest.is_empty().then_some(trace)
+    }
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (array, behind) = rest.split_first_chunk()?;
+    *rest = behind;
+    Some(*array)
+}
+
+/// What stands for all that an entity's record rests on: which entity it is, the evidence, and where on the disks its
+/// content is stored. What a volume's own metadata maps there may change while the filesystem on it does not.
+pub(in crate::scan) fn evidence(
+    volume: &str,
+    path: &[u8],
+    evidence: &[u8],
+    places: &[(usize, u64, u64)],
+) -> Fingerprint {
+    let mut hash = Sha256::new();
+    for part in [volume.as_bytes(), path, evidence] {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    for (disk, offset, len) in places {
+        for number in [*disk as u64, *offset, *len] {
+            hash.update(number.to_le_bytes());
+        }
+    }
+    first(&hash.finalize().into())
+}
+
+/// The beginning of a SHA-256.
+pub(super) fn first(digest: &Digest) -> Fingerprint {
+    std::array::from_fn(|at| digest[at])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_is_read_as_it_was_written() {
+        let (evidence, content) = (Some([1; 20]), Some(([2; 20], [3; 32])));
+        for trace in [
+            Trace::default(),
+            Trace { evidence, content: None },
+            Trace { evidence: None, content },
+            Trace { evidence, content },
+        ] {
+            let mut bytes = vec![9];
+            trace.encode(&mut bytes);
+            assert_eq!(bytes.is_empty(), trace == Trace::default());
+            if let Some(first) = bytes.first() {
+                assert_eq!(Trace::encoded_len(*first), Some(bytes.len()));
+                assert_eq!(Trace::decode(&bytes), Some(trace));
+                assert_eq!(Trace::decode(&bytes[1..]), None);
+            }
+            assert!(bytes.len() <= crate::manifest::lines::TRACE_MAX);
+        }
+        assert_eq!((Trace::encoded_len(4), Trace::encoded_len(0)), (None, Some(1)));
+    }
+
+    #[test]
+    fn evidence_of_another_path_volume_or_place_is_another() {
+        let place = [(0, 4096, 8192)];
+        let all: [(_, &[u8], &[u8], &[_]); 9] = [
+            ("a", b"b", b"c", &place),
+            ("ab", b"", b"c", &place),
+            ("a", b"bc", b"", &place),
+            ("b", b"a", b"c", &place),
+            ("a", b"b", b"d", &place),
+            ("a", b"b", b"c", &[]),
+            ("a", b"b", b"c", &[(1, 4096, 8192)]),
+            ("a", b"b", b"c", &[(0, 8192, 8192)]),
+            ("a", b"b", b"c", &[(0, 4096, 4096), (0, 8192, 4096)]),
+        ];
+        let mut seen = std::collections::HashSet::new();
+        for (volume, path, bytes, places) in all {
+            assert!(seen.insert(evidence(volume, path, bytes, places)), "{volume} {path:?} {bytes:?} {places:?}");
+        }
+    }
+}
