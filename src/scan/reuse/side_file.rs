@@ -39,6 +39,7 @@ pub struct SideHeader {
     /// What its places mean.
     pub layout: Layout,
     /// What else records were made of: all that [`Seen::context`](crate::scan::Seen::context) stands for.
+    #[serde(default)]
     pub context: String,
 }
 
@@ -235,6 +236,14 @@ mod tests {
         for records in [0, 1, 100, 5000] {
             assert_eq!(read(&written(records)).unwrap(), records);
         }
+    }
+
+    #[test]
+    fn what_another_version_kept_is_refused_by_its_number() {
+        let line = r#"{"version":1,"tool":"snapfim 0.1.0","scan":"a","layout":{"disks":[],"volumes":[]}}"#;
+        let packed = zstd::encode_all(format!("{line}\n").as_bytes(), 1).unwrap();
+        let error = Reader::new(packed.as_slice()).map(|_| ()).unwrap_err().to_string();
+        assert_eq!(error, "extents of the scan before: version 1, expected 2");
     }
 
     #[test]
