@@ -14,6 +14,7 @@ pub mod memory;
 pub mod ntfs;
 mod pieces;
 mod probe;
+mod search;
 mod timestamp;
 mod upcase;
 mod windows;
@@ -28,6 +29,8 @@ pub use fat::Fat;
 pub use host::HostDir;
 pub use probe::{Probed, probe};
 pub use timestamp::Timestamp;
+
+use search::{Search, find};
 
 use crate::error::{Error, Fault, Result};
 
@@ -330,56 +333,6 @@ pub trait Session {
     /// # Errors
     /// When a part cannot be read; what was handed out before stands.
     fn read(&mut self, node: &NodeId, stream: &Stream, sink: &mut dyn Sink) -> Result<()>;
-}
-
-/// The first node of a directory whose name fits; `name` is what messages call it.
-///
-/// # Errors
-/// As [`Session::lookup`].
-fn find<S: Session + ?Sized>(
-    session: &mut S,
-    dir: &NodeId,
-    name: &[u8],
-    fits: &mut dyn FnMut(&[u8]) -> bool,
-) -> Result<Option<NodeId>> {
-    let mut search = Search::default();
-    session.list(dir, &mut |listed| search.see(listed, &mut *fits))?;
-    search.end(name)
-}
-
-/// A search for a name through a listing.
-#[derive(Default)]
-struct Search {
-    found: Option<NodeId>,
-    damage: Option<Fault>,
-}
-
-impl Search {
-    /// Takes what the listing hands out; it need not go on when the name is found.
-    fn see(&mut self, listed: Listed<'_>, fits: impl FnOnce(&[u8]) -> bool) -> ControlFlow<()> {
-        match listed {
-            Listed::Entry(entry) if fits(entry.name) => {
-                self.found = Some(entry.node);
-                return ControlFlow::Break(());
-            }
-            Listed::Entry(_) => {}
-            Listed::Fault(fault) => {
-                self.damage.get_or_insert(fault);
-            }
-        }
-        ControlFlow::Continue(())
-    }
-
-    /// What was found. Nothing, in a directory that cannot be read in full, means that nobody knows.
-    fn end(self, name: &[u8]) -> Result<Option<NodeId>> {
-        match (self.found, self.damage) {
-            (None, Some(fault)) => {
-                let name = name.escape_ascii();
-                Err(Error::corrupt("directory", format!("looking for {name}"), fault.to_string()))
-            }
-            (found, _) => Ok(found),
-        }
-    }
 }
 
 /// Reads a whole small stream into memory.

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::{
+    json::{self, Malformed},
     read::damaged,
     write::{LINE_MAX, footer},
 };
@@ -196,9 +197,14 @@ impl Blocks {
             let what = format!("its footer says {} records, found {records}", said.records);
             return Err(damaged(&self.name, what));
         }
-        let hash = match self.hash.take() {
+        let hash: [u8; 32] = match self.hash.take() {
             Some(hash) => hash.finalize().into(),
-            None => from_hex(&said.sha256).ok_or_else(|| damaged(&self.name, "its footer holds no SHA-256"))?,
+            None => {
+                let mut bytes = Vec::new();
+                json::decode_hex(said.sha256.as_bytes(), &mut bytes)
+                    .map_err(|Malformed(what)| damaged(&self.name, format!("footer: {what}")))?;
+                bytes.try_into().map_err(|_| damaged(&self.name, "its footer holds no SHA-256"))?
+            }
         };
         let sha256: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
         let right = footer(records, &sha256);
@@ -225,18 +231,6 @@ impl Blocks {
         }
         Err(damaged(&self.name, format!("line {} is longer than {LINE_MAX} bytes", self.records + 1)))
     }
-}
-
-fn from_hex(text: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    if pairs.len() != bytes.len() || !rest.is_empty() {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(pairs) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(bytes)
 }
 
 impl fmt::Debug for Blocks {

@@ -65,9 +65,9 @@ impl<R: Records> Worker<'_, '_, R> {
         let footprint = self.footprint(volume, node, which)?;
         let known = footprint.as_ref().and_then(|footprint| self.known(footprint));
         let sampled = known.is_some_and(|_| walk.samples(&record.path, &record.name));
-        let hashed = match (known, &footprint) {
-            _ if hashed.is_some() => hashed.ok_or_else(|| Error::Bug("no hash".to_owned())),
-            (Some(sha256), Some(footprint)) if !sampled => {
+        let hashed = match (hashed, known, &footprint) {
+            (Some(hashed), ..) => Ok(hashed),
+            (None, Some(sha256), Some(footprint)) if !sampled => {
                 walk.progress.taken_over.fetch_add(footprint.len(), Ordering::Relaxed);
                 Ok(Hashed { sha256, len: footprint.len() })
             }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use super::{
     entity,
     hash::{self, Hashed},
-    reuse::{self, Fingerprint, MAX_PIECES, Previous},
+    reuse::{self, Fingerprint, MAX_PIECES, Previous, on_disks},
     walk::Records,
     worker::{BIG_FILE, Found, Worker},
 };
@@ -24,35 +24,24 @@ impl<R: Records> Worker<'_, '_, R> {
         node: &NodeId,
         path: &[u8],
     ) -> Result<Option<(Fingerprint, fs::Kind)>> {
-        if self.walk.reuse.is_none() || self.walk.places(volume).is_none() {
-            return Ok(None);
-        }
+        let (Some(_), Some(on)) = (self.walk.reuse, self.walk.places(volume)) else { return Ok(None) };
         let Some(kind) = self.sessions.of(volume)?.evidence(node, &mut self.evidence) else { return Ok(None) };
-        if !self.find_places(volume) {
-            return Ok(None);
-        }
+        let places = &mut self.places;
+        places.clear();
+        let mut stored = self.evidence.stored.iter().map(|range| (range.start, range.end.saturating_sub(range.start)));
+        let found = stored.try_for_each(|(start, len)| {
+            on_disks(
+                start,
+                len,
+                |offset| on.disk_place(offset),
+                |disk, offset, len| {
+                    places.push((disk, offset, len));
+                    (places.len() <= MAX_PIECES).then_some(())
+                },
+            )
+        });
         let id = self.walk.volume_id(volume);
-        Ok(Some((reuse::evidence(id, path, &self.evidence.bytes, &self.places), kind)))
-    }
-
-    /// Where on the disks the content is stored whose evidence is at hand. `false` where any of it is on none, or lies in
-    /// too many pieces.
-    fn find_places(&mut self, volume: usize) -> bool {
-        self.places.clear();
-        let Some(volume) = self.walk.places(volume) else { return false };
-        for range in &self.evidence.stored {
-            let mut at = range.start;
-            while at < range.end {
-                let Some((disk, offset, len)) = volume.disk_place(at) else { return false };
-                let len = len.min(range.end - at);
-                if len == 0 || self.places.len() >= MAX_PIECES {
-                    return false;
-                }
-                self.places.push((disk, offset, len));
-                at += len;
-            }
-        }
-        true
+        Ok(found.map(|()| (reuse::evidence(id, path, &self.evidence.bytes, places), kind)))
     }
 
     /// Takes over the line of the entity whose evidence is at hand, where that holds.

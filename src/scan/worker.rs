@@ -247,13 +247,12 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
             }
             let evidence = self.evidence(dir.volume, &node, &path)?;
             let found = Found { volume: dir.volume, node: &node, path: &path, evidence };
-            let mut metadata = None;
-            if evidence.is_none() {
-                metadata = self.metadata(&found)?;
-                if metadata.is_none() {
-                    continue;
-                }
-            }
+            let metadata = if evidence.is_some() {
+                None
+            } else {
+                let Some(metadata) = self.metadata(&found)? else { continue };
+                Some(metadata)
+            };
             let kind = evidence.map(|(_, kind)| kind).or(metadata.as_ref().and_then(|metadata| metadata.kind));
             let state = match kind {
                 Some(fs::Kind::Dir | fs::Kind::Symlink) => state,
@@ -264,10 +263,7 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
             let is_dir = if state.verdict().is_taken() && self.keep(&found)? {
                 kind == Some(fs::Kind::Dir)
             } else {
-                let metadata = match metadata {
-                    Some(metadata) => Some(metadata),
-                    None => self.metadata(&found)?,
-                };
+                let metadata = if metadata.is_some() { metadata } else { self.metadata(&found)? };
                 let Some(metadata) = metadata else { continue };
                 self.entity(&found, &metadata, link_times.as_ref(), &state)?
             };

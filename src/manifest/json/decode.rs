@@ -167,7 +167,7 @@ fn text(json: &[u8]) -> Result<String, Malformed> {
     String::from_utf8(bytes).or_else(|_| Malformed::new("the text is not Unicode"))
 }
 
-fn decode_hex(hex: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
+pub(in crate::manifest) fn decode_hex(hex: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let (pairs, rest) = hex.as_chunks::<2>();
     for [high, low] in pairs {

@@ -10,6 +10,7 @@ mod encode;
 mod raw;
 
 pub use decode::decode;
+pub(in crate::manifest) use decode::decode_hex;
 pub use encode::encode;
 pub(crate) use encode::encode_value;
 pub(crate) use raw::{Field, Head, Raw};

@@ -52,16 +52,11 @@ impl Footprint {
             }
             footprint.len = footprint.len.checked_add(extent.len)?;
             let kind = match extent.place {
-                Place::Volume(mut offset) => {
-                    let mut left = extent.len;
-                    while left > 0 {
-                        let (disk, at, len) = place(offset)?;
-                        let len = len.min(left);
-                        left = left.checked_sub(len.max(1))?;
-                        offset = offset.checked_add(len)?;
+                Place::Volume(offset) => {
+                    on_disks(offset, extent.len, &place, |disk, offset, len| {
                         let disk = u16::try_from(disk).ok()?;
-                        footprint.take(&mut pieces, Piece::Stored { disk, offset: at, len })?;
-                    }
+                        footprint.take(&mut pieces, Piece::Stored { disk, offset, len })
+                    })?;
                     continue;
                 }
                 Place::Hole => HOLE,
@@ -139,6 +134,24 @@ impl Footprint {
             None
         })
     }
+}
+
+/// Hands out the stretches of disks on which `len` bytes of a volume from `offset` on lie: the disk, the byte there, the
+/// length; `place` is as in [`Footprint::new`]. `None` where any of them is on none, or `each` wants no more.
+pub(in crate::scan) fn on_disks(
+    mut offset: u64,
+    len: u64,
+    place: impl Fn(u64) -> Option<(usize, u64, u64)>,
+    mut each: impl FnMut(usize, u64, u64) -> Option<()>,
+) -> Option<()> {
+    let end = offset.checked_add(len)?;
+    while offset < end {
+        let (disk, at, len) = place(offset).filter(|(.., len)| *len > 0)?;
+        let len = len.min(end - offset);
+        each(disk, at, len)?;
+        offset += len;
+    }
+    Some(())
 }
 
 fn joined(before: Piece, next: Piece) -> Option<Piece> {

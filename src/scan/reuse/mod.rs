@@ -26,7 +26,7 @@ pub use layout::{DiskLayout, FileState, Layout, MAX_STRETCHES, SnapshotState, St
 pub use sample::Sample;
 pub use side_file::SideHeader;
 
-pub(super) use footprint::{Footprint, MAX_PIECES};
+pub(super) use footprint::{Footprint, MAX_PIECES, on_disks};
 pub(super) use trace::{Trace, evidence};
 
 use index::Index;
