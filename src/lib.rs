@@ -56,6 +56,7 @@
 
 pub mod changed;
 pub mod changelog;
+mod checksum;
 pub mod cli;
 pub mod diff;
 pub mod error;

@@ -313,7 +313,9 @@ fn publish(path: &Path, scan: &Scan<'_>, prepare: impl FnOnce(&mut ScanRecord)) 
     let latest = locked.latest_record().unwrap().and_then(|record| record.window);
     let window = cadence::window(latest, at(scan.start), false).unwrap();
     let mut publish = locked.begin(at(scan.start)).unwrap();
-    publish.manifest().unwrap().write_all(scan.start.as_bytes()).unwrap();
+    let mut manifest = publish.manifest().unwrap();
+    manifest.write_all(scan.start.as_bytes()).unwrap();
+    publish.prove(manifest.proof());
     let scan_id = publish.scan_id();
     let context = Context { machine: &machine, computer: scan.computer, scan_id, window, severity: &severity };
     for change in &scan.changes {
@@ -867,6 +869,28 @@ impl Xorshift {
         self.0 ^= self.0 << 17;
         (self.0 % end as u64) as usize
     }
+}
+
+#[test]
+fn a_report_of_many_changes_is_in_order_and_whole() {
+    // More events than a report keeps in memory, and written in another order than it shows them.
+    let count = 4000;
+    let path = |number: usize| format!("/srv/{:04}", number * 1237 % count);
+    let changes = (0..count).map(|number| file_change(ChangeKind::Created, &path(number), FROM, "high")).collect();
+    let dir = tempfile::tempdir().unwrap();
+    let state_path = dir.path().join("state");
+    let record = publish(&state_path, &Scan { machine: "web01", computer: "web01", start: FROM, changes }, |_| {});
+    let state = State::open(&state_path).unwrap();
+    let scan = &state.scans(None, None).unwrap()[0];
+    let events = state.events(scan).unwrap();
+    let file = state_path.join("changes").join("date=2026-11-20").join("web01_20261120T190000Z.ndjson");
+    assert!(fs::metadata(file).unwrap().len() > 3 << 19, "too few to tell");
+    let mut out = Vec::new();
+    assert_eq!(report::text::write(&mut out, &record, events.as_ref(), Style::default()).unwrap(), []);
+    let out = String::from_utf8(out).unwrap();
+    let shown: Vec<_> =
+        out.lines().filter_map(|line| line.split_whitespace().find(|word| word.starts_with("/srv/"))).collect();
+    assert_eq!(shown, (0..count).map(|number| format!("/srv/{number:04}")).collect::<Vec<_>>());
 }
 
 #[test]

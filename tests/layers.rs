@@ -8,11 +8,12 @@ use std::{
 };
 
 /// Each room, and the rooms that it may use.
-const ALLOWED: [(&str, &[&str]); 18] = [
+const ALLOWED: [(&str, &[&str]); 19] = [
     ("error", &[]),
-    ("image", &["error"]),
-    ("volume", &["error", "image"]),
-    ("fs", &["error", "image"]),
+    ("checksum", &[]),
+    ("image", &["error", "checksum"]),
+    ("volume", &["error", "checksum", "image"]),
+    ("fs", &["error", "checksum", "image"]),
     ("security", &["error"]),
     ("registry", &["error", "security"]),
     ("machine", &["error", "image", "volume", "fs", "registry", "security"]),

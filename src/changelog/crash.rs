@@ -30,7 +30,9 @@ fn run(path: &Path, start: Timestamp, label: &str) -> Result<ScanId> {
     let window = Window { from, to: start };
     let scan_id = publish.scan_id();
     let written = |result: std::io::Result<()>| result.map_err(|e| crate::error::Error::State(e.to_string()));
-    written(publish.manifest()?.write_all(label.as_bytes()))?;
+    let mut manifest = publish.manifest()?;
+    written(manifest.write_all(label.as_bytes()))?;
+    publish.prove(manifest.proof());
     written(publish.carried()?.write_all(b"carried"))?;
     written(publish.extents()?.write_all(b"extents"))?;
     for file in ["/etc/passwd", "/etc/shadow"] {
@@ -162,7 +164,9 @@ fn a_failed_commit_is_taken_back_before_the_same_process_tries_again() {
     let mut machine = state.machine(&name, start).unwrap();
     for allowed in [Some(3), None] {
         let mut publish = machine.begin(start).unwrap();
-        publish.manifest().unwrap().write_all(b"two").unwrap();
+        let mut manifest = publish.manifest().unwrap();
+        manifest.write_all(b"two").unwrap();
+        publish.prove(manifest.proof());
         let mut record = ScanRecord::new(name.clone(), publish.scan_id(), start, "web01.raw");
         record.faults = 3;
         fuse::set(allowed);

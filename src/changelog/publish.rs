@@ -4,6 +4,7 @@
 use std::fs::File;
 
 use super::directory::Directory;
+use super::manifest_proof::Proving;
 use super::state::{CARRIED, CHANGES, EVENTS, EXTENTS, MANIFEST, RECORD, SCANS, TEMPORARY};
 use super::{Event, EventFile, EventWriter, Machine, ManifestProof, Outcome, ScanId, ScanRecord, ScanRef, Tally};
 use crate::error::{Error, Result};
@@ -13,6 +14,7 @@ pub struct Publish<'m, 's> {
     machine: &'m mut Machine<'s>,
     scan_id: ScanId,
     manifest: Option<File>,
+    proof: Option<ManifestProof>,
     carried: Option<File>,
     extents: Option<File>,
     events: Option<EventWriter>,
@@ -21,7 +23,8 @@ pub struct Publish<'m, 's> {
 
 impl<'m, 's> Publish<'m, 's> {
     pub(super) fn new(machine: &'m mut Machine<'s>, scan_id: ScanId) -> Self {
-        Self { machine, scan_id, manifest: None, carried: None, extents: None, events: None, tally: Tally::default() }
+        let (manifest, proof, carried, extents, events) = (None, None, None, None, None);
+        Self { machine, scan_id, manifest, proof, carried, extents, events, tally: Tally::default() }
     }
 
     /// The scan.
@@ -36,12 +39,17 @@ impl<'m, 's> Publish<'m, 's> {
         self.machine
     }
 
-    /// The file into which the manifest is to be written; it is readable too, so that the diff can read it.
+    /// The file into which the manifest is to be written; its proof is to be given to [`Publish::prove`].
     ///
     /// # Errors
     /// [`Error::State`] when it cannot be made.
-    pub fn manifest(&mut self) -> Result<File> {
-        Self::temporary(self.machine, self.scan_id, &mut self.manifest, MANIFEST)
+    pub fn manifest(&mut self) -> Result<Proving<File>> {
+        Self::temporary(self.machine, self.scan_id, &mut self.manifest, MANIFEST).map(Proving::new)
+    }
+
+    /// Takes the proof of the manifest that was written.
+    pub fn prove(&mut self, proof: ManifestProof) {
+        self.proof = Some(proof);
     }
 
     /// The file into which the last good records of what is lost are to be written, if there are any.
@@ -97,15 +105,15 @@ impl<'m, 's> Publish<'m, 's> {
     /// # Errors
     /// [`Error::State`] when something cannot be written; then the next run takes back what was.
     pub fn commit(mut self, mut record: ScanRecord) -> Result<(ScanRecord, Option<EventFile>)> {
-        let Some(manifest) = self.manifest.take() else {
+        let proved = self.proof.take().and_then(|proof| Some((self.manifest.take()?, proof)));
+        let Some((manifest, proof)) = proved else {
             return Err(Error::Bug("a scan is to be written down without a manifest".into()));
         };
         self.check(&record)?;
         record.outcome = Outcome::Complete;
         record.previous = self.machine.latest();
         record.tally(self.tally());
-        let proof = ManifestProof::of(&manifest);
-        record.manifest = Some(proof.map_err(|error| Error::State(format!("state: read the manifest: {error}")))?);
+        record.manifest = Some(proof);
 
         self.machine.set_unfinished();
         let settle = |file: &File, extension: &str| {

@@ -29,7 +29,7 @@ struct Shard {
 }
 
 struct Kept {
-    bytes: Arc<[u8]>,
+    bytes: Arc<Vec<u8>>,
     used: u64,
 }
 
@@ -46,10 +46,10 @@ impl Windows {
     ///
     /// # Errors
     /// Those of `read`; nothing is kept then.
-    pub(super) fn get(&self, place: u64, read: impl FnOnce() -> Result<Vec<u8>>) -> Result<Arc<[u8]>> {
+    pub(super) fn get(&self, place: u64, read: impl FnOnce() -> Result<Vec<u8>>) -> Result<Arc<Vec<u8>>> {
         let shard = place.checked_div(self.len).and_then(|number| number.checked_rem(SHARDS)).unwrap_or(0);
         let Some(shard) = usize::try_from(shard).ok().and_then(|shard| self.shards.get(shard)) else {
-            return read().map(Arc::from);
+            return read().map(Arc::new);
         };
         let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
         shard.clock = shard.clock.wrapping_add(1);
@@ -58,7 +58,7 @@ impl Windows {
             kept.used = now;
             return Ok(Arc::clone(&kept.bytes));
         }
-        let bytes: Arc<[u8]> = read()?.into();
+        let bytes = Arc::new(read()?);
         if shard.windows.len() >= self.kept {
             let oldest = shard.windows.iter().min_by_key(|(_, kept)| kept.used).map(|(place, _)| *place);
             oldest.and_then(|place| shard.windows.remove(&place));

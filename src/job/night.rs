@@ -1,7 +1,7 @@
 //! One night's scan of one target into a state directory: due or not, scanned, compared with the machine's last
 //! scan, written down. A scan that fails is written down too.
 
-use std::{fs::File, path::Path};
+use std::{fs::File, path::Path, thread};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     changelog::{
-        Bytes, Coverage, CoverageState, Event, EventFile, Machine, MachineName, Publish, ScanId, ScanRecord, State,
-        TargetFile, Window, cadence, refuse_inside,
+        Bytes, Coverage, CoverageState, Event, EventFile, Machine, MachineName, ManifestProof, Publish, ScanId,
+        ScanRecord, State, TargetFile, Window, cadence, refuse_inside,
     },
     error::{Error, Result},
     manifest::{self, Counts, Differing, Follow, Header, Kept, Kind, Lines, Reader, Record, Sorter, Writer},
@@ -147,8 +147,8 @@ fn run(night: &Night<'_>, progress: &Progress, publish: &mut Publish<'_, '_>, re
     describe(record, &target);
     let modified = target.modified.and_then(|time| Timestamp::try_from(time).ok());
     let snapshot = cadence::snapshot_time(night.snapshot_time, modified, record.started)?;
-    let previous = publish.machine().latest_record()?;
-    let window = cadence::window(previous.and_then(|previous| previous.window), snapshot, night.allow_older)?;
+    let last = publish.machine().latest_record()?;
+    let window = cadence::window(last.and_then(|last| last.window), snapshot, night.allow_older)?;
     record.window = Some(window);
     let policy = night.policy.for_machine(record.machine.as_str())?;
     if policy.is_empty() {
@@ -157,11 +157,18 @@ fn run(night: &Night<'_>, progress: &Progress, publish: &mut Publish<'_, '_>, re
     record.policy_sha256 = policy.fingerprint();
 
     let root = night.open.image_root.as_deref();
-    let prepared = rescan::prepare(night.rescan, root, &target, publish.machine(), publish.scan_id())?;
-    let (reuse, side, said) = match prepared {
+    let machine = publish.machine();
+    // The manifest before is hashed while one thread alone makes ready for the scan.
+    let (old, prepared) = thread::scope(|scope| {
+        let old = scope.spawn(|| previous(machine));
+        let prepared = rescan::prepare(night.rescan, root, &target, machine, publish.scan_id());
+        (old.join().unwrap_or_else(|_| Err(Error::Bug("the previous manifest's reader died".to_owned()))), prepared)
+    });
+    let (reuse, side, said) = match prepared? {
         Some(Prepared { reuse, header, said }) => (Some(reuse), Some(header), said),
         None => (None, None, None),
     };
+    let old = old?;
     let options =
         scan::Options { threads: night.threads, budgets: night.budgets, temp: night.temp, reuse: reuse.as_ref() };
     let seen = scan::see(&target.machine, policy.clone(), &options, progress)?;
@@ -172,7 +179,9 @@ fn run(night: &Night<'_>, progress: &Progress, publish: &mut Publish<'_, '_>, re
         record.cover(Coverage { state: CoverageState::Note, name: "rescan".to_owned(), why });
     }
     let extents = side.map(|side| Ok((publish.extents()?, side))).transpose()?;
-    write_down(night, publish, record, window, seen, extents, reuse.and_then(|reuse| reuse.previous))?;
+    let before = (old, reuse.and_then(|reuse| reuse.previous));
+    let proof = write_down(night, publish, record, window, seen, extents, before)?;
+    publish.prove(proof);
     record.exit = coverage::exit(record, publish.tally().total());
     Ok(())
 }
@@ -185,8 +194,8 @@ fn write_down(
     window: Window,
     seen: Seen,
     extents: Option<(File, SideHeader)>,
-    before: Option<Previous>,
-) -> Result<()> {
+    (old, before): (Option<Reader>, Option<Previous>),
+) -> Result<ManifestProof> {
     let (out, memory) = (publish.manifest()?, night.budgets.memory);
     let Seen { header, records, kept: counts, context, .. } = seen;
     let (holding, before) = before.map(Previous::into_holding).unzip();
@@ -196,7 +205,6 @@ fn write_down(
         Some(side) => side,
         None => &mut (),
     };
-    let old = previous(publish.machine())?;
     let sorter = Sorter::new(night.temp, memory);
     let mut compare = |old: Reader, new: Reader, record: &mut ScanRecord| {
         let sides = Sides { old, carried: carried(publish)?, new };
@@ -207,23 +215,24 @@ fn write_down(
         record.carried = summary.carried;
         Ok(())
     };
-    let sha256 = match (old, holding.flatten()) {
+    let written = match (old, holding.flatten()) {
         (None, _) => {
             let lines = Lines::new(records, None, memory)?;
-            manifest::write_lines(out, &header, lines, follow, |_| Ok(()))?.sha256
+            manifest::write_lines(out, &header, lines, follow, |_| Ok(()))?
         }
         (Some(old), None) => {
             let (lines, old) = (Lines::new(records, None, memory)?, old.ahead()?);
-            manifest::write_live(out, &header, lines, follow, |new| compare(old, new, record))?.0.sha256
+            manifest::write_live(out, &header, lines, follow, |new| compare(old, new, record))?.0
         }
         (Some(before), Some(holding)) => {
             let kept = Kept { before, holding, counts, sorter: sorter.clone() };
             let lines = Lines::new(records, Some(kept), memory).map_err(advised)?;
             let compare = |differing: Differing| compare(differing.before, differing.now, record);
-            manifest::write_lines(out, &header, lines, follow, compare).map_err(advised)?.sha256
+            manifest::write_lines(out, &header, lines, follow, compare).map_err(advised)?
         }
     };
-    side.map_or(Ok(()), |side| side.finish(&sha256).map(|_| ()))
+    side.map(|side| side.finish(&written.sha256)).transpose()?;
+    Ok(written.out.proof())
 }
 
 /// The manifest of the scan before. What is not the file that was written then is hashed line by line, and so refused.

@@ -16,7 +16,7 @@ use super::{
 use crate::error::Result;
 
 /// How many bytes of lines go together.
-const BLOCK: usize = 512 << 10;
+const BLOCK: usize = 128 << 10;
 
 /// How many bytes are decompressed at once.
 const PIECE: usize = 64 << 10;

@@ -28,7 +28,7 @@ const DEPTH: usize = 3;
 const NAME: &str = "the new manifest";
 
 /// How many bytes of lines go together.
-const BLOCK: usize = 256 << 10;
+const BLOCK: usize = 128 << 10;
 
 /// What the near end is told.
 #[derive(Debug)]

@@ -88,6 +88,12 @@ impl State {
         let taken = self.covered.union(self.values).union(self.below).union(routed.collect());
         !taken.minus(self.excluded).is_empty()
     }
+
+    /// Whether no pattern ends beneath: then [`Matcher::child`] is this very state, whatever the name.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.nodes.is_empty() && self.routes.is_empty() && self.values.is_empty()
+    }
 }
 
 /// A rule's spelling at the point where its route begins.

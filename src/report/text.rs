@@ -1,9 +1,9 @@
 //! A scan for a person: a line that says whose and from when to when, the changes, the gravest first, what could
 //! not be read, and the counts. Nothing is left out, however much there is; memory does not grow with it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 
@@ -17,6 +17,10 @@ use crate::error::{Error, Result};
 
 /// The widest column of paths; longer ones push what follows aside, and do not widen it for all.
 const MAX_PATH: usize = 48;
+
+/// Events in so many bytes at the beginning of their file are kept in memory between finding their order and showing
+/// them; all others are read again.
+const HELD: u64 = 1 << 20;
 
 /// How a list of events stands in the report: by severity, the scan's own events first, then by path.
 type Place = (Reverse<Severity>, bool, String, u64);
@@ -39,6 +43,7 @@ pub fn write(
         written(writeln!(out))?;
         let width = Cell::new(0);
         let mut first = true;
+        let held = RefCell::new(HashMap::new());
         in_order(
             |place: &Place| place.2.len(),
             |take| {
@@ -51,6 +56,9 @@ pub fn write(
                                 width.set(if len <= MAX_PATH { len.max(width.get()) } else { width.get() });
                                 let count = counts.entry(Sort::of(&event)).or_insert(0_u64);
                                 *count = count.saturating_add(1);
+                                if offset < HELD {
+                                    held.borrow_mut().insert(offset, event);
+                                }
                             }
                         }
                         Line::Problem(problem) if first => problems.push(problem),
@@ -62,7 +70,11 @@ pub fn write(
                 Ok(())
             },
             |(.., offset)| {
-                written(write_change(out, &events.event_at(offset)?, width.get(), style))?;
+                let event = match held.borrow_mut().remove(&offset) {
+                    Some(event) => event,
+                    None => Box::new(events.event_at(offset)?),
+                };
+                written(write_change(out, &event, width.get(), style))?;
                 Ok(ControlFlow::Continue(()))
             },
         )?;

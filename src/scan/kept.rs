@@ -49,7 +49,8 @@ impl<R: Records> Worker<'_, '_, R> {
         let walk = self.walk;
         self.hashed = None;
         let (Some(previous), Some((evidence, kind))) = (walk.lines, found.evidence) else { return Ok(false) };
-        let Some(record) = previous.record_of(&evidence) else { return Ok(false) };
+        let Some(record) = previous.record_of(&evidence, self.last_record) else { return Ok(false) };
+        self.last_record = record;
         if walk.samples(found.path, b"") {
             return Ok(false);
         }
@@ -59,12 +60,19 @@ impl<R: Records> Worker<'_, '_, R> {
         if !(holds || self.is_same(previous, record, found)?) || !previous.take(record) {
             return Ok(false);
         }
-        walk.count()?;
+        self.kept.0 += 1;
         if holds {
-            walk.progress.taken_over.fetch_add(self.evidence.size, Ordering::Relaxed);
+            self.kept.1 = self.kept.1.saturating_add(self.evidence.size);
         }
         self.sink.kept(entity::kind(kind));
         Ok(true)
+    }
+
+    /// Counts what was taken over: all workers count in one place, so they do it once for many.
+    pub(super) fn count_kept(&mut self) -> Result<()> {
+        let (lines, bytes) = std::mem::take(&mut self.kept);
+        self.walk.progress.taken_over.fetch_add(bytes, Ordering::Relaxed);
+        self.walk.count(lines)
     }
 
     /// Whether a content that may have changed is what it was: a list of changes names whole blocks, and neighbours lie

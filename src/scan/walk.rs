@@ -232,13 +232,18 @@ impl<'m> Walk<'m> {
     }
 
     pub(super) fn emit<R: Records + ?Sized>(&self, sink: &mut R, record: Record, trace: Trace) -> Result<()> {
-        self.count()?;
+        self.count(1)?;
         sink.push(record, trace)
     }
 
-    /// Counts one more record.
-    pub(super) fn count(&self) -> Result<()> {
-        count(self.progress, &self.budgets)
+    /// Counts so many more records.
+    pub(super) fn count(&self, records: u64) -> Result<()> {
+        count(self.progress, &self.budgets, records)
+    }
+
+    /// Whether a mount point lies beneath a directory.
+    pub(super) fn has_mounts_below(&self, path: &[u8]) -> bool {
+        self.mounts.keys().any(|mount| mount.len() > path.len() && mount.starts_with(path))
     }
 
     /// Whether this content is read although its hash could be taken over.
@@ -304,14 +309,14 @@ pub(super) fn emit<R: Records + ?Sized>(
     sink: &mut R,
     record: Record,
 ) -> Result<()> {
-    count(progress, budgets)?;
+    count(progress, budgets, 1)?;
     sink.push(record, Trace::default())
 }
 
-/// Counts one more record, within the budget.
-fn count(progress: &Progress, budgets: &Budgets) -> Result<()> {
-    let before = progress.entities.fetch_add(1, Ordering::Relaxed);
-    if before >= budgets.records {
+/// Counts so many more records, within the budget.
+fn count(progress: &Progress, budgets: &Budgets, records: u64) -> Result<()> {
+    let before = progress.entities.fetch_add(records, Ordering::Relaxed);
+    if before.saturating_add(records) > budgets.records {
         let limit = budgets.records;
         return Err(Error::budget("scan", format!("more than {limit} records; raise it with --max-records")));
     }

@@ -45,6 +45,12 @@ pub(super) struct Worker<'w, 'm, R: Records> {
     pub(super) hashed: Option<Hashed>,
     /// Directories that this worker goes on with, the last one first.
     pub(super) own: Vec<Task>,
+    /// Room for the entries of the next directory.
+    entries: Vec<Entry>,
+    /// Lines that were taken over and are not counted yet, and the bytes of their contents.
+    pub(super) kept: (u64, u64),
+    /// The record of the manifest before that was found last: the next one often follows it.
+    pub(super) last_record: usize,
 }
 
 /// An entity that was found, and what stands for all that its record rests on, with its kind, where that can be told.
@@ -67,6 +73,9 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
             places: Vec::new(),
             hashed: None,
             own: Vec::new(),
+            entries: Vec::new(),
+            kept: (0, 0),
+            last_record: 0,
         }
     }
 
@@ -107,6 +116,7 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
             Task::Batch(batch) => self.batch(batch),
             Task::Hash(file) => self.hash(file),
         }));
+        self.count_kept()?;
         match done {
             Ok(result) => result,
             Err(_) => {
@@ -155,7 +165,8 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
         }
         let dir = Arc::new(dir);
         let mut names = Names::new(walk.budgets.entries);
-        let mut pending: Vec<Entry> = Vec::new();
+        let mut pending = std::mem::take(&mut self.entries);
+        pending.clear();
         let mut failed: Option<Error> = None;
         let mut faults: Vec<(Vec<u8>, Part, Fault)> = Vec::new();
         let separator = Machine::separator(&dir.path);
@@ -210,8 +221,8 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
                 return Ok(ControlFlow::Continue(()));
             }
         }
-        let state = self.walk.matcher.child(&dir.state, entry.name, true);
-        if !interesting(&state) {
+        let state = self.child(&dir.state, entry.name);
+        if !interesting(state.as_deref().unwrap_or(&dir.state)) {
             return Ok(ControlFlow::Continue(()));
         }
         // Only the first of two names for one directory is entered at once, and none that denies being one: so it
@@ -220,8 +231,8 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
             None | Some(fs::Kind::Dir) => !names.is_first_of(&entry.node),
             Some(_) => true,
         };
-        let name = entry.name.to_vec();
-        pending.push(Entry { name, node: entry.node, link_times: entry.link_times, state, aside });
+        let (name, link_times) = (entry.name.to_vec(), entry.link_times.map(Box::new));
+        pending.push(Entry { name, node: entry.node, link_times, state, aside });
         if pending.len() >= BATCH {
             let batch = Batch { dir: dir.clone(), entries: std::mem::take(pending) };
             if self.walk.threads > 1 && !self.walk.queue.has_at_least(2 * self.walk.threads) {
@@ -233,16 +244,23 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
         Ok(ControlFlow::Continue(()))
     }
 
+    /// What the policy says about a name that may be a container, where that differs from what it says about the
+    /// directory.
+    fn child(&self, dir: &State, name: &[u8]) -> Option<Box<State>> {
+        (!dir.is_settled()).then(|| Box::new(self.walk.matcher.child(dir, name, true)))
+    }
+
     /// Works on entries of one directory, in the order of their nodes, which is close to their order on disk.
     fn batch(&mut self, mut batch: Batch) -> Result<()> {
         // Entries are large and their nodes small: those are sorted, and entries are moved once.
         batch.entries.sort_by_cached_key(|entry| entry.node.clone());
         let dir = batch.dir;
         let separator = Machine::separator(&dir.path);
+        let may_be_mounts = self.walk.has_mounts_below(&dir.path);
         let mut dirs = Vec::new();
-        for Entry { name, node, link_times, state, aside } in batch.entries {
+        for Entry { name, node, link_times, state, aside } in batch.entries.drain(..) {
             let path = join(&dir.path, &name, separator);
-            if self.walk.mounts.contains_key(path.as_slice()) {
+            if may_be_mounts && self.walk.mounts.contains_key(path.as_slice()) {
                 continue;
             }
             let evidence = self.evidence(dir.volume, &node, &path)?;
@@ -254,23 +272,28 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
                 Some(metadata)
             };
             let kind = evidence.map(|(_, kind)| kind).or(metadata.as_ref().and_then(|metadata| metadata.kind));
-            let state = match kind {
-                Some(fs::Kind::Dir | fs::Kind::Symlink) => state,
+            let is_container = matches!(kind, Some(fs::Kind::Dir | fs::Kind::Symlink));
+            let mut own_state = state;
+            if let Some(state) = &mut own_state
+                && !is_container
+                && self.walk.matcher.tells_containers()
+            {
                 // A pattern that ends with a separator takes containers only.
-                _ if self.walk.matcher.tells_containers() => self.walk.matcher.child(&dir.state, &name, false),
-                _ => state,
-            };
+                **state = self.walk.matcher.child(&dir.state, &name, false);
+            }
+            let state = own_state.as_deref().unwrap_or(&dir.state);
             let is_dir = if state.verdict().is_taken() && self.keep(&found)? {
                 kind == Some(fs::Kind::Dir)
             } else {
                 let metadata = if metadata.is_some() { metadata } else { self.metadata(&found)? };
                 let Some(metadata) = metadata else { continue };
-                self.entity(&found, &metadata, link_times.as_ref(), &state)?
+                self.entity(&found, &metadata, link_times.as_deref(), state)?
             };
             if !is_dir || !state.may_cover_below() {
                 continue;
             }
             let found_in = Some(dir.node.clone());
+            let state = own_state.map_or_else(|| dir.state.clone(), |state| *state);
             let child = Dir { volume: dir.volume, node, found_in, path, state, depth: dir.depth + 1 };
             if aside {
                 self.walk.put_aside(child);
@@ -280,6 +303,7 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
         }
         // The stack gives the last one back first.
         self.own.extend(dirs.into_iter().rev());
+        self.entries = batch.entries;
         Ok(())
     }
 

@@ -10,7 +10,6 @@
 
 mod assemble;
 pub mod content;
-mod crc32;
 mod crypt;
 mod gpt;
 pub(crate) mod guid;

@@ -107,6 +107,9 @@ proptest! {
                 prop_assert!(above.may_cover_below(), "pruned above {:?}", at);
             }
         }
+        for pair in states.windows(2).filter(|pair| pair[0].is_settled()) {
+            prop_assert_eq!(format!("{:?}", pair[0]), format!("{:?}", pair[1]));
+        }
         let json = serde_json::to_string(&policy).unwrap();
         let again = Matcher::new(&serde_json::from_str(&json).unwrap()).unwrap();
         prop_assert_eq!(again.verdict(&at, None, container), verdict);

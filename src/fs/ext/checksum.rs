@@ -8,42 +8,15 @@
     reason = "tables of 256 entries are indexed by single bytes, and const fn has no other way to build them"
 )]
 
-/// CRC-32C (Castagnoli), reflected.
-const CASTAGNOLI: u32 = 0x82F6_3B78;
+pub(super) use crate::checksum::crc32c;
+
 /// CRC-16 (ANSI), reflected.
 const ANSI: u16 = 0xA001;
 /// CRC-32 (IEEE 802.3), most significant bit first.
 const IEEE: u32 = 0x04C1_1DB7;
 
-static CRC32C: [[u32; 256]; 8] = castagnoli_tables();
 static CRC16: [u16; 256] = ansi_table();
 static CRC32_BE: [u32; 256] = ieee_table();
-
-const fn castagnoli_tables() -> [[u32; 256]; 8] {
-    let mut tables = [[0; 256]; 8];
-    let mut byte = 0;
-    while byte < 256 {
-        let mut crc = byte as u32;
-        let mut bit = 0;
-        while bit < 8 {
-            crc = if crc & 1 == 1 { (crc >> 1) ^ CASTAGNOLI } else { crc >> 1 };
-            bit += 1;
-        }
-        tables[0][byte] = crc;
-        byte += 1;
-    }
-    let mut slice = 1;
-    while slice < 8 {
-        let mut byte = 0;
-        while byte < 256 {
-            let before = tables[slice - 1][byte];
-            tables[slice][byte] = (before >> 8) ^ tables[0][(before & 0xFF) as usize];
-            byte += 1;
-        }
-        slice += 1;
-    }
-    tables
-}
 
 const fn ansi_table() -> [u16; 256] {
     let mut table = [0; 256];
@@ -77,27 +50,6 @@ const fn ieee_table() -> [u32; 256] {
     table
 }
 
-/// CRC-32C of `bytes`, going on from `crc`; eight bytes a step, since every inode is checked.
-pub(in crate::fs) fn crc32c(mut crc: u32, bytes: &[u8]) -> u32 {
-    let (steps, rest) = bytes.as_chunks::<8>();
-    for step in steps {
-        let [a, b, c, d, e, f, g, h] = *step;
-        let [a, b, c, d] = (crc ^ u32::from_le_bytes([a, b, c, d])).to_le_bytes();
-        crc = CRC32C[7][usize::from(a)]
-            ^ CRC32C[6][usize::from(b)]
-            ^ CRC32C[5][usize::from(c)]
-            ^ CRC32C[4][usize::from(d)]
-            ^ CRC32C[3][usize::from(e)]
-            ^ CRC32C[2][usize::from(f)]
-            ^ CRC32C[1][usize::from(g)]
-            ^ CRC32C[0][usize::from(h)];
-    }
-    for byte in rest {
-        crc = (crc >> 8) ^ CRC32C[0][usize::from(crc.to_le_bytes()[0] ^ byte)];
-    }
-    crc
-}
-
 /// CRC-16 of `bytes`, going on from `crc` (group descriptors of filesystems without metadata_csum).
 pub(super) fn crc16(mut crc: u16, bytes: &[u8]) -> u16 {
     for byte in bytes {
@@ -121,17 +73,7 @@ mod tests {
     // The check values of the CRC catalogue over "123456789".
     #[test]
     fn catalogue_values() {
-        assert_eq!(!crc32c(!0, b"123456789"), 0xE306_9283, "CRC-32/ISCSI");
         assert_eq!(crc16(0, b"123456789"), 0xBB3D, "CRC-16/ARC");
         assert_eq!(crc32_be(!0, b"123456789"), 0x0376_E6E7, "CRC-32/MPEG-2");
-    }
-
-    #[test]
-    fn pieces_give_what_the_whole_gives() {
-        let bytes: Vec<u8> = (0..=255).cycle().take(1000).collect();
-        for cut in [0, 1, 7, 8, 9, 500, 999, 1000] {
-            let (head, tail) = bytes.split_at(cut);
-            assert_eq!(crc32c(crc32c(!0, head), tail), crc32c(!0, &bytes));
-        }
     }
 }

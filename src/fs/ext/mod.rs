@@ -4,7 +4,8 @@
 //! - `superblock`, `features`, `group`: the geometry, and where inode tables are
 //! - `journal`: what the journal holds newer than the volume; `volume` reads through it
 //! - `inode`, `xattr`, `acl`, `dir_block`: on-disk structures; `map` with `extent` and `indirect`: the block maps
-//! - `reader`, with `content`, `inline`, `directory`, `attributes` and `evidence`: one worker's session
+//! - `reader`, with `content`, `inline`, `directory`, `attributes` and `evidence`: one worker's session; `pieces`: what
+//!   it reads of directories
 //!
 //! Checksums are verified where the filesystem has them; a mismatch is told beside the data, which is given where it
 //! can be decoded. To support a feature: its bit in `features`, and the structure that it changes.
@@ -27,6 +28,7 @@ mod inode;
 mod journal;
 mod map;
 mod orphan;
+mod pieces;
 mod reader;
 mod superblock;
 mod volume;
@@ -50,6 +52,8 @@ pub struct Ext {
     groups: Groups,
     /// Pieces of the inode tables.
     tables: Windows,
+    /// Pieces of directories.
+    directories: Windows,
     info: VolumeInfo,
 }
 
@@ -98,7 +102,8 @@ impl Ext {
             gaps,
         };
         let tables = Windows::new(reader::WINDOW.max(u64::from(superblock.inode_size)), reader::TABLES);
-        let mut ext = Self { volume, groups, tables, info };
+        let directories = Windows::new(pieces::WINDOW, pieces::WINDOWS);
+        let mut ext = Self { volume, groups, tables, directories, info };
         match orphan::count(&ext) {
             0 => {}
             orphans => ext.info.notes.push(format!("{orphans} inodes were deleted or truncated while open")),

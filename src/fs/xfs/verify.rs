@@ -5,7 +5,7 @@ use super::{
     bytes::{array, be64, le32, put},
     volume::Volume,
 };
-use crate::fs::ext::checksum::crc32c;
+use crate::checksum::crc32c;
 
 /// Places are counted in these, whatever the sector size.
 pub(super) const BASIC_BLOCK: u64 = 512;

@@ -20,8 +20,11 @@ const MAX_RECORDS: usize = 1_250_000;
 
 /// What the scan before kept.
 pub(super) struct Index {
-    /// In the order of the manifest.
-    traces: Vec<Trace>,
+    /// What each record rested on, in the order of the manifest. Apart from the contents: it is asked for each entity,
+    /// and close together more of it is in the caches.
+    evidence: Vec<Option<Fingerprint>>,
+    /// Where each record's content lay, and its hash.
+    contents: Vec<Option<(Fingerprint, Digest)>>,
     /// Made when the first record is asked for, by whichever worker asks.
     by_evidence: OnceLock<Table>,
     by_places: OnceLock<Table>,
@@ -35,50 +38,55 @@ impl Index {
     }
 
     fn read<R: Read>(reader: Reader<R>, max: usize) -> Result<Self> {
-        let mut traces: Vec<Trace> = Vec::new();
+        let (mut evidence, mut contents) = (Vec::new(), Vec::new());
         let end = reader.read(|_, trace| {
-            if traces.len() < max {
-                traces.push(trace);
+            if evidence.len() < max {
+                evidence.push(trace.evidence);
+                contents.push(trace.content);
             }
         })?;
-        Ok(Self { traces, by_evidence: OnceLock::new(), by_places: OnceLock::new(), end })
+        Ok(Self { evidence, contents, by_evidence: OnceLock::new(), by_places: OnceLock::new(), end })
     }
 
     fn by_evidence(&self) -> &Table {
-        let key = |at: usize| self.traces.get(at)?.evidence;
-        self.by_evidence.get_or_init(|| Table::new(self.traces.len(), key, |_, _| false))
+        let key = |at: usize| *self.evidence.get(at)?;
+        self.by_evidence.get_or_init(|| Table::new(self.len(), key, |_, _| false))
     }
 
     fn by_places(&self) -> &Table {
-        let key = |at: usize| self.traces.get(at)?.content.map(|(places, _)| places);
-        let content = |at: usize| self.traces.get(at).map(|trace| trace.content);
-        let another = |one, other| content(one) != content(other);
-        self.by_places.get_or_init(|| Table::new(self.traces.len(), key, another))
+        let key = |at: usize| self.contents.get(at)?.map(|(places, _)| places);
+        let another = |one, other| self.contents.get(one) != self.contents.get(other);
+        self.by_places.get_or_init(|| Table::new(self.len(), key, another))
     }
 
     /// The hash of a content that lay in these places.
     pub(super) fn hash_of(&self, places: &Fingerprint) -> Option<Digest> {
-        let mut found = self.by_places().find(places, |at| self.traces.get(at)?.content).map(|(_, digest)| digest);
+        let mut found = self.by_places().find(places, |at| *self.contents.get(at)?).map(|(_, digest)| digest);
         let first = found.next()?;
         // The same places twice: two names of one file, or files that claim the same blocks. When the image was
         // written to meanwhile their hashes may differ, and then neither is worth anything.
         found.all(|digest| digest == first).then_some(first)
     }
 
-    /// The number of a record that rested on this.
-    pub(super) fn record_of(&self, evidence: &Fingerprint) -> Option<usize> {
-        let found = |at: usize| Some((self.traces.get(at)?.evidence?, at));
+    /// The number of a record that rested on this. Where records are asked for in their order, none is searched: `last`
+    /// is the one that was found last.
+    pub(super) fn record_of(&self, evidence: &Fingerprint, last: usize) -> Option<usize> {
+        let next = last.saturating_add(1);
+        if self.evidence.get(next).is_some_and(|next| next.as_ref() == Some(evidence)) {
+            return Some(next);
+        }
+        let found = |at: usize| Some(((*self.evidence.get(at)?)?, at));
         self.by_evidence().find(evidence, found).next().map(|(_, at)| at)
     }
 
     /// What was kept of a record.
-    pub(super) fn trace(&self, record: usize) -> Option<&Trace> {
-        self.traces.get(record)
+    pub(super) fn trace(&self, record: usize) -> Option<Trace> {
+        Some(Trace { evidence: *self.evidence.get(record)?, content: *self.contents.get(record)? })
     }
 
     /// How many records there are in memory.
     pub(super) fn len(&self) -> usize {
-        self.traces.len()
+        self.evidence.len()
     }
 
     /// What the side file says of the manifest that it belongs to.
@@ -88,7 +96,7 @@ impl Index {
 
     /// Records that did not fit.
     pub(super) fn left_out(&self) -> u64 {
-        self.end.records.saturating_sub(self.traces.len() as u64)
+        self.end.records.saturating_sub(self.len() as u64)
     }
 }
 
@@ -188,13 +196,13 @@ mod tests {
             let index = index(&(0..count).map(trace).collect::<Vec<_>>(), usize::MAX);
             for number in 0..count + 100 {
                 let there = number < count;
-                assert_eq!(
-                    index.record_of(&key(number, 1)),
-                    (there && !number.is_multiple_of(3)).then_some(number as usize)
-                );
+                let expected = (there && !number.is_multiple_of(3)).then_some(number as usize);
+                for last in [0, number.saturating_sub(1) as usize, number as usize, usize::MAX] {
+                    assert_eq!(index.record_of(&key(number, 1), last), expected, "after {last}");
+                }
                 let digest = [number.to_le_bytes()[0]; 32];
                 assert_eq!(index.hash_of(&key(number, 2)), (there && !number.is_multiple_of(2)).then_some(digest));
-                assert_eq!(index.record_of(&key(number, 2)), None);
+                assert_eq!(index.record_of(&key(number, 2), 0), None);
             }
         }
     }
@@ -211,6 +219,6 @@ mod tests {
         let trace = |number: u32| Trace { evidence: Some(key(number, 1)), content: None };
         let index = index(&(0..10).map(trace).collect::<Vec<_>>(), 4);
         assert_eq!((index.left_out(), index.len()), (6, 4));
-        assert_eq!([3, 4].map(|number| index.record_of(&key(number, 1))), [Some(3), None]);
+        assert_eq!([3, 4].map(|number| index.record_of(&key(number, 1), 0)), [Some(3), None]);
     }
 }

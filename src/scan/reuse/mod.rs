@@ -97,13 +97,13 @@ impl Previous {
         self.changed.get(disk).is_some_and(|changed| !changed.touches(start, len))
     }
 
-    /// The number of the record that rested on this.
-    pub(super) fn record_of(&self, evidence: &Fingerprint) -> Option<usize> {
-        self.index.record_of(evidence)
+    /// The number of the record that rested on this; `last` is the one that was found last.
+    pub(super) fn record_of(&self, evidence: &Fingerprint, last: usize) -> Option<usize> {
+        self.index.record_of(evidence, last)
     }
 
     /// What was kept of a record.
-    pub(super) fn trace(&self, record: usize) -> Option<&Trace> {
+    pub(super) fn trace(&self, record: usize) -> Option<Trace> {
         self.index.trace(record)
     }
 

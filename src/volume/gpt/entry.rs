@@ -8,10 +8,13 @@
 //! | 48 | 8 | attributes |
 //! | 56 | 72 | name, UTF-16 little-endian, ends at the first NUL |
 
-use super::{super::crc32::crc32, header::Header};
-use crate::image::{
-    Image,
-    field::{array, le64, wide},
+use super::header::Header;
+use crate::{
+    checksum::crc32,
+    image::{
+        Image,
+        field::{array, le64, wide},
+    },
 };
 
 /// The smallest entry; larger ones are this times a power of two.
@@ -49,7 +52,7 @@ pub(super) fn read_all(image: &dyn Image, sector_size: u64, header: &Header) -> 
     let mut array = vec![0; usize::try_from(bytes).map_err(|error| error.to_string())?];
     debug_assert!(wide(array.len()) == bytes);
     image.read_at(start, &mut array).map_err(|error| error.to_string())?;
-    let found = crc32(&array);
+    let found = !crc32(!0, &array);
     if found != header.entries_crc {
         return Err(format!(
             "entries at {start:#x}: checksum {:#010x}, the bytes give {found:#010x}",

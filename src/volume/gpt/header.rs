@@ -15,10 +15,12 @@
 //! | 84 | 4 | size of an entry: 128 times a power of two |
 //! | 88 | 4 | CRC-32 of all entries |
 
-use super::super::crc32::crc32;
-use crate::image::{
-    Image,
-    field::{array, has, le32, le64},
+use crate::{
+    checksum::crc32,
+    image::{
+        Image,
+        field::{array, has, le32, le64},
+    },
 };
 
 /// What a header begins with.
@@ -71,7 +73,7 @@ impl Header {
         };
         let mut counted = bytes.to_vec();
         counted.get_mut(CHECKSUM)?.fill(0);
-        let (stored, found) = (le32(sector, CHECKSUM.start)?, crc32(&counted));
+        let (stored, found) = (le32(sector, CHECKSUM.start)?, !crc32(!0, &counted));
         if stored != found {
             return wrong(format!("checksum {stored:#010x}, the bytes give {found:#010x}"));
         }

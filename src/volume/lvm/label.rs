@@ -4,8 +4,9 @@
 //! (64 bit), checksum at 16 of all from 20 to the end of the sector, offset of the physical volume's header in the
 //! sector at 20, type `LVM2 001` at 24.
 
-use super::{super::crc32, LAYER, pv_header::PvHeader};
+use super::{LAYER, pv_header::PvHeader};
 use crate::{
+    checksum::crc32,
     error::{Error, Result},
     image::{
         Image,
@@ -24,7 +25,7 @@ pub(super) const CRC_START: u32 = 0xf597_a6cf;
 
 /// LVM2's checksum of `bytes`, continuing from `register`.
 pub(super) fn crc(register: u32, bytes: &[u8]) -> u32 {
-    crc32::IEEE.register(register, bytes)
+    crc32(register, bytes)
 }
 
 /// The header of the physical volume behind the first label that is sound.

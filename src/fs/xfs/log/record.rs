@@ -11,8 +11,8 @@ use super::{
     ring::{Ring, bad},
 };
 use crate::{
+    checksum::crc32c,
     error::{Error, Result},
-    fs::ext::checksum::crc32c,
 };
 
 /// Fields of a header that its checksum covers, as most systems count them, and as 32-bit x86 does.

@@ -4,11 +4,12 @@
 
 use super::entry::Entry;
 use crate::{
+    checksum::crc32,
     image::{
         Image,
         field::{has, le16, le32, le64},
     },
-    volume::{crc32::crc32, crypt::decrypted::MAX_SECTOR},
+    volume::crypt::decrypted::MAX_SECTOR,
 };
 
 /// Bytes that each copy takes of the volume (4.1).
@@ -84,7 +85,7 @@ fn copy(image: &dyn Image, offset: u64) -> Result<Vec<u8>, String> {
     }
     let size = le16(&bytes, 8).map(usize::from).unwrap_or_default().saturating_mul(16);
     let expected = size.checked_add(4).and_then(|at| le32(&bytes, at));
-    let found = bytes.get(..size).filter(|_| size >= HEADERS).map(crc32);
+    let found = bytes.get(..size).filter(|_| size >= HEADERS).map(|bytes| !crc32(!0, bytes));
     if expected.is_none() || found != expected {
         return Err("its checksum is wrong".to_owned());
     }

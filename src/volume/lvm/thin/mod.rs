@@ -12,6 +12,7 @@ mod superblock;
 mod volume;
 
 pub(super) use self::{pool::Pool, volume::Thin};
+use crate::checksum::crc32c;
 
 const LAYER: &str = "dm-thin";
 
@@ -21,5 +22,5 @@ const BLOCK: usize = 4096;
 /// The checksum of a block: CRC-32C of all behind the checksum itself, not inverted, mixed with what tells the kind
 /// of block (`dm_bm_checksum`).
 fn checksum(block: &[u8], kind: u32) -> u32 {
-    super::super::crc32::CASTAGNOLI.register(u32::MAX, block.get(4..).unwrap_or_default()) ^ kind
+    crc32c(u32::MAX, block.get(4..).unwrap_or_default()) ^ kind
 }
