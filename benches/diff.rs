@@ -143,6 +143,7 @@ fn measure(dir: &Path, case: Case) {
         carried: None,
         new: Reader::open(&dir.join("new")).unwrap(),
         compared: &|_| AttributeSet::compared(),
+        access_times: false,
         policy: None,
         sorter: Sorter::new(dir, MEMORY),
     };

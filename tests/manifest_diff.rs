@@ -81,6 +81,7 @@ fn diff_within(old: &Scan, new: &Scan, policy: Option<PolicyDiff<'_>>, sorter: S
         carried: (!old.carried.is_empty()).then(|| reader(&old.header, &old.carried)),
         new: reader(&new.header, &new.records),
         compared: &compared,
+        access_times: true,
         policy,
         sorter,
     };
@@ -92,6 +93,39 @@ fn diff_within(old: &Scan, new: &Scan, policy: Option<PolicyDiff<'_>>, sorter: S
             assert_eq!(diff_of_what_differs(old, new, every), out, "every {every}. line taken over");
         }
     }
+    if plain {
+        assert_eq!(diff_of_what_was_read(old, new), (out.clone(), summary), "when everything was read in between");
+    }
+    (out, summary)
+}
+
+/// Compares with a time of access in every record, which is another one in most of the new ones; and forgets them.
+fn diff_of_what_was_read(old: &Scan, new: &Scan) -> (Collected, Summary) {
+    let read = |records: &[Record], day: usize| -> Vec<Record> {
+        let at = |number: usize| {
+            text(&format!("2026-11-2{}T00:00:00.000000000Z", if number.is_multiple_of(5) { 0 } else { day }))
+        };
+        let entities = |record: &Record| record.kind != Kind::Fault;
+        let one = |(number, record)| {
+            if entities(record) { with(record, Attribute::Atime, at(number)) } else { record.clone() }
+        };
+        records.iter().enumerate().map(one).collect()
+    };
+    let input = Input {
+        old: reader(&old.header, &read(&old.records, 1)),
+        carried: (!old.carried.is_empty()).then(|| reader(&old.header, &read(&old.carried, 1))),
+        new: reader(&new.header, &read(&new.records, 2)),
+        compared: &compared,
+        access_times: false,
+        policy: None,
+        sorter: sorter(),
+    };
+    let mut out = Collected::default();
+    let summary = run(input, &mut out).unwrap();
+    let records = out.changes.iter_mut().flat_map(|change| [&mut change.old, &mut change.new]).flatten();
+    records
+        .chain(&mut out.carried)
+        .for_each(|record| record.attributes.retain(|(attribute, _)| *attribute != Attribute::Atime));
     (out, summary)
 }
 
@@ -135,7 +169,8 @@ fn diff_of_what_differs(old: &Scan, new: &Scan, every: usize) -> Collected {
     let mut out = Collected::default();
     let compare = |differing: Differing| {
         let (old, new) = (differing.before, differing.now);
-        let input = Input { old, carried: None, new, compared: &compared, policy: None, sorter: sorter() };
+        let input =
+            Input { old, carried: None, new, compared: &compared, access_times: true, policy: None, sorter: sorter() };
         run(input, &mut out).map(|_| ())
     };
     let written = write_lines(Vec::new(), &new.header, lines, &mut (), compare).unwrap();
@@ -574,7 +609,8 @@ fn a_damaged_side_ends_the_diff() {
     let old = Reader::new("old", std::io::Cursor::new(bytes));
     let error = old.and_then(|old| {
         let new = reader(&good.header, &good.records);
-        let input = Input { old, carried: None, new, compared: &compared, policy: None, sorter: sorter() };
+        let input =
+            Input { old, carried: None, new, compared: &compared, access_times: true, policy: None, sorter: sorter() };
         run(input, &mut Collected::default())
     });
     assert!(error.unwrap_err().to_string().starts_with("old is damaged: "));

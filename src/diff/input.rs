@@ -16,6 +16,9 @@ pub struct Input<'a> {
     pub new: Reader,
     /// What is compared of an entity that the rules of these names cover.
     pub compared: &'a dyn Fn(&[String]) -> AttributeSet,
+    /// Whether any rule compares times of access. Where none does, records that differ in nothing else are not looked
+    /// into: a night of reading changes more of them than all else.
+    pub access_times: bool,
     /// How the effective policies differ, where they do.
     pub policy: Option<PolicyDiff<'a>>,
     /// Where to spill, and the memory for all that is held back.

@@ -34,6 +34,7 @@ pub fn run(input: Input<'_>, out: &mut dyn Output) -> Result<Summary> {
     let mut merge = Merge {
         volumes: Volumes::new(&old_header, &new_header),
         compared: Compared::new(input.compared),
+        access_times: input.access_times,
         policy: input.policy,
         cover: Cover::default(),
         old_faults: Faults::default(),
@@ -79,6 +80,7 @@ impl<'a> Known<'a> {
 struct Merge<'a> {
     volumes: Volumes<'a>,
     compared: Compared<'a>,
+    access_times: bool,
     policy: Option<PolicyDiff<'a>>,
     cover: Cover,
     old_faults: Faults,
@@ -98,7 +100,8 @@ impl Merge<'_> {
         let [mut old_group, mut carried_group, mut new_group] = [(); 3].map(|()| Group::default());
         loop {
             let carries = carried.as_ref().is_some_and(Cursor::live);
-            if !carries && old.live() && new.live() && old.line() == new.line() && new.kind()? != Kind::Fault {
+            if !carries && old.live() && new.live() && self.equal(old.line(), new.line()) && new.kind()? != Kind::Fault
+            {
                 if self.cover.active()
                     && let Some(key) = new.key()?
                 {
@@ -140,6 +143,11 @@ impl Merge<'_> {
             new_group.take(&mut new, &key)?;
             self.group(&key, old_group.lines(), carried_group.lines(), new_group.lines())?;
         }
+    }
+
+    /// Whether two lines of the same place in both manifests say the same, as far as anybody asks.
+    fn equal(&self, old: &[u8], new: &[u8]) -> bool {
+        old == new || (!self.access_times && json::differ_only_in(Attribute::Atime, old, new))
     }
 
     /// All records of one key.

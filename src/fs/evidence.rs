@@ -3,8 +3,9 @@
 
 use std::ops::Range;
 
-/// All metadata of one node that its record and the places of its content are read from, as it stands on the volume, and
-/// what of the volume's geometry says how to read it. Names and content do not belong to it.
+/// All metadata of one node that its record and the places of its content are read from, as it stands on the volume.
+/// Names and content do not belong to it, nor does what is the same for all nodes:
+/// [`Session::geometry`](super::Session::geometry).
 #[derive(Debug, Default)]
 pub struct Evidence {
     /// The metadata.

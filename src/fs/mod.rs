@@ -286,6 +286,11 @@ pub trait Session {
     /// When nothing can be said about the node.
     fn metadata(&mut self, node: &NodeId) -> Result<Metadata>;
 
+    /// What of the volume's geometry says how the evidence of its nodes is read.
+    fn geometry(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
     /// What a node's record rests on, for filesystems that can tell without making it: the kind, with the rest in
     /// `evidence`. `None` where anything cannot be read, where the content has no place of its own on the volume, and
     /// for files of several names.

@@ -5,7 +5,7 @@ use crate::{
     changelog::{Context, Event, MachineName, ScanId, Window},
     diff::{self, Change, ScanChange, Summary},
     error::Result,
-    manifest::{Reader, Record, Sorter},
+    manifest::{Attribute, Reader, Record, Sorter},
 };
 
 /// Takes what a difference is made of.
@@ -77,6 +77,7 @@ pub(super) fn events<R: Receiver>(
         carried: sides.carried,
         new: sides.new,
         compared: &|names| rules.compared(names),
+        access_times: rules.any_compares(Attribute::Atime),
         policy: change.as_ref().map(|change| change.policy_diff(&in_old, &in_new)),
         sorter,
     };

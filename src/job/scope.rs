@@ -9,7 +9,7 @@ use crate::{
     changelog,
     diff::PolicyDiff,
     error::{Error, Result},
-    manifest::{AttributeSet, Class, Header, Kind, Record, attribute},
+    manifest::{Attribute, AttributeSet, Class, Header, Kind, Record, attribute},
     policy::{EffectivePolicy, EntityPath, Matcher, Rule, Severity, Verdict},
 };
 
@@ -48,6 +48,12 @@ impl Rules {
         let set = if any { set } else { AttributeSet::compared() };
         self.compared.borrow_mut().insert(names.to_vec(), set);
         set
+    }
+
+    /// Whether any rule compares an attribute that is not compared when nobody asks.
+    pub(super) fn any_compares(&self, attribute: Attribute) -> bool {
+        let names: Vec<_> = self.rules.iter().map(|rule| rule.name.clone()).collect();
+        self.compared(&names).contains(attribute)
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use super::{
     entity,
     hash::{self, Hashed},
-    reuse::{self, Fingerprint, MAX_PIECES, Previous, on_disks},
+    reuse::{Basis, Fingerprint, MAX_PIECES, Previous, on_disks},
     walk::Records,
     worker::{BIG_FILE, Found, Worker},
 };
@@ -25,7 +25,12 @@ impl<R: Records> Worker<'_, '_, R> {
         path: &[u8],
     ) -> Result<Option<(Fingerprint, fs::Kind)>> {
         let (Some(_), Some(on)) = (self.walk.reuse, self.walk.places(volume)) else { return Ok(None) };
-        let Some(kind) = self.sessions.of(volume)?.evidence(node, &mut self.evidence) else { return Ok(None) };
+        let session = self.sessions.of(volume)?;
+        let Some(kind) = session.evidence(node, &mut self.evidence) else { return Ok(None) };
+        let basis = self.bases.entry(volume).or_insert_with(|| {
+            let geometry = session.geometry();
+            Basis::new(self.walk.volume_id(volume), &geometry)
+        });
         let places = &mut self.places;
         places.clear();
         let mut stored = self.evidence.stored.iter().map(|range| (range.start, range.end.saturating_sub(range.start)));
@@ -40,8 +45,7 @@ impl<R: Records> Worker<'_, '_, R> {
                 },
             )
         });
-        let id = self.walk.volume_id(volume);
-        Ok(found.map(|()| (reuse::evidence(id, path, &self.evidence.bytes, places), kind)))
+        Ok(found.map(|()| (basis.fingerprint(path, &self.evidence.bytes, places), kind)))
     }
 
     /// Takes over the line of the entity whose evidence is at hand, where that holds.

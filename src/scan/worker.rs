@@ -2,6 +2,7 @@
 //! order of their nodes.
 
 use std::{
+    collections::BTreeMap,
     ops::ControlFlow,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -12,7 +13,7 @@ use super::{
     entity::{self, Context},
     hash::Hashed,
     queue::Need,
-    reuse::{Fingerprint, Trace},
+    reuse::{Basis, Fingerprint, Trace},
     walk::{Batch, Dir, FileTask, Labels, Records, Task, Walk, interesting, node_name},
 };
 use crate::{
@@ -37,6 +38,8 @@ pub(super) struct Worker<'w, 'm, R: Records> {
     lister: Option<Sessions<'m>>,
     pub(super) sink: &'w mut R,
     labels: Labels<'m>,
+    /// What fingerprints are made on, by volume.
+    pub(super) bases: BTreeMap<usize, Basis>,
     /// Of the entity at hand.
     pub(super) evidence: Evidence,
     /// Where its content is stored: disk, offset, length.
@@ -69,6 +72,7 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
             lister: None,
             sink,
             labels: Labels::new(walk.policy, walk.matcher),
+            bases: BTreeMap::new(),
             evidence: Evidence::default(),
             places: Vec::new(),
             hashed: None,

@@ -178,6 +178,7 @@ fn same_difference(differing: Differing, before: &[u8], now: &[u8]) {
             carried: None,
             new,
             compared: &|_| AttributeSet::compared(),
+            access_times: false,
             policy: None,
             sorter: Sorter::new(std::env::temp_dir(), 1 << 20),
         };

@@ -12,8 +12,11 @@ use crate::{
     fixtures,
 };
 
-/// Where a record's header keeps its length, checksum, format and UUID, and the size of its buffers.
+/// Where a record's header keeps its length, its own place and that of the tail, checksum, format and UUID, and the size of its buffers.
 const LEN_AT: usize = 12;
+const CYCLE_AT: usize = 16;
+const BLOCK_AT: usize = 20;
+const TAIL_AT: usize = 24;
 const CHECKSUM_AT: usize = 32;
 const FORMAT_AT: usize = 300;
 const UUID_AT: usize = 304;
@@ -146,6 +149,31 @@ fn torn_records_at_the_head_count_as_not_written() {
         last = count;
     }
     assert!(last < replayed(image));
+}
+
+/// The kernel takes torn records off before it asks whether anything is left between tail and head.
+#[test]
+fn a_torn_record_that_calls_the_head_its_tail_hides_nothing() {
+    for name in ["dirty", "dirty-1k"] {
+        let mut torn = fixtures::image(name);
+        let last = *records(&torn).last().unwrap();
+        let (body, len) = span(&torn, last);
+        torn[body + 100] ^= 0x10;
+        let mut hidden = torn.clone();
+        let head = be32(&hidden, last + BLOCK_AT) + (body - last + len.next_multiple_of(512)) / 512;
+        hidden[last + TAIL_AT..last + TAIL_AT + 4].copy_from_slice(&torn[last + CYCLE_AT..last + CYCLE_AT + 4]);
+        hidden[last + TAIL_AT + 4..last + TAIL_AT + 8].copy_from_slice(&u32::try_from(head).unwrap().to_be_bytes());
+        let mut empty = hidden.clone();
+        empty[body + 100] ^= 0x10;
+        seal(&mut empty, last);
+        let [torn, hidden, empty] =
+            [torn, hidden, empty].map(|image| Xfs::open(Arc::new(Memory(image))).unwrap().info().clone());
+        assert!(torn.notes.len() == 1 && torn.notes[0].starts_with("log replayed: "), "{name}: {torn:?}");
+        assert_eq!((hidden.notes, hidden.gaps), (torn.notes, torn.gaps), "{name}");
+        // A whole record that says so makes no sense: the kernel does not mount it.
+        assert_eq!((empty.notes.len(), empty.gaps.len()), (0, 1), "{name}: {:?}", empty.gaps);
+        assert!(empty.gaps[0].contains("no whole record is left between tail and head"), "{name}: {:?}", empty.gaps);
+    }
 }
 
 #[test]

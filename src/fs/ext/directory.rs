@@ -3,14 +3,13 @@
 use std::ops::ControlFlow;
 
 use super::{
-    Ext, LAYER,
+    LAYER,
     bytes::{capped, le32, len64, u8_at},
     content::encrypted,
     dir_block::{self, Damage, Entries, Entry},
     inode::{BLOCK_LEN, FLAG_ENCRYPT, FLAG_INLINE_DATA, Inode},
     map::{self, Piece, Run},
-    pieces::Pieces,
-    reader::Reader,
+    reader::{Buffered, Reader},
     volume::Volume,
     xattr,
 };
@@ -39,12 +38,12 @@ impl Reader<'_> {
             return Err(encrypted(&inode, "its names"));
         }
         let volume = self.volume();
-        let mut lister = Lister { ext: self.ext, volume, inode: &inode, each, faults: 0 };
+        let mut lister = Lister { volume, inode: &inode, each, faults: 0 };
         if inode.has(FLAG_INLINE_DATA) {
             let _ = lister.inline(&self.raw);
             return Ok(());
         }
-        let mut pieces = std::mem::take(&mut self.directory);
+        let mut buffered = std::mem::take(&mut self.directory);
         let end = inode.size.div_ceil(volume.superblock.block_bytes());
         let (mut next, mut stopped, mut broken) = (0, false, false);
         map::walk(volume, &inode, &mut self.scratch, end, &mut |piece| {
@@ -54,7 +53,7 @@ impl Reader<'_> {
                     let flow = lister.hole(next, hole);
                     next = run.end();
                     broken = false;
-                    if flow.is_break() { flow } else { lister.run(&run, &mut pieces) }
+                    if flow.is_break() { flow } else { lister.run(&run, &mut buffered) }
                 }
                 Piece::Mismatch(error) => lister.fault(error.into()),
                 Piece::Broken(error) => {
@@ -68,7 +67,7 @@ impl Reader<'_> {
         if !stopped && !broken {
             let _ = lister.hole(next, end.saturating_sub(next));
         }
-        self.directory = pieces;
+        self.directory = buffered;
         Ok(())
     }
 }
@@ -96,8 +95,8 @@ impl Reader<'_> {
         // All that the listing will ask for first; one block alone where a neighbour cannot be read.
         let place = run.physical.saturating_mul(block_bytes);
         let piece = piece_of(run.len, block_bytes, block_len);
-        let len = if self.directory.read(self.ext, place, piece).is_ok() { piece } else { block_len };
-        let bytes = self.directory.read(self.ext, place, len)?;
+        let len = if self.directory.read(volume, place, piece).is_ok() { piece } else { block_len };
+        let bytes = self.directory.read(volume, place, len)?;
         // Kernel documentation, ext4, "Directory Entries": `..` is the second entry, behind the 12 bytes of `.`.
         let dots = bytes.get(20..22) == Some(b"..".as_slice()) && u8_at(bytes, 18) == 2;
         Ok(dots.then(|| le32(bytes, 12)))
@@ -110,7 +109,6 @@ fn piece_of(blocks: u64, block_bytes: u64, block_len: usize) -> usize {
 }
 
 struct Lister<'a, 'e> {
-    ext: &'a Ext,
     volume: &'a Volume,
     inode: &'a Inode,
     each: Each<'e>,
@@ -118,7 +116,7 @@ struct Lister<'a, 'e> {
 }
 
 impl Lister<'_, '_> {
-    fn run(&mut self, run: &Run, pieces: &mut Pieces) -> ControlFlow<()> {
+    fn run(&mut self, run: &Run, buffered: &mut Buffered) -> ControlFlow<()> {
         let superblock = &self.volume.superblock;
         let (block_bytes, block_len) = (superblock.block_bytes(), superblock.block_len());
         if run.unwritten {
@@ -129,10 +127,10 @@ impl Lister<'_, '_> {
             let wanted = piece_of(run.len.saturating_sub(done), block_bytes, block_len);
             let mut at = run.physical.saturating_add(done).saturating_mul(block_bytes);
             // One block that cannot be read must not take its neighbours with it.
-            let step = if pieces.read(self.ext, at, wanted).is_ok() { wanted } else { block_len };
+            let step = if buffered.read(self.volume, at, wanted).is_ok() { wanted } else { block_len };
             let mut left = wanted;
             while left > 0 {
-                match pieces.read(self.ext, at, step) {
+                match buffered.read(self.volume, at, step) {
                     Ok(piece) => {
                         for block in piece.chunks_exact(block_len) {
                             self.block(run.logical.saturating_add(done), block)?;

@@ -26,9 +26,11 @@ impl Reader<'_> {
         if outline.is_unused() || outline.flags & FLAG_ENCRYPT != 0 {
             return None;
         }
-        geometry(superblock, &mut evidence.bytes);
         evidence.bytes.extend_from_slice(&number.to_le_bytes());
-        evidence.bytes.extend_from_slice(&self.raw);
+        // All inodes are of one length, so zeros at the end need not be told.
+        let used = self.raw.iter().rposition(|byte| *byte != 0).map_or(0, |last| last.saturating_add(1));
+        evidence.bytes.extend_from_slice(&len64(used).to_le_bytes());
+        evidence.bytes.extend_from_slice(self.raw.get(..used).unwrap_or_default());
         match kind {
             // Its content is hashed once for all its names, by whoever comes by first.
             Kind::File if outline.links > 1 => return None,
@@ -67,8 +69,8 @@ impl Reader<'_> {
 }
 
 /// What of the superblock says how an inode is read.
-fn geometry(superblock: &Superblock, bytes: &mut Vec<u8>) {
-    let features = superblock.features;
+pub(super) fn geometry(superblock: &Superblock) -> Vec<u8> {
+    let (features, mut bytes) = (superblock.features, Vec::new());
     bytes.extend_from_slice(&superblock.blocks_count.to_le_bytes());
     bytes.extend_from_slice(&superblock.cluster_sectors.to_le_bytes());
     bytes.extend_from_slice(&superblock.inode_size.to_le_bytes());
@@ -83,4 +85,5 @@ fn geometry(superblock: &Superblock, bytes: &mut Vec<u8>) {
     ] {
         bytes.extend_from_slice(&word.to_le_bytes());
     }
+    bytes
 }

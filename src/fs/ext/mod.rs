@@ -4,8 +4,7 @@
 //! - `superblock`, `features`, `group`: the geometry, and where inode tables are
 //! - `journal`: what the journal holds newer than the volume; `volume` reads through it
 //! - `inode`, `xattr`, `acl`, `dir_block`: on-disk structures; `map` with `extent` and `indirect`: the block maps
-//! - `reader`, with `content`, `inline`, `directory`, `attributes` and `evidence`: one worker's session; `pieces`: what
-//!   it reads of directories
+//! - `reader`, with `content`, `inline`, `directory`, `attributes` and `evidence`: one worker's session
 //!
 //! Checksums are verified where the filesystem has them; a mismatch is told beside the data, which is given where it
 //! can be decoded. To support a feature: its bit in `features`, and the structure that it changes.
@@ -28,7 +27,6 @@ mod inode;
 mod journal;
 mod map;
 mod orphan;
-mod pieces;
 mod reader;
 mod superblock;
 mod volume;
@@ -52,8 +50,6 @@ pub struct Ext {
     groups: Groups,
     /// Pieces of the inode tables.
     tables: Windows,
-    /// Pieces of directories.
-    directories: Windows,
     info: VolumeInfo,
 }
 
@@ -102,8 +98,7 @@ impl Ext {
             gaps,
         };
         let tables = Windows::new(reader::WINDOW.max(u64::from(superblock.inode_size)), reader::TABLES);
-        let directories = Windows::new(pieces::WINDOW, pieces::WINDOWS);
-        let mut ext = Self { volume, groups, tables, directories, info };
+        let mut ext = Self { volume, groups, tables, info };
         match orphan::count(&ext) {
             0 => {}
             orphans => ext.info.notes.push(format!("{orphans} inodes were deleted or truncated while open")),

@@ -2,7 +2,7 @@
 
 use std::{ops::ControlFlow, rc::Rc, sync::Arc};
 
-use super::{Ext, LAYER, bytes::capped, inode::Inode, map::Scratch, pieces::Pieces, volume::Volume};
+use super::{Ext, LAYER, bytes::capped, evidence, inode::Inode, map::Scratch, volume::Volume};
 use crate::{
     error::{Error, Result},
     fs::{Evidence, Extent, Kind, Listed, Metadata, NodeId, Session, Sink, Stream},
@@ -36,16 +36,36 @@ fn recycle(kept: &mut Vec<Kept>, cap: usize) -> Vec<u8> {
     if kept.len() < cap { Vec::new() } else { kept.pop().map(|oldest| oldest.bytes).unwrap_or_default() }
 }
 
+/// Bytes of the volume that were read last, and where they lie.
+#[derive(Default)]
+pub(super) struct Buffered {
+    bytes: Vec<u8>,
+    place: Option<u64>,
+}
+
+impl Buffered {
+    /// The `len` bytes at `place`, read unless they are there already.
+    pub(super) fn read(&mut self, volume: &Volume, place: u64, len: usize) -> Result<&mut [u8]> {
+        if self.place != Some(place) || self.bytes.len() != len {
+            self.place = None;
+            self.bytes.resize(len, 0);
+            volume.read_at(place, &mut self.bytes)?;
+            self.place = Some(place);
+        }
+        Ok(&mut self.bytes)
+    }
+}
+
 /// One worker's reader.
 pub(super) struct Reader<'a> {
-    pub(super) ext: &'a Ext,
+    ext: &'a Ext,
     /// The window that was used last, and where it begins.
     window: Option<(u64, Arc<Vec<u8>>)>,
     attribute_blocks: Vec<Kept>,
     pub(super) scratch: Scratch,
     pub(super) buffer: Vec<u8>,
     /// The beginning of the directory that was asked for last: who asks for its parent lists it next.
-    pub(super) directory: Pieces,
+    pub(super) directory: Buffered,
     /// The bytes of the inode that was loaded last.
     pub(super) raw: Vec<u8>,
     last: Option<Rc<Inode>>,
@@ -59,7 +79,7 @@ impl<'a> Reader<'a> {
             attribute_blocks: Vec::new(),
             scratch: Scratch::default(),
             buffer: Vec::new(),
-            directory: Pieces::default(),
+            directory: Buffered::default(),
             raw: Vec::new(),
             last: None,
         }
@@ -214,6 +234,10 @@ impl Session for Reader<'_> {
             }
         }
         Ok(metadata)
+    }
+
+    fn geometry(&self) -> Vec<u8> {
+        evidence::geometry(&self.volume().superblock)
     }
 
     fn evidence(&mut self, node: &NodeId, evidence: &mut Evidence) -> Option<Kind> {

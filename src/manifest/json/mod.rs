@@ -13,7 +13,7 @@ pub use decode::decode;
 pub(in crate::manifest) use decode::decode_hex;
 pub use encode::encode;
 pub(crate) use encode::encode_value;
-pub(crate) use raw::{Field, Head, Raw};
+pub(crate) use raw::{Field, Head, Raw, differ_only_in};
 
 /// How a manifest shows a registry value without a name.
 const UNNAMED: &str = "(Default)";

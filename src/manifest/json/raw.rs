@@ -1,6 +1,8 @@
 //! A line taken apart without being decoded: which field stands where. Lines are written in one form only, so two
 //! fields that differ as bytes differ in value, and the other way round.
 
+use memchr::memmem;
+
 use super::Malformed;
 use crate::manifest::{
     attribute::{Attribute, TABLE},
@@ -108,6 +110,22 @@ impl<'a> Raw<'a> {
         let at = self.attributes.binary_search_by_key(&attribute, |(a, _)| *a).ok()?;
         Some(self.attributes[at].1)
     }
+}
+
+/// Whether two lines differ in nothing but the text of one attribute, which both have. May say no where it is so: then
+/// they are to be taken apart.
+pub(crate) fn differ_only_in(attribute: Attribute, one: &[u8], other: &[u8]) -> bool {
+    let behind = |line: &[u8]| -> Option<(usize, usize)> {
+        // A quotation mark inside a string stands behind a backslash, so this is a field's name.
+        let name = TABLE.get(attribute as usize)?.json.as_bytes();
+        let start = memmem::find(line, name)? + name.len();
+        // Not one inside of another field, whose names are anybody's.
+        let nested = [b":{", b":["].iter().any(|begin| memmem::find(&line[..start], *begin).is_some());
+        let text = line[start..].strip_prefix(b"\"").filter(|_| !nested)?;
+        Some((start, start + 1 + memchr::memchr(b'"', text)?))
+    };
+    let (Some((start, end)), Some((other_start, other_end))) = (behind(one), behind(other)) else { return false };
+    one[..start] == other[..other_start] && one[end..] == other[other_end..]
 }
 
 /// Where in a line the reading is.
@@ -230,6 +248,36 @@ impl<'a> Scan<'a> {
             if depth == 0 {
                 return Ok(&self.line[start..self.at]);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_differ_only_in_one_attribute_are_told_from_all_others() {
+        let line = |path: &str, atime: &str, rest: &str| {
+            format!(r#"{{"path":"{path}","kind":"file","size":1{atime}{rest},"rules":["r"]}}"#).into_bytes()
+        };
+        let (one, other) = (r#","atime":"2026-01-01""#, r#","atime":"2026-01-02T00""#);
+        let only = |one: &[u8], other: &[u8]| differ_only_in(Attribute::Atime, one, other);
+        assert!(only(&line("/a", one, ""), &line("/a", other, "")));
+        assert!(only(
+            &line("/a", one, r#","xattrs":{"user.a":"b"}"#),
+            &line("/a", other, r#","xattrs":{"user.a":"b"}"#)
+        ));
+        for (a, b) in [
+            (line("/a", one, ""), line("/b", other, "")),
+            (line("/a", one, ""), line("/a", other, r#","flags":"x""#)),
+            (line("/a", one, r#","flags":"y""#), line("/a", other, r#","flags":"x""#)),
+            (line("/a", one, ""), line("/a", "", "")),
+            // What looks like a time of access, and is a name that somebody has chosen.
+            (line("/a", "", r#","xattrs":{"a":"","atime":"x"}"#), line("/a", "", r#","xattrs":{"a":"","atime":"y"}"#)),
+            (line(r#"/,\"atime\":\"x"#, "", ""), line(r#"/,\"atime\":\"y"#, "", "")),
+        ] {
+            assert!(!only(&a, &b), "{} and {}", a.escape_ascii(), b.escape_ascii());
         }
     }
 }

@@ -18,6 +18,9 @@ use crate::error::Result;
 /// Records that are held in memory, of some 90 bytes each. What does not fit is made and read anew.
 const MAX_RECORDS: usize = 1_250_000;
 
+/// Bytes of a side file for each record, about: hashes do not shrink.
+const BYTES_A_RECORD: u64 = 56;
+
 /// What the scan before kept.
 pub(super) struct Index {
     /// What each record rested on, in the order of the manifest. Apart from the contents: it is asked for each entity,
@@ -32,13 +35,14 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// Reads all of a side file, and believes nothing of it before its end has proved it whole.
-    pub(super) fn load(reader: Reader<File>) -> Result<Self> {
-        Self::read(reader, MAX_RECORDS)
+    /// Reads all of a side file of so many bytes, and believes nothing of it before its end has proved it whole.
+    pub(super) fn load(reader: Reader<File>, bytes: u64) -> Result<Self> {
+        Self::read(reader, bytes, MAX_RECORDS)
     }
 
-    fn read<R: Read>(reader: Reader<R>, max: usize) -> Result<Self> {
-        let (mut evidence, mut contents) = (Vec::new(), Vec::new());
+    fn read<R: Read>(reader: Reader<R>, bytes: u64, max: usize) -> Result<Self> {
+        let expected = usize::try_from(bytes / BYTES_A_RECORD).unwrap_or(max).min(max);
+        let (mut evidence, mut contents) = (Vec::with_capacity(expected), Vec::with_capacity(expected));
         let end = reader.read(|_, trace| {
             if evidence.len() < max {
                 evidence.push(trace.evidence);
@@ -177,7 +181,7 @@ mod tests {
             writer.push(&bytes).unwrap();
         }
         let file = writer.finish(&[0; 32]).unwrap();
-        Index::read(Reader::new(file.as_slice()).unwrap().1, max).unwrap()
+        Index::read(Reader::new(file.as_slice()).unwrap().1, 100, max).unwrap()
     }
 
     fn key(number: u32, what: u8) -> Fingerprint {

@@ -27,7 +27,7 @@ pub use sample::Sample;
 pub use side_file::SideHeader;
 
 pub(super) use footprint::{Footprint, MAX_PIECES, on_disks};
-pub(super) use trace::{Trace, evidence};
+pub(super) use trace::{Basis, Trace};
 
 use index::Index;
 use side_file::End;
@@ -70,7 +70,7 @@ impl Previous {
     /// # Errors
     /// When the side file is damaged.
     pub fn load(side: SideReader, changed: Vec<ChangedRanges>, lines: bool) -> Result<Self> {
-        let index = Index::load(side.reader)?;
+        let index = Index::load(side.reader, side.bytes)?;
         let taken = (0..index.len().div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
         Ok(Self { index, changed, context: side.context, lines, taken })
     }
@@ -130,6 +130,7 @@ pub struct Before(Index);
 /// A side file whose header was read.
 pub struct SideReader {
     reader: side_file::Reader<File>,
+    bytes: u64,
     context: String,
 }
 
@@ -138,9 +139,11 @@ pub struct SideReader {
 /// # Errors
 /// When it is damaged or of another version.
 pub fn open(file: File) -> Result<(SideHeader, SideReader)> {
+    // How long it is says only how much memory is asked for at once.
+    let bytes = file.metadata().map_or(0, |metadata| metadata.len());
     let (header, reader) = side_file::Reader::new(file)?;
     let context = header.context.clone();
-    Ok((header, SideReader { reader, context }))
+    Ok((header, SideReader { reader, bytes, context }))
 }
 
 /// Writes a side file while the manifest is written that it belongs to.

@@ -18,6 +18,8 @@ use crate::error::{Error, Result};
 const VERSION: u32 = 2;
 /// Hashes do not shrink: the compressor is to give up on them early.
 const LEVEL: i32 = -7;
+/// The window, as a power of two: nothing repeats, so the least memory will do.
+const WINDOW_LOG: u32 = 16;
 /// The largest window that is accepted, as a power of two: 8 MiB.
 const WINDOW_LOG_MAX: u32 = 23;
 /// The longest header, in bytes.
@@ -82,7 +84,8 @@ impl<W: Write> Writer<W> {
     pub(super) fn new(out: W, header: &SideHeader) -> Result<Self> {
         let mut buffer = serde_json::to_vec(header).map_err(|error| Error::Bug(format!("a layout: {error}")))?;
         buffer.push(b'\n');
-        let out = zstd::Encoder::new(out, LEVEL).map_err(failed)?;
+        let mut out = zstd::Encoder::new(out, LEVEL).map_err(failed)?;
+        out.window_log(WINDOW_LOG).map_err(failed)?;
         Ok(Self { out, hash: Sha256::new(), buffer, records: 0 })
     }
 

@@ -60,25 +60,40 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     Some(*array)
 }
 
-/// What stands for all that an entity's record rests on: which entity it is, the evidence, and where on the disks its
-/// content is stored. What a volume's own metadata maps there may change while the filesystem on it does not.
-pub(in crate::scan) fn evidence(
-    volume: &str,
-    path: &[u8],
-    evidence: &[u8],
-    places: &[(usize, u64, u64)],
-) -> Fingerprint {
-    let mut hash = Sha256::new();
-    for part in [volume.as_bytes(), path, evidence] {
-        hash.update((part.len() as u64).to_le_bytes());
-        hash.update(part);
+/// What the fingerprints of one volume's entities have in common, hashed once.
+pub(in crate::scan) struct Basis(Sha256);
+
+impl Basis {
+    pub(in crate::scan) fn new(volume: &str, geometry: &[u8]) -> Self {
+        let mut hash = Sha256::new();
+        update(&mut hash, volume.as_bytes());
+        update(&mut hash, geometry);
+        Self(hash)
     }
-    for (disk, offset, len) in places {
-        for number in [*disk as u64, *offset, *len] {
-            hash.update(number.to_le_bytes());
+
+    /// What stands for all that an entity's record rests on: which entity it is, the evidence, and where on the disks its
+    /// content is stored. What a volume's own metadata maps there may change while the filesystem on it does not.
+    pub(in crate::scan) fn fingerprint(
+        &self,
+        path: &[u8],
+        evidence: &[u8],
+        places: &[(usize, u64, u64)],
+    ) -> Fingerprint {
+        let mut hash = self.0.clone();
+        update(&mut hash, path);
+        update(&mut hash, evidence);
+        for (disk, offset, len) in places {
+            for number in [*disk as u64, *offset, *len] {
+                hash.update(number.to_le_bytes());
+            }
         }
+        first(&hash.finalize().into())
     }
-    first(&hash.finalize().into())
+}
+
+fn update(hash: &mut Sha256, part: &[u8]) {
+    hash.update((part.len() as u64).to_le_bytes());
+    hash.update(part);
 }
 
 /// The beginning of a SHA-256.
@@ -115,20 +130,20 @@ mod tests {
     #[test]
     fn evidence_of_another_path_volume_or_place_is_another() {
         let place = [(0, 4096, 8192)];
-        let all: [(_, &[u8], &[u8], &[_]); 9] = [
-            ("a", b"b", b"c", &place),
-            ("ab", b"", b"c", &place),
-            ("a", b"bc", b"", &place),
-            ("b", b"a", b"c", &place),
-            ("a", b"b", b"d", &place),
-            ("a", b"b", b"c", &[]),
-            ("a", b"b", b"c", &[(1, 4096, 8192)]),
-            ("a", b"b", b"c", &[(0, 8192, 8192)]),
-            ("a", b"b", b"c", &[(0, 4096, 4096), (0, 8192, 4096)]),
-        ];
         let mut seen = std::collections::HashSet::new();
-        for (volume, path, bytes, places) in all {
-            assert!(seen.insert(evidence(volume, path, bytes, places)), "{volume} {path:?} {bytes:?} {places:?}");
-        }
+        let mut is_new = |volume: &str, [geometry, path, bytes]: [&[u8]; 3], places: &[(usize, u64, u64)]| {
+            seen.insert(Basis::new(volume, geometry).fingerprint(path, bytes, places))
+        };
+        assert!(is_new("a", [b"g", b"b", b"c"], &place) && !is_new("a", [b"g", b"b", b"c"], &place));
+        assert!(is_new("ag", [b"", b"b", b"c"], &place));
+        assert!(is_new("a", [b"gb", b"", b"c"], &place));
+        assert!(is_new("a", [b"h", b"b", b"c"], &place));
+        assert!(is_new("a", [b"g", b"bc", b""], &place));
+        assert!(is_new("b", [b"g", b"a", b"c"], &place));
+        assert!(is_new("a", [b"g", b"b", b"d"], &place));
+        assert!(is_new("a", [b"g", b"b", b"c"], &[]));
+        assert!(is_new("a", [b"g", b"b", b"c"], &[(1, 4096, 8192)]));
+        assert!(is_new("a", [b"g", b"b", b"c"], &[(0, 8192, 8192)]));
+        assert!(is_new("a", [b"g", b"b", b"c"], &[(0, 4096, 4096), (0, 8192, 4096)]));
     }
 }

@@ -39,10 +39,11 @@ pub(super) fn left(ring: &Ring<'_>) -> Result<Left> {
     let Some(head) = head(ring)? else { return Ok(Left::Clean) };
     let head = ring.wrap(head);
     let last = last_before(ring, head, head)?;
-    let tail = last.header.tail();
-    if tail == head || is_unmount(ring, head, &last)? {
+    if is_unmount(ring, head, &last)? {
         return Ok(Left::Clean);
     }
+    // Its tail is not believed either: a torn one that said that nothing is left would hide all before it.
+    let tail = last.header.tail();
     let (head, last) = trim(ring, head, tail, last)?;
     let tail = last.header.tail();
     if tail >= ring.len {
