@@ -78,15 +78,15 @@ impl<'s> Machine<'s> {
         }
     }
 
-    /// Whether a file is, byte for byte, the manifest that its newest complete scan wrote.
+    /// The SHA-256 of a file that is, byte for byte, the manifest that its newest complete scan wrote.
     ///
     /// # Errors
     /// [`Error::State`] when it cannot be read, or the scan's record is missing.
-    pub fn is_latest_manifest(&self, file: &File) -> Result<bool> {
+    pub fn proof_of_latest_manifest(&self, file: &File) -> Result<Option<[u8; 32]>> {
         let said = self.latest_record()?.and_then(|record| record.manifest);
-        let found =
-            ManifestProof::of(file).map_err(|error| Error::State(format!("state: read the manifest: {error}")))?;
-        Ok(said == Some(found))
+        let (found, digest) = ManifestProof::with_digest(file)
+            .map_err(|error| Error::State(format!("state: read the manifest: {error}")))?;
+        Ok((said == Some(found)).then_some(digest))
     }
 
     /// The last good records that its newest complete scan carries, if any.

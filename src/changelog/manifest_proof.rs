@@ -25,6 +25,11 @@ impl ManifestProof {
     /// # Errors
     /// When it cannot be read.
     pub(super) fn of(file: &File) -> io::Result<Self> {
+        Self::with_digest(file).map(|(proof, _)| proof)
+    }
+
+    /// The same, and the SHA-256 as bytes.
+    pub(super) fn with_digest(file: &File) -> io::Result<(Self, [u8; 32])> {
         let mut input = At { file, offset: 0 };
         let mut hash = Sha256::new();
         let mut buffer = vec![0; 256 * 1024];
@@ -32,7 +37,10 @@ impl ManifestProof {
             let read = input.read(&mut buffer)?;
             match buffer.get(..read) {
                 Some(bytes) if !bytes.is_empty() => hash.update(bytes),
-                _ => return Ok(Self { size: input.offset, sha256: hex(&hash.finalize()) }),
+                _ => {
+                    let digest: [u8; 32] = hash.finalize().into();
+                    return Ok((Self { size: input.offset, sha256: hex(&digest) }, digest));
+                }
             }
         }
     }

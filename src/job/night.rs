@@ -238,9 +238,12 @@ fn write_down(
 /// The manifest of the scan before. What is not the file that was written then is hashed line by line, and so refused.
 fn previous(machine: &Machine<'_>) -> Result<Option<Reader>> {
     let Some(file) = machine.latest_manifest()? else { return Ok(None) };
-    let whole = machine.is_latest_manifest(&file)?;
-    let reader = Reader::new("the previous manifest", file).map_err(advised)?;
-    Ok(Some(if whole { reader.trusted() } else { reader }))
+    const NAME: &str = "the previous manifest";
+    let reader = match machine.proof_of_latest_manifest(&file)? {
+        Some(sha256) => Reader::proved(NAME, file, sha256),
+        None => Reader::new(NAME, file),
+    };
+    reader.map(Some).map_err(advised)
 }
 
 fn carried(publish: &Publish<'_, '_>) -> Result<Option<Reader>> {

@@ -27,7 +27,22 @@ const FOOTER: &[u8] = b"{\"records\":";
 /// The largest window that is accepted, as a power of two: 8 MiB.
 const WINDOW_LOG_MAX: u32 = 23;
 
-type Input = BufReader<Box<dyn Read + Send>>;
+/// The file as it is read.
+struct Compressed {
+    file: Box<dyn Read + Send>,
+    /// Of all that was read, where the file is to be proved as a whole.
+    hash: Option<Sha256>,
+}
+
+impl Read for Compressed {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buf)?;
+        if let Some(hash) = &mut self.hash {
+            hash.update(buf.get(..read).unwrap_or_default());
+        }
+        Ok(read)
+    }
+}
 
 /// Some lines.
 #[derive(Debug, Default)]
@@ -82,9 +97,11 @@ impl Block {
 /// The lines of a manifest as they are decompressed.
 pub(super) struct Blocks {
     pub(super) name: String,
-    input: zstd::Decoder<'static, Input>,
-    /// Of all lines so far; nothing where the file as a whole was proved already.
+    input: zstd::Decoder<'static, BufReader<Compressed>>,
+    /// Of all lines so far; nothing where the file is proved as a whole.
     hash: Option<Sha256>,
+    /// The SHA-256 that the file as a whole must have.
+    whole: Option<[u8; 32]>,
     piece: Vec<u8>,
     /// The beginning of a line whose end was not there yet.
     rest: Vec<u8>,
@@ -101,12 +118,18 @@ struct Footer {
 }
 
 impl Blocks {
-    pub(super) fn new(name: &str, input: Input, records_max: u64) -> Result<Self> {
-        let mut input = zstd::Decoder::with_buffer(input).map_err(|error| damaged(name, error))?;
+    pub(super) fn new(
+        name: &str,
+        file: Box<dyn Read + Send>,
+        records_max: u64,
+        whole: Option<[u8; 32]>,
+    ) -> Result<Self> {
+        let file = Compressed { file, hash: whole.map(|_| Sha256::new()) };
+        let mut input = zstd::Decoder::new(file).map_err(|error| damaged(name, error))?;
         input.window_log_max(WINDOW_LOG_MAX).map_err(|error| damaged(name, error))?;
-        let (name, rest) = (name.to_owned(), Vec::new());
-        let (hash, piece) = (Some(Sha256::new()), vec![0; PIECE]);
-        Ok(Self { name, input, hash, piece, rest, records: 0, records_max, proof: None })
+        let (name, rest, piece) = (name.to_owned(), Vec::new(), vec![0; PIECE]);
+        let hash = whole.is_none().then(Sha256::new);
+        Ok(Self { name, input, hash, whole, piece, rest, records: 0, records_max, proof: None })
     }
 
     /// The first line; the block holds those behind it.
@@ -156,11 +179,6 @@ impl Blocks {
             bytes.extend_from_slice(&self.piece[..read]);
         }
         Ok(bytes.len() - start)
-    }
-
-    /// Does not hash lines any more: the file as a whole was proved to be what was written.
-    pub(super) fn trust(&mut self) {
-        self.hash = None;
     }
 
     fn split(&mut self, block: &mut Block) -> Result<()> {
@@ -215,6 +233,10 @@ impl Blocks {
         let mut more = Vec::new();
         if !behind.is_empty() || !self.rest.is_empty() || self.read(&mut more)? > 0 {
             return Err(damaged(&self.name, "it goes on behind its footer"));
+        }
+        let read = self.input.get_ref().get_ref().hash.clone().map(|hash| hash.finalize().into());
+        if read != self.whole {
+            return Err(damaged(&self.name, "it is another file than when it was proved"));
         }
         self.proof = Some(hash);
         Ok(())

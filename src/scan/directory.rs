@@ -14,7 +14,7 @@ pub(super) struct Entry {
     pub(super) name: Vec<u8>,
     pub(super) node: NodeId,
     pub(super) link_times: Option<Box<Times>>,
-    /// Where it differs from that of the directory.
+    /// Where it may differ from that of the directory.
     pub(super) state: Option<Box<State>>,
     /// Should it be a directory, it is looked at when the rest is done.
     pub(super) aside: bool,

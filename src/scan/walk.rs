@@ -87,6 +87,8 @@ pub(super) struct Walk<'m> {
     pub(super) queue: Queue<Task>,
     pub(super) threads: usize,
     pub(super) mounts: HashMap<&'m [u8], usize>,
+    /// The directories that hold mount points.
+    above_mounts: HashSet<&'m [u8]>,
     /// Directories that were entered, by volume and number.
     entered: Mutex<HashSet<(usize, u64)>>,
     /// Directories that were reached through a directory which they do not name as their parent.
@@ -114,6 +116,7 @@ impl<'m> Walk<'m> {
             queue: Queue::new(Vec::new()),
             threads: threads.max(1),
             mounts: machine.mounts.iter().map(|mount| (mount.path.as_slice(), mount.volume)).collect(),
+            above_mounts: machine.mounts.iter().flat_map(|mount| above(&mount.path)).collect(),
             entered: Mutex::default(),
             aside: Mutex::default(),
             linked: Mutex::default(),
@@ -241,9 +244,9 @@ impl<'m> Walk<'m> {
         count(self.progress, &self.budgets, records)
     }
 
-    /// Whether a mount point lies beneath a directory.
-    pub(super) fn has_mounts_below(&self, path: &[u8]) -> bool {
-        self.mounts.keys().any(|mount| mount.len() > path.len() && mount.starts_with(path))
+    /// Whether an entry of a directory may be a mount point.
+    pub(super) fn has_mounts_in(&self, path: &[u8]) -> bool {
+        self.above_mounts.contains(path)
     }
 
     /// Whether this content is read although its hash could be taken over.
@@ -260,6 +263,12 @@ impl<'m> Walk<'m> {
     pub(super) fn volume_id(&self, volume: usize) -> &'m str {
         &self.machine.volumes[volume].id
     }
+}
+
+/// The directory that holds a path, with its last separator and without, whichever the separator is.
+fn above(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let last = |separator| path.iter().rposition(|byte| *byte == separator);
+    [b'/', b'\\'].into_iter().filter_map(last).flat_map(|at| [&path[..at], &path[..=at]])
 }
 
 /// What the policy says about a container at a path.
@@ -333,5 +342,24 @@ pub(super) fn node_name(node: &NodeId) -> String {
     match node {
         NodeId::Number(number) => format!("inode {number}"),
         NodeId::Path(_) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::above;
+
+    #[test]
+    fn the_directory_above_a_mount_point_is_known_however_it_is_spelled() {
+        for (mount, dir) in [
+            ("/boot", "/"),
+            ("/boot/efi", "/boot"),
+            (r"/mnt/a\b", "/mnt"),
+            (r"C:\mnt", r"C:\"),
+            (r"C:\a\mnt", r"C:\a"),
+            ("@id/mnt", "@id/"),
+        ] {
+            assert!(above(mount.as_bytes()).any(|above| above == dir.as_bytes()), "{mount} in {dir}");
+        }
     }
 }

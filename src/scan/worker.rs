@@ -248,7 +248,7 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// What the policy says about a name that may be a container, where that differs from what it says about the
+    /// What the policy says about a name that may be a container, where that may differ from what it says about the
     /// directory.
     fn child(&self, dir: &State, name: &[u8]) -> Option<Box<State>> {
         (!dir.is_settled()).then(|| Box::new(self.walk.matcher.child(dir, name, true)))
@@ -256,11 +256,11 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
 
     /// Works on entries of one directory, in the order of their nodes, which is close to their order on disk.
     fn batch(&mut self, mut batch: Batch) -> Result<()> {
-        // Entries are large and their nodes small: those are sorted, and entries are moved once.
+        // Nodes are smaller than entries: those are sorted, and entries are moved once.
         batch.entries.sort_by_cached_key(|entry| entry.node.clone());
         let dir = batch.dir;
         let separator = Machine::separator(&dir.path);
-        let may_be_mounts = self.walk.has_mounts_below(&dir.path);
+        let may_be_mounts = self.walk.has_mounts_in(&dir.path);
         let mut dirs = Vec::new();
         for Entry { name, node, link_times, state, aside } in batch.entries.drain(..) {
             let path = join(&dir.path, &name, separator);

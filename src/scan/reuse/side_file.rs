@@ -15,7 +15,7 @@ use super::{Digest, layout::Layout, trace::Trace};
 use crate::error::{Error, Result};
 
 /// The version of this form.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// Hashes do not shrink: the compressor is to give up on them early.
 const LEVEL: i32 = -7;
 /// The window, as a power of two: nothing repeats, so the least memory will do.
@@ -246,7 +246,7 @@ mod tests {
         let line = r#"{"version":1,"tool":"snapfim 0.1.0","scan":"a","layout":{"disks":[],"volumes":[]}}"#;
         let packed = zstd::encode_all(format!("{line}\n").as_bytes(), 1).unwrap();
         let error = Reader::new(packed.as_slice()).map(|_| ()).unwrap_err().to_string();
-        assert_eq!(error, "extents of the scan before: version 1, expected 2");
+        assert_eq!(error, "extents of the scan before: version 1, expected 3");
     }
 
     #[test]
