@@ -7,7 +7,6 @@ use jiff::Timestamp;
 
 use super::directory::Directory;
 use super::lock::Lock;
-use super::manifest_proof::ManifestProof;
 use super::state::{CARRIED, CHANGES, EVENTS, EXTENTS, LATEST, MACHINES, MANIFEST, RECORD, SCANS, TEMPORARY};
 use super::state::{partition, read_latest, read_record};
 use super::{MachineName, Outcome, Publish, ScanId, ScanRecord, ScanRef, State};
@@ -76,17 +75,6 @@ impl<'s> Machine<'s> {
             Some(file) => Ok(Some(file)),
             None => Err(self.missing(scan_id, "manifest")),
         }
-    }
-
-    /// The SHA-256 of a file that is, byte for byte, the manifest that its newest complete scan wrote.
-    ///
-    /// # Errors
-    /// [`Error::State`] when it cannot be read, or the scan's record is missing.
-    pub fn proof_of_latest_manifest(&self, file: &File) -> Result<Option<[u8; 32]>> {
-        let said = self.latest_record()?.and_then(|record| record.manifest);
-        let (found, digest) = ManifestProof::with_digest(file)
-            .map_err(|error| Error::State(format!("state: read the manifest: {error}")))?;
-        Ok((said == Some(found)).then_some(digest))
     }
 
     /// The last good records that its newest complete scan carries, if any.

@@ -1,13 +1,17 @@
 //! That a manifest is the one that a scan has written.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, BufReader, Sink, Write};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::entity_path::hex;
 use super::event_file::At;
+use crate::error::{Error, Result};
+
+/// How many bytes are read at once.
+const BUFFER: usize = 256 * 1024;
 
 /// Size and hash of a manifest's file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,25 +29,24 @@ impl ManifestProof {
     /// # Errors
     /// When it cannot be read.
     pub(super) fn of(file: &File) -> io::Result<Self> {
-        Self::with_digest(file).map(|(proof, _)| proof)
+        read(file).map(Proving::proof)
     }
 
-    /// The same, and the SHA-256 as bytes.
-    pub(super) fn with_digest(file: &File) -> io::Result<(Self, [u8; 32])> {
-        let mut input = At { file, offset: 0 };
-        let mut hash = Sha256::new();
-        let mut buffer = vec![0; 256 * 1024];
-        loop {
-            let read = input.read(&mut buffer)?;
-            match buffer.get(..read) {
-                Some(bytes) if !bytes.is_empty() => hash.update(bytes),
-                _ => {
-                    let digest: [u8; 32] = hash.finalize().into();
-                    return Ok((Self { size: input.offset, sha256: hex(&digest) }, digest));
-                }
-            }
-        }
+    /// The SHA-256 of a file that is, byte for byte, what this proves.
+    ///
+    /// # Errors
+    /// [`Error::State`] when it cannot be read.
+    pub fn digest_of(&self, file: &File) -> Result<Option<[u8; 32]>> {
+        let read = read(file).map_err(|error| Error::State(format!("state: read the manifest: {error}")))?;
+        let (found, digest) = read.finish();
+        Ok((found == *self).then_some(digest))
     }
+}
+
+fn read(file: &File) -> io::Result<Proving<Sink>> {
+    let mut proving = Proving::new(io::sink());
+    io::copy(&mut BufReader::with_capacity(BUFFER, At { file, offset: 0 }), &mut proving)?;
+    Ok(proving)
 }
 
 /// A manifest's file as it is written, with the proof of what was.
@@ -61,7 +64,12 @@ impl<W> Proving<W> {
 
     /// Of all that was written.
     pub fn proof(self) -> ManifestProof {
-        ManifestProof { size: self.size, sha256: hex(&self.hash.finalize()) }
+        self.finish().0
+    }
+
+    fn finish(self) -> (ManifestProof, [u8; 32]) {
+        let digest: [u8; 32] = self.hash.finalize().into();
+        (ManifestProof { size: self.size, sha256: hex(&digest) }, digest)
     }
 }
 

@@ -148,7 +148,7 @@ fn run(night: &Night<'_>, progress: &Progress, publish: &mut Publish<'_, '_>, re
     let modified = target.modified.and_then(|time| Timestamp::try_from(time).ok());
     let snapshot = cadence::snapshot_time(night.snapshot_time, modified, record.started)?;
     let last = publish.machine().latest_record()?;
-    let window = cadence::window(last.and_then(|last| last.window), snapshot, night.allow_older)?;
+    let window = cadence::window(last.as_ref().and_then(|last| last.window), snapshot, night.allow_older)?;
     record.window = Some(window);
     let policy = night.policy.for_machine(record.machine.as_str())?;
     if policy.is_empty() {
@@ -157,10 +157,10 @@ fn run(night: &Night<'_>, progress: &Progress, publish: &mut Publish<'_, '_>, re
     record.policy_sha256 = policy.fingerprint();
 
     let root = night.open.image_root.as_deref();
-    let machine = publish.machine();
+    let (machine, proof) = (publish.machine(), last.and_then(|last| last.manifest));
     // The manifest before is hashed while one thread alone makes ready for the scan.
     let (old, prepared) = thread::scope(|scope| {
-        let old = scope.spawn(|| previous(machine));
+        let old = scope.spawn(|| previous(machine, proof.as_ref()));
         let prepared = rescan::prepare(night.rescan, root, &target, machine, publish.scan_id());
         (old.join().unwrap_or_else(|_| Err(Error::Bug("the previous manifest's reader died".to_owned()))), prepared)
     });
@@ -235,11 +235,12 @@ fn write_down(
     Ok(written.out.proof())
 }
 
-/// The manifest of the scan before. What is not the file that was written then is hashed line by line, and so refused.
-fn previous(machine: &Machine<'_>) -> Result<Option<Reader>> {
+/// The manifest of the scan before, of which its record says what `proof` says. What is not the file that was written
+/// then is hashed line by line, and so refused.
+fn previous(machine: &Machine<'_>, proof: Option<&ManifestProof>) -> Result<Option<Reader>> {
     let Some(file) = machine.latest_manifest()? else { return Ok(None) };
     const NAME: &str = "the previous manifest";
-    let reader = match machine.proof_of_latest_manifest(&file)? {
+    let reader = match proof.map_or(Ok(None), |proof| proof.digest_of(&file))? {
         Some(sha256) => Reader::proved(NAME, file, sha256),
         None => Reader::new(NAME, file),
     };

@@ -183,12 +183,12 @@ pub fn see(machine: &Machine, policy: EffectivePolicy, options: &Options<'_>, pr
     };
     let (mut sinks, hive_notes) = registry.run(sinks)?;
     let mut faults = BTreeSet::new();
-    let (mut records, mut kept) = (Vec::new(), Counts::default());
+    let mut kept = Counts::default();
     for sink in &mut sinks {
         kept.add_all(&sink.kept);
         faults.append(&mut sink.faults);
     }
-    records.extend(sorted(sinks)?);
+    let records = sorted(sinks)?;
     let faults: Vec<_> = faults.into_iter().take(FAULTS_LISTED).collect();
     let mut notes = plan.notes;
     notes.extend(hive_notes);

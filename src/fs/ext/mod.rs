@@ -13,7 +13,7 @@
 mod acl;
 mod attributes;
 pub(super) mod bytes;
-pub(super) mod checksum;
+mod checksum;
 mod content;
 mod dir_block;
 mod directory;

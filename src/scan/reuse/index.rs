@@ -43,7 +43,7 @@ impl Index {
     fn read<R: Read>(reader: Reader<R>, bytes: u64, max: usize) -> Result<Self> {
         let expected = usize::try_from(bytes / BYTES_A_RECORD).unwrap_or(max).min(max);
         let (mut evidence, mut contents) = (Vec::with_capacity(expected), Vec::with_capacity(expected));
-        let end = reader.read(|_, trace| {
+        let end = reader.read(|trace| {
             if evidence.len() < max {
                 evidence.push(trace.evidence);
                 contents.push(trace.content);

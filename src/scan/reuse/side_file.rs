@@ -140,8 +140,8 @@ impl<R: Read> Reader<R> {
         Ok((header, reader))
     }
 
-    /// Hands out all records, by their numbers, and believes nothing of them before the end has proved the file whole.
-    pub(super) fn read(mut self, mut each: impl FnMut(u64, Trace)) -> Result<End> {
+    /// Hands out all records in their order, and believes nothing of them before the end has proved the file whole.
+    pub(super) fn read(mut self, mut each: impl FnMut(Trace)) -> Result<End> {
         loop {
             let available = self.input.fill_buf().map_err(damaged)?;
             if available.is_empty() {
@@ -151,7 +151,7 @@ impl<R: Read> Reader<R> {
             while let Some(first) = available.get(at).filter(|first| **first != END) {
                 let len = Trace::encoded_len(*first).ok_or_else(|| damaged("a record of no known form"))?;
                 let Some(trace) = available.get(at..at + len) else { break };
-                each(self.records, Trace::decode(trace).unwrap_or_default());
+                each(Trace::decode(trace).unwrap_or_default());
                 self.records = self.records.saturating_add(1);
                 at += len;
             }
@@ -167,11 +167,11 @@ impl<R: Read> Reader<R> {
     }
 
     /// A record that the buffer does not hold in one piece.
-    fn across(&mut self, first: u8, each: &mut impl FnMut(u64, Trace)) -> Result<()> {
+    fn across(&mut self, first: u8, each: &mut impl FnMut(Trace)) -> Result<()> {
         let mut trace = vec![0; Trace::encoded_len(first).unwrap_or(0)];
         self.input.read_exact(&mut trace).map_err(damaged)?;
         self.hash.update(&trace);
-        each(self.records, Trace::decode(&trace).unwrap_or_default());
+        each(Trace::decode(&trace).unwrap_or_default());
         self.records = self.records.saturating_add(1);
         Ok(())
     }
@@ -227,8 +227,11 @@ mod tests {
         if found != header() {
             return Err(damaged("another header"));
         }
-        let mut wrong = 0;
-        let end = reader.read(|number, found| wrong += u64::from(trace(number) != found))?;
+        let (mut number, mut wrong) = (0, 0);
+        let end = reader.read(|found| {
+            wrong += u64::from(trace(number) != found);
+            number += 1;
+        })?;
         // What is handed out before the end proves it may be anything.
         assert_eq!((end.manifest, wrong), ([7; 32], 0));
         Ok(end.records)

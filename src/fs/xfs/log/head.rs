@@ -43,8 +43,7 @@ pub(super) fn left(ring: &Ring<'_>) -> Result<Left> {
         return Ok(Left::Clean);
     }
     // Its tail is not believed either: a torn one that said that nothing is left would hide all before it.
-    let tail = last.header.tail();
-    let (head, last) = trim(ring, head, tail, last)?;
+    let (head, last) = trim(ring, head, last)?;
     let tail = last.header.tail();
     if tail >= ring.len {
         return Err(bad(last.at, format!("the tail {tail:#x} lies outside the log")));
@@ -162,7 +161,8 @@ fn is_unmount(ring: &Ring<'_>, head: u64, last: &Last) -> Result<bool> {
 
 /// Takes torn records off the head: of those that may have been in flight, the first that does not match its
 /// checksum and all behind it.
-fn trim(ring: &Ring<'_>, head: u64, tail: u64, last: Last) -> Result<(u64, Last)> {
+fn trim(ring: &Ring<'_>, head: u64, last: Last) -> Result<(u64, Last)> {
+    let tail = last.header.tail();
     if tail >= ring.len {
         return Err(bad(last.at, format!("the tail {tail:#x} lies outside the log")));
     }
