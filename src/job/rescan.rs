@@ -5,6 +5,7 @@ use std::{
     fs::File,
     io::Read,
     path::{Path, PathBuf},
+    thread,
 };
 
 use jiff::Timestamp;
@@ -115,14 +116,19 @@ fn previous(
     if header.scan != latest.to_string() {
         return Err(refused(format!("the extents kept for the scan {latest} are those of {}", header.scan)));
     }
-    let lists = if listed {
-        from_files(&asked.changed, target.disks.len())?
-    } else {
-        match from_layers(target, layout, &header.layout, image_root)? {
-            Some(lists) => lists,
-            None => return Ok(None),
-        }
-    };
+    if !listed && !are_related(layout, &header.layout) {
+        return Ok(None);
+    }
+    // What changed is found out while what was kept is loaded.
+    let (side, lists) = thread::scope(|scope| {
+        let side = scope.spawn(|| reader.load());
+        let lists = match listed {
+            true => from_files(&asked.changed, target.disks.len()).map(Some),
+            false => from_layers(target, &header.layout, image_root),
+        };
+        (side.join().unwrap_or_else(|_| Err(Error::Bug("the reader of extents died".to_owned()))), lists)
+    });
+    let Some(lists) = lists? else { return Ok(None) };
     if let Some(why) = layout.differs(&header.layout) {
         return Err(refused(why));
     }
@@ -135,7 +141,7 @@ fn previous(
     let from = format!("{provenance}, {ranges} changed ranges of {bytes} bytes");
     // What is carried stands in no manifest, and must be compared with what is there now.
     let lines = machine.latest_carried()?.is_none();
-    Ok(Some((Previous::load(reader, lists, lines)?, from)))
+    Ok(Some((Previous::new(side?, lists, lines), from)))
 }
 
 fn from_files(paths: &[PathBuf], disks: usize) -> Result<Vec<ChangedRanges>> {
@@ -152,25 +158,18 @@ fn from_files(paths: &[PathBuf], disks: usize) -> Result<Vec<ChangedRanges>> {
     paths.iter().map(read).collect()
 }
 
-/// What the containers themselves tell: the target stands on the image of the scan before, or both are snapshots of
-/// one image. `None` where they have nothing to do with each other, or are the same file: what was written in place
-/// leaves no trace.
-fn from_layers(
-    target: &Target,
-    now: &Layout,
-    before: &Layout,
-    image_root: Option<&Path>,
-) -> Result<Option<Vec<ChangedRanges>>> {
-    if now.disks.len() != before.disks.len() {
-        return Ok(None);
-    }
+/// Whether the target may stand on the image of the scan before, or both may be snapshots of one image. Not where they
+/// have nothing to do with each other, or are the same file: what was written in place leaves no trace.
+fn are_related(now: &Layout, before: &Layout) -> bool {
     let related = |(now, before): (&DiskLayout, &DiskLayout)| {
         let same = now.snapshot == before.snapshot && path_of(now) == path_of(before);
         !same && before.files.iter().all(|file| now.files.iter().any(|other| other.path == file.path))
     };
-    if !now.disks.iter().zip(&before.disks).all(related) {
-        return Ok(None);
-    }
+    now.disks.len() == before.disks.len() && now.disks.iter().zip(&before.disks).all(related)
+}
+
+/// What the containers of related disks tell; `None` where they are of a kind that tells nothing.
+fn from_layers(target: &Target, before: &Layout, image_root: Option<&Path>) -> Result<Option<Vec<ChangedRanges>>> {
     target.disks.iter().zip(&before.disks).map(|(disk, before)| of_disk(disk, before, image_root)).collect()
 }
 

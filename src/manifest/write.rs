@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use sha2::{Digest, Sha256};
-use zstd::zstd_safe::CParameter;
+use zstd::zstd_safe::{CParameter, ParamSwitch};
 
 use super::{
     header::Header,
@@ -22,10 +22,17 @@ pub const LINE_MAX: usize = 16 << 20;
 /// lines that repeat what stands just before them suit its simplest matcher.
 const LEVEL: i32 = 1;
 
-/// A window of 128 KiB and a table of 16 KiB, which stay in a core's own cache beside what merges and hashes: on a
-/// manifest of 18 MB a fifth less time than with the level's own, and half a percent more bytes. Lines are long enough
-/// that matches below seven bytes are worth nothing.
-const PARAMETERS: [CParameter; 3] = [CParameter::WindowLog(17), CParameter::HashLog(12), CParameter::MinMatch(7)];
+/// A window of 128 KiB and a table of 16 KiB, which stay in a core's own cache beside what merges and hashes; no matches
+/// below seven bytes, which are worth nothing in long lines; and steps of four bytes where nothing matches, which are
+/// mostly hashes, with Huffman's code for literals all the same. On a manifest of 18 MB 16 ms instead of 25 ms with the
+/// level's own, and three percent more bytes.
+const PARAMETERS: [CParameter; 5] = [
+    CParameter::WindowLog(17),
+    CParameter::HashLog(12),
+    CParameter::MinMatch(7),
+    CParameter::TargetLength(3),
+    CParameter::LiteralCompressionMode(ParamSwitch::Enable),
+];
 
 /// How many bytes of lines are hashed and compressed at once.
 const BUFFER: usize = 256 << 10;

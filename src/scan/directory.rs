@@ -1,6 +1,6 @@
 //! The entries of one directory on their way through the walk, and what makes a name suspicious.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, ops::Range};
 
 use super::seen::Seen;
 use crate::{
@@ -11,7 +11,8 @@ use crate::{
 
 /// An entry that the policy is interested in.
 pub(super) struct Entry {
-    pub(super) name: Vec<u8>,
+    /// Where its name stands among those of all.
+    name: Range<usize>,
     pub(super) node: NodeId,
     pub(super) link_times: Option<Box<Times>>,
     /// Where it may differ from that of the directory.
@@ -19,6 +20,49 @@ pub(super) struct Entry {
     /// Should it be a directory, it is looked at when the rest is done.
     pub(super) aside: bool,
 }
+
+/// Entries of one directory that are worked on together.
+#[derive(Default)]
+pub(super) struct Entries {
+    names: Vec<u8>,
+    entries: Vec<Entry>,
+}
+
+impl Entries {
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Forgets all, and keeps the memory for others.
+    pub(super) fn clear(&mut self) {
+        self.names.clear();
+        self.entries.clear();
+    }
+
+    pub(super) fn push(
+        &mut self,
+        name: &[u8],
+        node: NodeId,
+        link_times: Option<Times>,
+        state: Option<Box<State>>,
+        aside: bool,
+    ) {
+        let start = self.names.len();
+        self.names.extend_from_slice(name);
+        let link_times = link_times.map(Box::new);
+        self.entries.push(Entry { name: start..self.names.len(), node, link_times, state, aside });
+    }
+
+    /// Takes them all out with their names, in the order of their nodes.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = (&[u8], Entry)> {
+        // Nodes are smaller than entries: those are sorted, and entries are moved once.
+        self.entries.sort_by_cached_key(|entry| entry.node.clone());
+        self.entries.drain(..).map(|entry| (self.names.get(entry.name.clone()).unwrap_or_default(), entry))
+    }
+}
+
+/// Names that are remembered from one directory to the next cost memory that is at hand: for so many, not for more.
+const NAMES_KEPT: u64 = 2048;
 
 /// The names of one directory, as they come by.
 pub(super) struct Names {
@@ -33,14 +77,20 @@ impl Names {
         Self { seen: Seen::default(), dirs: HashSet::new(), budget, count: 0 }
     }
 
+    /// For the next directory.
+    pub(super) fn again(mut self) -> Self {
+        if self.count > NAMES_KEPT {
+            return Self::new(self.budget);
+        }
+        self.seen.clear();
+        self.dirs.clear();
+        self.count = 0;
+        self
+    }
+
     /// Whether no path can hold this name.
     pub(super) fn is_impossible(&self, name: &[u8], separator: u8) -> bool {
-        name.is_empty()
-            || name == b"."
-            || name == b".."
-            || name.contains(&separator)
-            || name.contains(&b'/')
-            || name.contains(&0)
+        matches!(name, b"" | b"." | b"..") || memchr::memchr3(separator, b'/', 0, name).is_some()
     }
 
     /// Whether the directory has more entries than the budget allows.
@@ -88,5 +138,8 @@ mod tests {
         }
         assert!(names.check(b"a\\b", b'/').is_ok() && !names.is_over());
         assert!(names.check(b"c", b'\\').is_err() && names.is_over(), "the seventh is one too many");
+        let mut names = names.again();
+        assert!(names.check(b"a", b'/').is_ok() && !names.is_over(), "in another directory");
+        assert!(names.check(b"a", b'/').is_err());
     }
 }

@@ -1,7 +1,10 @@
 //! A worker's short way: an entity of which nothing changed keeps its line of the manifest before, and no record is
 //! made of it. All metadata is read for that as for a record; it is compared instead of decoded.
 
-use std::sync::atomic::Ordering;
+use std::{
+    collections::btree_map::Entry::{Occupied, Vacant},
+    sync::atomic::Ordering,
+};
 
 use super::{
     entity,
@@ -16,21 +19,33 @@ use crate::{
 };
 
 impl<R: Records> Worker<'_, '_, R> {
+    /// What fingerprints of the entries of a directory are made on. `None` where nothing is kept for a next scan, or
+    /// nothing can be. `dir` ends with a separator.
+    pub(super) fn basis(&mut self, volume: usize, dir: &[u8]) -> Result<Option<Basis>> {
+        if self.walk.reuse.is_none() || self.walk.places(volume).is_none() {
+            return Ok(None);
+        }
+        let basis = match self.bases.entry(volume) {
+            Occupied(basis) => basis.into_mut(),
+            Vacant(room) => {
+                let geometry = self.sessions.of(volume)?.geometry();
+                room.insert(Basis::new(self.walk.volume_id(volume), &geometry))
+            }
+        };
+        Ok(Some(basis.within(dir)))
+    }
+
     /// What stands for all that the entity's record rests on, and its kind; the evidence itself stays at hand. `None`
-    /// where nothing is kept for a next scan, or nothing can be.
+    /// where there is no evidence. `basis` is that of its directory.
     pub(super) fn evidence(
         &mut self,
         volume: usize,
         node: &NodeId,
-        path: &[u8],
+        basis: &Basis,
+        name: &[u8],
     ) -> Result<Option<(Fingerprint, fs::Kind)>> {
-        let (Some(_), Some(on)) = (self.walk.reuse, self.walk.places(volume)) else { return Ok(None) };
-        let session = self.sessions.of(volume)?;
-        let Some(kind) = session.evidence(node, &mut self.evidence) else { return Ok(None) };
-        let basis = self.bases.entry(volume).or_insert_with(|| {
-            let geometry = session.geometry();
-            Basis::new(self.walk.volume_id(volume), &geometry)
-        });
+        let Some(on) = self.walk.places(volume) else { return Ok(None) };
+        let Some(kind) = self.sessions.of(volume)?.evidence(node, &mut self.evidence) else { return Ok(None) };
         let places = &mut self.places;
         places.clear();
         let mut stored = self.evidence.stored.iter().map(|range| (range.start, range.end.saturating_sub(range.start)));
@@ -45,7 +60,7 @@ impl<R: Records> Worker<'_, '_, R> {
                 },
             )
         });
-        Ok(found.map(|()| (basis.fingerprint(path, &self.evidence.bytes, places), kind)))
+        Ok(found.map(|()| (basis.fingerprint(name, &self.evidence.bytes, places), kind)))
     }
 
     /// Takes over the line of the entity whose evidence is at hand, where that holds.

@@ -18,6 +18,11 @@ impl Seen {
     pub(super) fn insert(&mut self, name: &[u8]) -> bool {
         self.known.insert(Name { keyed: self.hasher.hash_one(name), plain: fnv_1a(name) })
     }
+
+    /// Forgets all of them, and keeps the memory for others.
+    pub(super) fn clear(&mut self) {
+        self.known.clear();
+    }
 }
 
 #[derive(PartialEq, Eq)]

@@ -13,7 +13,7 @@ use std::{
 use super::{
     Options,
     budget::Budgets,
-    directory::Entry,
+    directory::Entries,
     entity,
     hash::Hashed,
     plan::Plan,
@@ -52,7 +52,7 @@ pub(super) struct Dir {
 /// Entries of one directory.
 pub(super) struct Batch {
     pub(super) dir: Arc<Dir>,
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Entries,
 }
 
 #[allow(clippy::large_enum_variant, reason = "few tasks wait at a time: the walk goes depth first")]

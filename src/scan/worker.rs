@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    directory::{Entry, Names},
+    directory::{Entries, Entry, Names},
     entity::{self, Context},
     hash::Hashed,
     queue::Need,
@@ -48,8 +48,9 @@ pub(super) struct Worker<'w, 'm, R: Records> {
     pub(super) hashed: Option<Hashed>,
     /// Directories that this worker goes on with, the last one first.
     pub(super) own: Vec<Task>,
-    /// Room for the entries of the next directory.
-    entries: Vec<Entry>,
+    /// Room for the entries of the next directory, and for their names.
+    entries: Entries,
+    names: Option<Names>,
     /// Lines that were taken over and are not counted yet, and the bytes of their contents.
     pub(super) kept: (u64, u64),
     /// The record of the manifest before that was found last: the next one often follows it.
@@ -77,7 +78,8 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
             places: Vec::new(),
             hashed: None,
             own: Vec::new(),
-            entries: Vec::new(),
+            entries: Entries::default(),
+            names: None,
             kept: (0, 0),
             last_record: 0,
         }
@@ -168,7 +170,7 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
             }
         }
         let dir = Arc::new(dir);
-        let mut names = Names::new(walk.budgets.entries);
+        let mut names = self.names.take().map_or_else(|| Names::new(walk.budgets.entries), Names::again);
         let mut pending = std::mem::take(&mut self.entries);
         pending.clear();
         let mut failed: Option<Error> = None;
@@ -185,6 +187,7 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
             }
         });
         self.lister = Some(lister);
+        self.names = Some(names);
         if let Some(error) = failed {
             return Err(error);
         }
@@ -204,7 +207,7 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
         listed: Listed<'_>,
         separator: u8,
         names: &mut Names,
-        pending: &mut Vec<Entry>,
+        pending: &mut Entries,
         faults: &mut Vec<(Vec<u8>, Part, Fault)>,
     ) -> Result<ControlFlow<()>> {
         let entry = match listed {
@@ -235,8 +238,7 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
             None | Some(fs::Kind::Dir) => !names.is_first_of(&entry.node),
             Some(_) => true,
         };
-        let (name, link_times) = (entry.name.to_vec(), entry.link_times.map(Box::new));
-        pending.push(Entry { name, node: entry.node, link_times, state, aside });
+        pending.push(entry.name, entry.node, entry.link_times, state, aside);
         if pending.len() >= BATCH {
             let batch = Batch { dir: dir.clone(), entries: std::mem::take(pending) };
             if self.walk.threads > 1 && !self.walk.queue.has_at_least(2 * self.walk.threads) {
@@ -256,18 +258,22 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
 
     /// Works on entries of one directory, in the order of their nodes, which is close to their order on disk.
     fn batch(&mut self, mut batch: Batch) -> Result<()> {
-        // Nodes are smaller than entries: those are sorted, and entries are moved once.
-        batch.entries.sort_by_cached_key(|entry| entry.node.clone());
         let dir = batch.dir;
-        let separator = Machine::separator(&dir.path);
+        let mut path = join(&dir.path, b"", Machine::separator(&dir.path));
+        let within = path.len();
         let may_be_mounts = self.walk.has_mounts_in(&dir.path);
+        let basis = self.basis(dir.volume, &path)?;
         let mut dirs = Vec::new();
-        for Entry { name, node, link_times, state, aside } in batch.entries.drain(..) {
-            let path = join(&dir.path, &name, separator);
+        for (name, Entry { node, link_times, state, aside, .. }) in batch.entries.drain() {
+            path.truncate(within);
+            path.extend_from_slice(name);
             if may_be_mounts && self.walk.mounts.contains_key(path.as_slice()) {
                 continue;
             }
-            let evidence = self.evidence(dir.volume, &node, &path)?;
+            let evidence = match &basis {
+                Some(basis) => self.evidence(dir.volume, &node, basis, name)?,
+                None => None,
+            };
             let found = Found { volume: dir.volume, node: &node, path: &path, evidence };
             let metadata = if evidence.is_some() {
                 None
@@ -283,7 +289,7 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
                 && self.walk.matcher.tells_containers()
             {
                 // A pattern that ends with a separator takes containers only.
-                **state = self.walk.matcher.child(&dir.state, &name, false);
+                **state = self.walk.matcher.child(&dir.state, name, false);
             }
             let state = own_state.as_deref().unwrap_or(&dir.state);
             let is_dir = if state.verdict().is_taken() && self.keep(&found)? {
@@ -298,7 +304,7 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
             }
             let found_in = Some(dir.node.clone());
             let state = own_state.map_or_else(|| dir.state.clone(), |state| *state);
-            let child = Dir { volume: dir.volume, node, found_in, path, state, depth: dir.depth + 1 };
+            let child = Dir { volume: dir.volume, node, found_in, path: path.clone(), state, depth: dir.depth + 1 };
             if aside {
                 self.walk.put_aside(child);
             } else {

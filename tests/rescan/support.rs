@@ -132,7 +132,7 @@ pub(crate) fn scan_with(
             let (_, reader) = reuse::open(file)?;
             let list: ChangedRanges = changed::parse(list.as_bytes())?;
             list.check_size(target.disks[0].size)?;
-            Some(Previous::load(reader, vec![list], lines)?)
+            Some(Previous::new(reader.load()?, vec![list], lines))
         }
         None => None,
     };

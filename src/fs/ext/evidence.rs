@@ -28,9 +28,9 @@ impl Reader<'_> {
         }
         evidence.bytes.extend_from_slice(&number.to_le_bytes());
         // All inodes are of one length, so zeros at the end need not be told.
-        let used = self.raw.iter().rposition(|byte| *byte != 0).map_or(0, |last| last.saturating_add(1));
-        evidence.bytes.extend_from_slice(&len64(used).to_le_bytes());
-        evidence.bytes.extend_from_slice(self.raw.get(..used).unwrap_or_default());
+        let used = without_zeros(&self.raw);
+        evidence.bytes.extend_from_slice(&u32::try_from(used.len()).unwrap_or(u32::MAX).to_le_bytes());
+        evidence.bytes.extend_from_slice(used);
         match kind {
             // Its content is hashed once for all its names, by whoever comes by first.
             Kind::File if outline.links > 1 => return None,
@@ -66,6 +66,14 @@ impl Reader<'_> {
         }
         Some(kind)
     }
+}
+
+/// Without the zeros at the end, but for those of the last word that is not all zeros.
+fn without_zeros(mut bytes: &[u8]) -> &[u8] {
+    while let Some((rest, [0, 0, 0, 0, 0, 0, 0, 0])) = bytes.split_last_chunk() {
+        bytes = rest;
+    }
+    bytes
 }
 
 /// What of the superblock says how an inode is read.

@@ -5,7 +5,7 @@ use std::{ops::ControlFlow, rc::Rc, sync::Arc};
 use super::{Ext, LAYER, bytes::capped, evidence, inode::Inode, map::Scratch, volume::Volume};
 use crate::{
     error::{Error, Result},
-    fs::{Evidence, Extent, Kind, Listed, Metadata, NodeId, Session, Sink, Stream},
+    fs::{Evidence, Extent, Kind, Listed, Metadata, NodeId, Session, Sink, Stream, windows::Window},
 };
 
 pub(super) const ROOT: u32 = 2;
@@ -60,7 +60,7 @@ impl Buffered {
 pub(super) struct Reader<'a> {
     ext: &'a Ext,
     /// The window that was used last, and where it begins.
-    window: Option<(u64, Arc<Vec<u8>>)>,
+    window: Option<(u64, Arc<Window>)>,
     attribute_blocks: Vec<Kept>,
     pub(super) scratch: Scratch,
     pub(super) buffer: Vec<u8>,
@@ -134,21 +134,19 @@ impl<'a> Reader<'a> {
         let start = at.saturating_sub(in_window);
         let place = table_at.saturating_add(start);
         if self.window.as_ref().is_none_or(|(kept, _)| *kept != place) {
-            let read = || {
-                let mut bytes = vec![0; capped(window.min(table_len.saturating_sub(start)), usize::MAX)];
-                self.ext.volume.read_at(place, &mut bytes).map(|()| bytes)
-            };
-            match self.ext.tables.get(place, read) {
+            let len = capped(window.min(table_len.saturating_sub(start)), usize::MAX);
+            match self
+                .ext
+                .tables
+                .get(place, len, usize::from(superblock.inode_size), |window| self.ext.volume.read_at(place, window))
+            {
                 Ok(bytes) => self.window = Some((place, bytes)),
                 // One bad sector must not hide the neighbours.
                 Err(_) => return self.load_alone(table_at.saturating_add(at)),
             }
         }
         let from = capped(in_window, usize::MAX);
-        let raw = self
-            .window
-            .as_ref()
-            .and_then(|(_, bytes)| bytes.get(from..from.checked_add(usize::from(superblock.inode_size))?));
+        let raw = self.window.as_ref().and_then(|(_, window)| window.entry(from));
         match raw {
             Some(raw) => {
                 self.raw.clear();

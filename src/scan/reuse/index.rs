@@ -5,7 +5,7 @@ use std::{
     fs::File,
     hash::{BuildHasher, RandomState},
     io::Read,
-    sync::OnceLock,
+    thread,
 };
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
     side_file::{End, Reader},
     trace::Trace,
 };
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Records that are held in memory, of some 90 bytes each. What does not fit is made and read anew.
 const MAX_RECORDS: usize = 1_250_000;
@@ -28,9 +28,8 @@ pub(super) struct Index {
     evidence: Vec<Option<Fingerprint>>,
     /// Where each record's content lay, and its hash.
     contents: Vec<Option<(Fingerprint, Digest)>>,
-    /// Made when the first record is asked for, by whichever worker asks.
-    by_evidence: OnceLock<Table>,
-    by_places: OnceLock<Table>,
+    by_evidence: Table,
+    by_places: Table,
     end: End,
 }
 
@@ -49,23 +48,22 @@ impl Index {
                 contents.push(trace.content);
             }
         })?;
-        Ok(Self { evidence, contents, by_evidence: OnceLock::new(), by_places: OnceLock::new(), end })
-    }
-
-    fn by_evidence(&self) -> &Table {
-        let key = |at: usize| *self.evidence.get(at)?;
-        self.by_evidence.get_or_init(|| Table::new(self.len(), key, |_, _| false))
-    }
-
-    fn by_places(&self) -> &Table {
-        let key = |at: usize| self.contents.get(at)?.map(|(places, _)| places);
-        let another = |one, other| self.contents.get(one) != self.contents.get(other);
-        self.by_places.get_or_init(|| Table::new(self.len(), key, another))
+        let records = evidence.len();
+        let (by_evidence, by_places) = thread::scope(|scope| {
+            let by_places = scope.spawn(|| {
+                let key = |at: usize| contents.get(at)?.map(|(places, _)| places);
+                Table::new(records, key, |one, other| contents.get(one) != contents.get(other))
+            });
+            let by_evidence = Table::new(records, |at| *evidence.get(at)?, |_, _| false);
+            let died = |_| Error::Bug("the thread that sorts places died".to_owned());
+            by_places.join().map_err(died).map(|by_places| (by_evidence, by_places))
+        })?;
+        Ok(Self { evidence, contents, by_evidence, by_places, end })
     }
 
     /// The hash of a content that lay in these places.
     pub(super) fn hash_of(&self, places: &Fingerprint) -> Option<Digest> {
-        let mut found = self.by_places().find(places, |at| *self.contents.get(at)?).map(|(_, digest)| digest);
+        let mut found = self.by_places.find(places, |at| *self.contents.get(at)?).map(|(_, digest)| digest);
         let first = found.next()?;
         // The same places twice: two names of one file, or files that claim the same blocks. When the image was
         // written to meanwhile their hashes may differ, and then neither is worth anything.
@@ -80,7 +78,7 @@ impl Index {
             return Some(next);
         }
         let found = |at: usize| Some(((*self.evidence.get(at)?)?, at));
-        self.by_evidence().find(evidence, found).next().map(|(_, at)| at)
+        self.by_evidence.find(evidence, found).next().map(|(_, at)| at)
     }
 
     /// What was kept of a record.

@@ -64,15 +64,13 @@ pub struct Previous {
 }
 
 impl Previous {
-    /// Loads a side file whose header was read. `changed` says what may have changed, for each disk; `lines`, whether
-    /// lines of the manifest that the side file was kept with may be taken over, for which that must be at hand.
-    ///
-    /// # Errors
-    /// When the side file is damaged.
-    pub fn load(side: SideReader, changed: Vec<ChangedRanges>, lines: bool) -> Result<Self> {
-        let index = Index::load(side.reader, side.bytes)?;
+    /// `changed` says what may have changed, for each disk; `lines`, whether lines of the manifest that the side file was
+    /// kept with may be taken over, for which that must be at hand.
+    #[must_use]
+    pub fn new(side: Side, changed: Vec<ChangedRanges>, lines: bool) -> Self {
+        let Side { index, context } = side;
         let taken = (0..index.len().div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
-        Ok(Self { index, changed, context: side.context, lines, taken })
+        Self { index, changed, context, lines, taken }
     }
 
     /// Records that did not fit into the memory for them, and are made and read anew.
@@ -131,6 +129,22 @@ pub struct Before(Index);
 pub struct SideReader {
     reader: side_file::Reader<File>,
     bytes: u64,
+    context: String,
+}
+
+impl SideReader {
+    /// Loads all of it.
+    ///
+    /// # Errors
+    /// When it is damaged.
+    pub fn load(self) -> Result<Side> {
+        Ok(Side { index: Index::load(self.reader, self.bytes)?, context: self.context })
+    }
+}
+
+/// What a side file holds.
+pub struct Side {
+    index: Index,
     context: String,
 }
 

@@ -15,9 +15,9 @@ use super::{Digest, layout::Layout, trace::Trace};
 use crate::error::{Error, Result};
 
 /// The version of this form.
-const VERSION: u32 = 3;
-/// Hashes do not shrink: the compressor is to give up on them early.
-const LEVEL: i32 = -7;
+const VERSION: u32 = 4;
+/// Hashes do not shrink: the compressor is to skip them in long steps.
+const LEVEL: i32 = -1000;
 /// The window, as a power of two: nothing repeats, so the least memory will do.
 const WINDOW_LOG: u32 = 16;
 /// The largest window that is accepted, as a power of two: 8 MiB.
@@ -249,7 +249,7 @@ mod tests {
         let line = r#"{"version":1,"tool":"snapfim 0.1.0","scan":"a","layout":{"disks":[],"volumes":[]}}"#;
         let packed = zstd::encode_all(format!("{line}\n").as_bytes(), 1).unwrap();
         let error = Reader::new(packed.as_slice()).map(|_| ()).unwrap_err().to_string();
-        assert_eq!(error, "extents of the scan before: version 1, expected 3");
+        assert_eq!(error, "extents of the scan before: version 1, expected 4");
     }
 
     #[test]

@@ -60,7 +60,7 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     Some(*array)
 }
 
-/// What the fingerprints of one volume's entities have in common, hashed once.
+/// What the fingerprints of one volume's entities have in common, or those of one directory, hashed once.
 pub(in crate::scan) struct Basis(Sha256);
 
 impl Basis {
@@ -71,29 +71,42 @@ impl Basis {
         Self(hash)
     }
 
-    /// What stands for all that an entity's record rests on: which entity it is, the evidence, and where on the disks its
-    /// content is stored. What a volume's own metadata maps there may change while the filesystem on it does not.
+    /// With the path of a directory, for its entries.
+    pub(in crate::scan) fn within(&self, dir: &[u8]) -> Self {
+        let mut hash = self.0.clone();
+        update(&mut hash, dir);
+        Self(hash)
+    }
+
+    /// What stands for all that an entry's record rests on: which one of the directory it is, the evidence, and where on
+    /// the disks its content is stored. What a volume's own metadata maps there may change while the filesystem on it
+    /// does not.
     pub(in crate::scan) fn fingerprint(
         &self,
-        path: &[u8],
+        name: &[u8],
         evidence: &[u8],
         places: &[(usize, u64, u64)],
     ) -> Fingerprint {
         let mut hash = self.0.clone();
-        update(&mut hash, path);
+        update(&mut hash, name);
         update(&mut hash, evidence);
         for (disk, offset, len) in places {
-            for number in [*disk as u64, *offset, *len] {
-                hash.update(number.to_le_bytes());
-            }
+            hash.update(short(*disk));
+            hash.update(offset.to_le_bytes());
+            hash.update(len.to_le_bytes());
         }
         first(&hash.finalize().into())
     }
 }
 
 fn update(hash: &mut Sha256, part: &[u8]) {
-    hash.update((part.len() as u64).to_le_bytes());
+    hash.update(short(part.len()));
     hash.update(part);
+}
+
+/// Numbers of disks, and lengths of names and of metadata, are far below 2^32.
+fn short(number: usize) -> [u8; 4] {
+    u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes()
 }
 
 /// The beginning of a SHA-256.
@@ -131,19 +144,21 @@ mod tests {
     fn evidence_of_another_path_volume_or_place_is_another() {
         let place = [(0, 4096, 8192)];
         let mut seen = std::collections::HashSet::new();
-        let mut is_new = |volume: &str, [geometry, path, bytes]: [&[u8]; 3], places: &[(usize, u64, u64)]| {
-            seen.insert(Basis::new(volume, geometry).fingerprint(path, bytes, places))
+        let mut is_new = |volume: &str, [geometry, dir, name, bytes]: [&[u8]; 4], places: &[(usize, u64, u64)]| {
+            seen.insert(Basis::new(volume, geometry).within(dir).fingerprint(name, bytes, places))
         };
-        assert!(is_new("a", [b"g", b"b", b"c"], &place) && !is_new("a", [b"g", b"b", b"c"], &place));
-        assert!(is_new("ag", [b"", b"b", b"c"], &place));
-        assert!(is_new("a", [b"gb", b"", b"c"], &place));
-        assert!(is_new("a", [b"h", b"b", b"c"], &place));
-        assert!(is_new("a", [b"g", b"bc", b""], &place));
-        assert!(is_new("b", [b"g", b"a", b"c"], &place));
-        assert!(is_new("a", [b"g", b"b", b"d"], &place));
-        assert!(is_new("a", [b"g", b"b", b"c"], &[]));
-        assert!(is_new("a", [b"g", b"b", b"c"], &[(1, 4096, 8192)]));
-        assert!(is_new("a", [b"g", b"b", b"c"], &[(0, 8192, 8192)]));
-        assert!(is_new("a", [b"g", b"b", b"c"], &[(0, 4096, 4096), (0, 8192, 4096)]));
+        assert!(is_new("a", [b"g", b"d", b"b", b"c"], &place) && !is_new("a", [b"g", b"d", b"b", b"c"], &place));
+        assert!(is_new("ag", [b"", b"d", b"b", b"c"], &place));
+        assert!(is_new("a", [b"gd", b"", b"b", b"c"], &place));
+        assert!(is_new("a", [b"g", b"db", b"", b"c"], &place));
+        assert!(is_new("a", [b"h", b"d", b"b", b"c"], &place));
+        assert!(is_new("a", [b"g", b"e", b"b", b"c"], &place));
+        assert!(is_new("a", [b"g", b"d", b"bc", b""], &place));
+        assert!(is_new("b", [b"g", b"d", b"a", b"c"], &place));
+        assert!(is_new("a", [b"g", b"d", b"b", b"d"], &place));
+        assert!(is_new("a", [b"g", b"d", b"b", b"c"], &[]));
+        assert!(is_new("a", [b"g", b"d", b"b", b"c"], &[(1, 4096, 8192)]));
+        assert!(is_new("a", [b"g", b"d", b"b", b"c"], &[(0, 8192, 8192)]));
+        assert!(is_new("a", [b"g", b"d", b"b", b"c"], &[(0, 4096, 4096), (0, 8192, 4096)]));
     }
 }
