@@ -14,7 +14,9 @@ pub(super) struct Output {
     data: BufWriter<io::Stdout>,
     failed: Option<io::Error>,
     colour: bool,
-    /// Whether standard error is a terminal on which progress may be drawn.
+    /// Whether standard error is a terminal: somebody waits.
+    pub(super) is_watched: bool,
+    /// Whether progress may be drawn on it.
     pub(super) progress: bool,
     /// 0, 1 with -v, 2 with -vv.
     pub(super) verbose: u8,
@@ -29,11 +31,13 @@ impl Output {
             When::Never => false,
             When::Auto => !plain && io::stdout().is_terminal(),
         };
+        let is_watched = io::stderr().is_terminal();
         Self {
             data: BufWriter::with_capacity(1 << 16, io::stdout()),
             failed: None,
             colour,
-            progress: !cli.quiet && cli.color != When::Never && io::stderr().is_terminal(),
+            is_watched,
+            progress: !cli.quiet && !plain && cli.color != When::Never && is_watched,
             verbose: cli.verbose,
             quiet: cli.quiet,
         }

@@ -45,7 +45,7 @@ pub(super) fn run(args: &ScanArgs, output: &mut Output) -> Result<u8> {
         }
         return Ok(codes.code());
     }
-    if !output.progress {
+    if !output.is_watched {
         throttle::yield_to_others();
     }
     let state = State::create(&args.state)?;

@@ -151,13 +151,13 @@ mod tests {
 
     impl Asked {
         fn new(kept: u64) -> Self {
-            Self { windows: Windows::new(16, kept * 16 * SHARDS), reads: Cell::new(0) }
+            Self { windows: Windows::new(16, kept.saturating_mul(16).saturating_mul(SHARDS)), reads: Cell::new(0) }
         }
 
         fn get(&self, place: u64) -> Arc<Window> {
             let byte = u8::try_from(place % 251).unwrap();
             let read = |window: &mut [u8]| {
-                self.reads.set(self.reads.get() + 1);
+                self.reads.set(self.reads.get().saturating_add(1));
                 window.fill(byte);
                 Ok(())
             };
@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn a_window_of_which_all_was_asked_for_makes_room_before_the_shard_is_full() {
         let asked = Asked::new(1000);
-        let place = |number: u64| number * 16 * SHARDS;
+        let place = |number: u64| number.saturating_mul(16).saturating_mul(SHARDS);
         for number in 0..100 {
             let window = asked.get(place(number));
             // Of every fourth something is left, however often the rest is asked for.

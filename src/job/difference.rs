@@ -1,10 +1,15 @@
-//! A diff of two manifests, turned into events and carried records.
+//! A diff of two manifests, turned into events and carried records: one thread finds what differs, one says it.
+
+use std::{
+    sync::mpsc::{SyncSender, sync_channel},
+    thread,
+};
 
 use super::scope::{self, Rules, ScopeChange, Severities};
 use crate::{
     changelog::{Context, Event, MachineName, ScanId, Window},
     diff::{self, Change, ScanChange, Summary},
-    error::Result,
+    error::{Error, Result},
     manifest::{Attribute, Reader, Record, Sorter},
 };
 
@@ -30,27 +35,67 @@ pub(super) struct Labels<'a> {
     pub(super) window: Window,
 }
 
-struct Events<'a, R> {
-    context: Context<'a>,
-    receiver: &'a mut R,
+/// What a diff finds, on its way to who says it.
+enum Found {
+    ScanChange(ScanChange),
+    Change(Change),
+    Carry(Record),
 }
 
-impl<R: Receiver> diff::Output for Events<'_, R> {
+/// How many go together: a thread that is woken for each does little else.
+const BATCH: usize = 8;
+
+/// How many batches wait at most.
+const DEPTH: usize = 2;
+
+/// The end at which what is found goes in.
+struct Hands {
+    to: SyncSender<Vec<Found>>,
+    batch: Vec<Found>,
+}
+
+impl Hands {
+    fn hand_over(&mut self, found: Found) -> Result<()> {
+        self.batch.push(found);
+        if self.batch.len() < BATCH { Ok(()) } else { self.flush() }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        // Who gave up says why.
+        self.to.send(std::mem::take(&mut self.batch)).map_err(|_| died())
+    }
+}
+
+fn died() -> Error {
+    Error::Bug("the thread that makes events died".to_owned())
+}
+
+impl diff::Output for Hands {
     fn scan_change(&mut self, change: ScanChange) -> Result<()> {
-        self.receiver.event(&Event::from_scan_change(&change, &self.context))
+        self.hand_over(Found::ScanChange(change))
     }
 
     fn change(&mut self, change: Change) -> Result<()> {
-        self.receiver.event(&Event::from_change(&change, &self.context)?)
+        self.hand_over(Found::Change(change))
     }
 
     fn carry(&mut self, record: Record) -> Result<()> {
-        self.receiver.carry(record)
+        self.hand_over(Found::Carry(record))
+    }
+}
+
+impl Found {
+    fn say<R: Receiver>(self, context: &Context<'_>, receiver: &mut R) -> Result<()> {
+        match self {
+            Self::ScanChange(change) => receiver.event(&Event::from_scan_change(&change, context)),
+            Self::Change(change) => receiver.event(&Event::from_change(&change, context)?),
+            Self::Carry(record) => receiver.carry(record),
+        }
     }
 }
 
 /// Compares two manifests under the policies in their headers.
-pub(super) fn events<R: Receiver>(
+pub(super) fn events<R: Receiver + Send>(
     sides: Sides,
     labels: &Labels<'_>,
     sorter: Sorter,
@@ -62,14 +107,6 @@ pub(super) fn events<R: Receiver>(
     let change = ScopeChange::between(&old_policy, &new_policy)?;
     let computer = sides.new.header().os.host.clone().unwrap_or_else(|| labels.machine.to_string());
     let severities = Severities::new([&old_policy, &new_policy])?;
-    let severity = |record: &Record| severities.of(record);
-    let context = Context {
-        machine: labels.machine,
-        computer: &computer,
-        scan_id: labels.scan_id,
-        window: labels.window,
-        severity: &severity,
-    };
     let in_old = |record: &Record| change.as_ref().is_none_or(|change| change.in_old(record));
     let in_new = |record: &Record| change.as_ref().is_none_or(|change| change.in_new(record));
     let input = diff::Input {
@@ -81,5 +118,25 @@ pub(super) fn events<R: Receiver>(
         policy: change.as_ref().map(|change| change.policy_diff(&in_old, &in_new)),
         sorter,
     };
-    diff::run(input, &mut Events { context, receiver })
+    thread::scope(|scope| {
+        let (to, found) = sync_channel::<Vec<Found>>(DEPTH);
+        let say = || {
+            let severity = |record: &Record| severities.of(record);
+            let context = Context {
+                machine: labels.machine,
+                computer: &computer,
+                scan_id: labels.scan_id,
+                window: labels.window,
+                severity: &severity,
+            };
+            found.into_iter().flatten().try_for_each(|found| found.say(&context, receiver))
+        };
+        let no_thread = |error| Error::State(format!("no thread to write events: {error}"));
+        let said = thread::Builder::new().name("events".to_owned()).spawn_scoped(scope, say).map_err(no_thread)?;
+        let mut hands = Hands { to, batch: Vec::with_capacity(BATCH) };
+        let summary = diff::run(input, &mut hands).and_then(|summary| hands.flush().map(|()| summary));
+        drop(hands);
+        said.join().unwrap_or_else(|_| Err(died()))?;
+        summary
+    })
 }
