@@ -46,7 +46,7 @@ enum Found {
 const BATCH: usize = 8;
 
 /// How many batches wait at most.
-const DEPTH: usize = 2;
+const DEPTH: usize = 4;
 
 /// The end at which what is found goes in.
 struct Hands {

@@ -9,6 +9,7 @@ use super::{
     coverage,
     difference::{self, Labels, Receiver, Sides},
     rescan::{self, Prepared, Rescan},
+    scope::{self, Rules},
 };
 use crate::{
     changelog::{
@@ -16,7 +17,7 @@ use crate::{
         ScanRecord, State, TargetFile, Window, cadence, refuse_inside,
     },
     error::{Error, Result},
-    manifest::{self, Counts, Differing, Follow, Header, Kept, Kind, Lines, Reader, Record, Sorter, Writer},
+    manifest::{self, Attribute, Counts, Differing, Follow, Header, Kept, Kind, Lines, Reader, Record, Sorter, Writer},
     policy::Policy,
     scan::{
         self, Budgets, Progress, Seen,
@@ -225,7 +226,10 @@ fn write_down(
             manifest::write_live(out, &header, lines, follow, |new| compare(old, new, record))?.0
         }
         (Some(before), Some(holding)) => {
-            let kept = Kept { before, holding, counts, sorter: sorter.clone() };
+            // Lines are taken over under the same policy only.
+            let policy = scope::of_header(&header, "the new manifest")?;
+            let access_times = Rules::new(&policy, None).any_compares(Attribute::Atime);
+            let kept = Kept { before, holding, counts, sorter: sorter.clone(), access_times };
             let lines = Lines::new(records, Some(kept), memory).map_err(advised)?;
             let compare = |differing: Differing| compare(differing.before, differing.now, record);
             manifest::write_lines(out, &header, lines, follow, compare).map_err(advised)?

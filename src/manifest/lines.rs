@@ -5,6 +5,8 @@
 use std::cmp::Ordering;
 
 use super::{
+    attribute::Attribute,
+    block::Block,
     json::{self, Head},
     key,
     merge::Merged,
@@ -65,6 +67,9 @@ pub struct Kept {
     pub counts: Counts,
     /// Where what differs is kept.
     pub sorter: Sorter,
+    /// Whether times of access are compared. Where not, lines that differ in nothing else do not count as different: a
+    /// night of reading makes more of them than all else.
+    pub access_times: bool,
 }
 
 /// What the manifest before and the new one do not have in common.
@@ -103,8 +108,30 @@ struct Before {
     /// A path at which the new scan has a fault: what stands there and beneath must be seen by a comparison, which
     /// tells what is hidden from what is gone.
     covered: Option<Vec<u8>>,
+    /// The last lines that do not hold: what was made in their place may not count as different.
+    waiting: Waiting,
     only_before: Stream,
     only_now: Stream,
+}
+
+/// How many lines wait at most, and how many bytes of them.
+const WAITING: usize = 16;
+const WAITING_BYTES: usize = 1 << 20;
+
+#[derive(Debug, Default)]
+struct Waiting {
+    lines: Block,
+    /// Those before this one wait no longer.
+    from: usize,
+}
+
+impl Waiting {
+    /// The line at whose path that one stands, if it differs from it in the time of access alone.
+    fn same_but_for_access(&self, line: &[u8]) -> Option<usize> {
+        let path = plain_path(line)?;
+        let same = |old: &[u8]| plain_path(old) == Some(path) && json::differ_only_in(Attribute::Atime, old, line);
+        (self.from..self.lines.len()).find(|at| same(self.lines.line(*at)))
+    }
 }
 
 /// Lines in the order in which they came.
@@ -138,7 +165,8 @@ impl Lines {
             let (only_before, only_now) = (Stream::new(&sorter), Stream::new(&sorter));
             let kept = Kept { before: kept.before.ahead()?, ..kept };
             let last = Vec::new();
-            Ok(Before { kept, at: 0, live: true, last, key: None, covered: None, only_before, only_now })
+            let (key, covered, waiting) = (None, None, Waiting::default());
+            Ok(Before { kept, at: 0, live: true, last, key, covered, waiting, only_before, only_now })
         });
         let (made, before) = (merge(made, memory)?, before.transpose()?);
         Ok(Self { made, made_live: true, before, from_before: false, started: false, counts, memory })
@@ -182,7 +210,8 @@ impl Lines {
 
     /// What differs between both manifests; `None` where no line was to be taken over.
     pub(super) fn differing(self) -> Result<Option<Differing>> {
-        let Some(before) = self.before else { return Ok(None) };
+        let Some(mut before) = self.before else { return Ok(None) };
+        before.show_waiting(before.waiting.lines.len())?;
         let reader = |stream: Stream, of: &Reader| {
             let merged = merge(vec![stream.run.finish()], self.memory)?;
             Ok(Reader::sorted(of.name(), of.header().clone(), merged))
@@ -205,8 +234,36 @@ impl Before {
             if self.holds() {
                 return Ok(());
             }
-            self.only_before.push(self.kept.before.line())?;
+            self.wait()?;
             next = next.saturating_add(1);
+        }
+    }
+
+    /// Keeps the current line for what may be made in its place.
+    fn wait(&mut self) -> Result<()> {
+        let bytes = self.waiting.lines.bytes().saturating_add(self.kept.before.line().len());
+        if self.waiting.lines.len() >= WAITING || bytes > WAITING_BYTES {
+            self.show_waiting(self.waiting.lines.len())?;
+        }
+        self.waiting.lines.push(self.kept.before.line());
+        Ok(())
+    }
+
+    /// Shows the lines that wait before that one to the comparison.
+    fn show_waiting(&mut self, end: usize) -> Result<()> {
+        for at in self.waiting.from..end {
+            self.only_before.push(self.waiting.lines.line(at))?;
+        }
+        self.wait_behind(end);
+        Ok(())
+    }
+
+    /// Forgets the lines that wait before that one.
+    fn wait_behind(&mut self, end: usize) {
+        self.waiting.from = end;
+        if end >= self.waiting.lines.len() {
+            self.waiting.lines.clear();
+            self.waiting.from = 0;
         }
     }
 
@@ -269,8 +326,9 @@ impl Before {
             self.covered = None;
             return Ok(());
         }
-        self.only_before.push(line)?;
-        self.only_now.push(line)
+        self.show_waiting(self.waiting.lines.len())?;
+        self.only_before.push(self.kept.before.line())?;
+        self.only_now.push(self.kept.before.line())
     }
 
     /// Shows what a worker made to the comparison.
@@ -285,7 +343,17 @@ impl Before {
             let plain = memchr::memchr(0, path).unwrap_or(path.len());
             self.covered = path.get(..plain).map(<[u8]>::to_vec);
         }
-        self.only_now.push(detach(value).0)
+        let line = detach(value).0;
+        // Beneath a fault, what is there must be seen.
+        let ignored = !self.kept.access_times && self.covered.is_none();
+        match ignored.then(|| self.waiting.same_but_for_access(line)).flatten() {
+            Some(at) => {
+                self.show_waiting(at)?;
+                self.wait_behind(at.saturating_add(1));
+                Ok(())
+            }
+            None => self.only_now.push(line),
+        }
     }
 }
 

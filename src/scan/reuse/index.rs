@@ -21,6 +21,9 @@ const MAX_RECORDS: usize = 1_250_000;
 /// Bytes of a side file for each record, about: hashes do not shrink.
 const BYTES_A_RECORD: u64 = 56;
 
+/// Records on either side of the last one that are looked at before all others are searched.
+const NEAR: usize = 12;
+
 /// What the scan before kept.
 pub(super) struct Index {
     /// What each record rested on, in the order of the manifest. Apart from the contents: it is asked for each entity,
@@ -70,12 +73,17 @@ impl Index {
         found.all(|digest| digest == first).then_some(first)
     }
 
-    /// The number of a record that rested on this. Where records are asked for in their order, none is searched: `last`
-    /// is the one that was found last.
+    /// The number of a record that rested on this. It is looked for around `last` first, the one that was found last: in
+    /// one directory records are asked for in almost their order, and what lies close together is in the caches.
     pub(super) fn record_of(&self, evidence: &Fingerprint, last: usize) -> Option<usize> {
         let next = last.saturating_add(1);
-        if self.evidence.get(next).is_some_and(|next| next.as_ref() == Some(evidence)) {
-            return Some(next);
+        let near = |from: usize, to: usize| {
+            let records = self.evidence.get(from..to.min(self.len()))?;
+            records.iter().position(|near| near.as_ref() == Some(evidence)).map(|at| from + at)
+        };
+        let found = near(next, next.saturating_add(NEAR)).or_else(|| near(next.saturating_sub(NEAR), next));
+        if found.is_some() {
+            return found;
         }
         let found = |at: usize| Some(((*self.evidence.get(at)?)?, at));
         self.by_evidence.find(evidence, found).next().map(|(_, at)| at)
