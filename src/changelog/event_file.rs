@@ -197,7 +197,7 @@ fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<u64> {
         if buffer.is_empty() {
             return Ok(taken);
         }
-        let end = buffer.iter().position(|&byte| byte == b'\n').map(|at| at.saturating_add(1));
+        let end = memchr::memchr(b'\n', buffer).map(|at| at.saturating_add(1));
         let piece = buffer.get(..end.unwrap_or(buffer.len())).unwrap_or_default();
         if line.len() <= MAX_LINE {
             line.extend_from_slice(piece);
