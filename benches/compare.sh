@@ -57,9 +57,9 @@ command -v aide >/dev/null && names+=(aide)
 for name in "${names[@]}"; do run "$name"; done   # warms the page cache
 for ((round = 0; round < rounds; round++)); do
     for name in "${names[@]}"; do
-        start=$(date +%s%N)
+        start=${EPOCHREALTIME/[.,]/}
         run "$name"
-        echo "$name $((($(date +%s%N) - start) / 1000))" >>"$work/times"
+        echo "$name $((${EPOCHREALTIME/[.,]/} - start))" >>"$work/times"
     done
 done
 median() { grep "^$1 " "$work/times" | cut -d' ' -f2 | sort -n | sed -n "$(((rounds + 1) / 2))p"; }

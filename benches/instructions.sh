@@ -23,12 +23,12 @@ callgrind_annotate --inclusive=yes "$work/out" | awk -v n="$((entities - 2))" '
     /reader::Reader as snapfim::fs::Session>::metadata / { row("  metadata") }
     /scan::entity::record / { row("  records") }
     /manifest::collect::Collector::push / { row("  lines") }
-    /manifest::write::Writer<.*>::put / { row("manifest, with its SHA-256") }
+    /manifest::live::hand_over / { row("merging and hashing the manifest") }
     /manifest::block::Blocks::fill / { row("reading the manifest before, with its SHA-256") }
     /diff::merge::run / { row("comparing") }
-    /reuse::trace::evidence / { row("fingerprints of what records rest on, with SHA-256") }
-    /SideWriter as .*Follow>::take / { row("writing what is kept of records, with its SHA-256") }
-    /reuse::SideReader::load / { row("reading what is kept of records, with its SHA-256") }
+    /reuse::trace::Basis::fingerprint / { row("fingerprints of what records rest on, with SHA-256") }
+    /SideWriter as .*Follow>::take / { row("writing what is kept of records") }
+    /reuse::SideReader::load / { row("reading what is kept of records") }
     END {
         printf "%-50s %8.0f M, %6.0f an entity\n", "all without SHA-256", (total - sha) / 1e6, (total - sha) / n
         printf "%-50s %8.0f M\n", "SHA-256", sha / 1e6

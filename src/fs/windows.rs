@@ -18,7 +18,7 @@ const SHARDS: u64 = 64;
 
 /// Windows of a shard that are kept though they are done: what was asked for a moment ago is asked
 /// for again.
-const FRESH: u64 = 4;
+const FRESH: u64 = 2;
 
 /// The windows of one volume, by the byte offset at which they begin there.
 pub(super) struct Windows {

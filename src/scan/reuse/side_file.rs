@@ -3,16 +3,21 @@
 //!
 //! - A record: a byte that says which parts follow. 1: what the record rests on (20 bytes). 2: the places of its content
 //!   (20 bytes), the content's SHA-256 (32 bytes).
-//! - The end: a byte of 255, the number of records (8 bytes), the SHA-256 in the manifest's footer, and the SHA-256 of
+//! - The end: a byte of 255, the number of records (8 bytes), the SHA-256 in the manifest's footer, and the CRC-32C of
 //!   all before. Without it the file proves nothing.
+//!
+//! Damage is found by that sum and by the stream's own, a part of XXH64 (RFC 8878, 3.1.1): 64 bits, by two different
+//! ways. Against somebody who writes to the state no sum in it would help.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use super::{Digest, layout::Layout, trace::Trace};
-use crate::error::{Error, Result};
+use crate::{
+    checksum::crc32c,
+    error::{Error, Result},
+};
 
 /// The version of this form.
 const VERSION: u32 = 4;
@@ -27,7 +32,7 @@ const MAX_HEADER: u64 = 16 << 20;
 const TOOL: &str = concat!("snapfim ", env!("CARGO_PKG_VERSION"));
 /// Stands where a record would begin.
 const END: u8 = u8::MAX;
-/// Bytes that are hashed and compressed at once.
+/// Bytes that are summed and compressed at once.
 const BUFFER: usize = 64 << 10;
 
 /// What stands first in a side file.
@@ -75,7 +80,7 @@ fn damaged(what: impl std::fmt::Display) -> Error {
 
 pub(super) struct Writer<W: Write> {
     out: zstd::Encoder<'static, W>,
-    hash: Sha256,
+    sum: u32,
     buffer: Vec<u8>,
     records: u64,
 }
@@ -86,7 +91,8 @@ impl<W: Write> Writer<W> {
         buffer.push(b'\n');
         let mut out = zstd::Encoder::new(out, LEVEL).map_err(failed)?;
         out.window_log(WINDOW_LOG).map_err(failed)?;
-        Ok(Self { out, hash: Sha256::new(), buffer, records: 0 })
+        out.include_checksum(true).map_err(failed)?;
+        Ok(Self { out, sum: !0, buffer, records: 0 })
     }
 
     /// Takes the next record's encoded trace; an empty one says nothing.
@@ -97,7 +103,7 @@ impl<W: Write> Writer<W> {
     }
 
     fn flush(&mut self) -> Result<()> {
-        self.hash.update(&self.buffer);
+        self.sum = crc32c(self.sum, &self.buffer);
         self.out.write_all(&self.buffer).map_err(failed)?;
         self.buffer.clear();
         Ok(())
@@ -109,15 +115,14 @@ impl<W: Write> Writer<W> {
         self.buffer.extend_from_slice(&self.records.to_le_bytes());
         self.buffer.extend_from_slice(manifest);
         self.flush()?;
-        let digest = self.hash.finalize();
-        self.out.write_all(&digest).map_err(failed)?;
+        self.out.write_all(&self.sum.to_le_bytes()).map_err(failed)?;
         self.out.finish().map_err(failed)
     }
 }
 
 pub(super) struct Reader<R: Read> {
     input: BufReader<zstd::Decoder<'static, BufReader<R>>>,
-    hash: Sha256,
+    sum: u32,
     records: u64,
 }
 
@@ -125,11 +130,11 @@ impl<R: Read> Reader<R> {
     pub(super) fn new(file: R) -> Result<(SideHeader, Self)> {
         let mut input = zstd::Decoder::new(file).map_err(damaged)?;
         input.window_log_max(WINDOW_LOG_MAX).map_err(damaged)?;
-        let mut reader = Self { input: BufReader::with_capacity(BUFFER, input), hash: Sha256::new(), records: 0 };
+        let mut reader = Self { input: BufReader::with_capacity(BUFFER, input), sum: !0, records: 0 };
         let mut line = Vec::new();
         let mut limited = Read::take(&mut reader.input, MAX_HEADER);
         limited.read_until(b'\n', &mut line).map_err(damaged)?;
-        reader.hash.update(&line);
+        reader.sum = crc32c(reader.sum, &line);
         let header: SideHeader = serde_json::from_slice(&line).map_err(damaged)?;
         if header.version != VERSION {
             return Err(damaged(format!("version {}, expected {VERSION}", header.version)));
@@ -155,7 +160,7 @@ impl<R: Read> Reader<R> {
                 self.records = self.records.saturating_add(1);
                 at += len;
             }
-            self.hash.update(&available[..at]);
+            self.sum = crc32c(self.sum, &available[..at]);
             let next = available.get(at).copied();
             self.input.consume(at);
             match next {
@@ -170,7 +175,7 @@ impl<R: Read> Reader<R> {
     fn across(&mut self, first: u8, each: &mut impl FnMut(Trace)) -> Result<()> {
         let mut trace = vec![0; Trace::encoded_len(first).unwrap_or(0)];
         self.input.read_exact(&mut trace).map_err(damaged)?;
-        self.hash.update(&trace);
+        self.sum = crc32c(self.sum, &trace);
         each(Trace::decode(&trace).unwrap_or_default());
         self.records = self.records.saturating_add(1);
         Ok(())
@@ -179,17 +184,17 @@ impl<R: Read> Reader<R> {
     fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
         let mut bytes = [0; N];
         self.input.read_exact(&mut bytes).map_err(damaged)?;
-        self.hash.update(bytes);
+        self.sum = crc32c(self.sum, &bytes);
         Ok(bytes)
     }
 
     fn end(&mut self) -> Result<End> {
         let _: [u8; 1] = self.array()?;
         let end = End { records: u64::from_le_bytes(self.array()?), manifest: self.array()? };
-        let found: Digest = std::mem::take(&mut self.hash).finalize().into();
-        let proof: Digest = self.array()?;
+        let found = self.sum;
+        let expected = u32::from_le_bytes(self.array()?);
         let mut more = [0];
-        if end.records != self.records || proof != found || self.input.read(&mut more).map_err(damaged)? > 0 {
+        if end.records != self.records || expected != found || self.input.read(&mut more).map_err(damaged)? > 0 {
             return Err(damaged("its end does not fit to what stands before it"));
         }
         Ok(end)
@@ -256,15 +261,29 @@ mod tests {
     fn damage_anywhere_is_found() {
         let whole = written(100);
         let plain = zstd::decode_all(whole.as_slice()).unwrap();
+        let refused = |bytes: &[u8]| std::panic::catch_unwind(|| read(bytes).is_err()).unwrap_or(false);
         for at in 0..plain.len() {
+            // A stream without a sum of its own.
             let mut bytes = plain.clone();
             bytes[at] ^= 0x10;
-            let packed = zstd::encode_all(bytes.as_slice(), 1).unwrap();
-            let result = std::panic::catch_unwind(|| read(&packed).is_err());
-            assert_eq!(result.ok(), Some(true), "a flipped bit at {at}");
+            assert!(refused(&zstd::encode_all(bytes.as_slice(), 1).unwrap()), "a flipped bit at {at}");
+        }
+        for at in 0..whole.len() {
+            for bit in 0..8 {
+                let mut bytes = whole.clone();
+                bytes[at] ^= 1 << bit;
+                let same = zstd::decode_all(bytes.as_slice()).is_ok_and(|found| found == plain);
+                assert!(same || refused(&bytes), "bit {bit} of byte {at} of the packed file");
+            }
         }
         for end in 0..whole.len() {
-            assert!(read(&whole[..end]).is_err(), "cut at {end}");
+            assert!(refused(&whole[..end]), "cut at {end}");
         }
+    }
+
+    #[test]
+    fn the_stream_has_a_sum_of_its_own() {
+        // RFC 8878, 3.1.1.1.1: the Content_Checksum_Flag is bit 2 of the descriptor behind the magic number.
+        assert_eq!(written(1)[4] & 4, 4);
     }
 }
