@@ -11,13 +11,11 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 
+use crc32c::crc32c_append;
 use serde::{Deserialize, Serialize};
 
 use super::{Digest, layout::Layout, trace::Trace};
-use crate::{
-    checksum::crc32c,
-    error::{Error, Result},
-};
+use crate::error::{Error, Result};
 
 /// The version of this form.
 const VERSION: u32 = 4;
@@ -92,7 +90,7 @@ impl<W: Write> Writer<W> {
         let mut out = zstd::Encoder::new(out, LEVEL).map_err(failed)?;
         out.window_log(WINDOW_LOG).map_err(failed)?;
         out.include_checksum(true).map_err(failed)?;
-        Ok(Self { out, sum: !0, buffer, records: 0 })
+        Ok(Self { out, sum: 0, buffer, records: 0 })
     }
 
     /// Takes the next record's encoded trace; an empty one says nothing.
@@ -103,7 +101,7 @@ impl<W: Write> Writer<W> {
     }
 
     fn flush(&mut self) -> Result<()> {
-        self.sum = crc32c(self.sum, &self.buffer);
+        self.sum = crc32c_append(self.sum, &self.buffer);
         self.out.write_all(&self.buffer).map_err(failed)?;
         self.buffer.clear();
         Ok(())
@@ -130,11 +128,11 @@ impl<R: Read> Reader<R> {
     pub(super) fn new(file: R) -> Result<(SideHeader, Self)> {
         let mut input = zstd::Decoder::new(file).map_err(damaged)?;
         input.window_log_max(WINDOW_LOG_MAX).map_err(damaged)?;
-        let mut reader = Self { input: BufReader::with_capacity(BUFFER, input), sum: !0, records: 0 };
+        let mut reader = Self { input: BufReader::with_capacity(BUFFER, input), sum: 0, records: 0 };
         let mut line = Vec::new();
         let mut limited = Read::take(&mut reader.input, MAX_HEADER);
         limited.read_until(b'\n', &mut line).map_err(damaged)?;
-        reader.sum = crc32c(reader.sum, &line);
+        reader.sum = crc32c_append(reader.sum, &line);
         let header: SideHeader = serde_json::from_slice(&line).map_err(damaged)?;
         if header.version != VERSION {
             return Err(damaged(format!("version {}, expected {VERSION}", header.version)));
@@ -160,7 +158,7 @@ impl<R: Read> Reader<R> {
                 self.records = self.records.saturating_add(1);
                 at += len;
             }
-            self.sum = crc32c(self.sum, &available[..at]);
+            self.sum = crc32c_append(self.sum, &available[..at]);
             let next = available.get(at).copied();
             self.input.consume(at);
             match next {
@@ -175,7 +173,7 @@ impl<R: Read> Reader<R> {
     fn across(&mut self, first: u8, each: &mut impl FnMut(Trace)) -> Result<()> {
         let mut trace = vec![0; Trace::encoded_len(first).unwrap_or(0)];
         self.input.read_exact(&mut trace).map_err(damaged)?;
-        self.sum = crc32c(self.sum, &trace);
+        self.sum = crc32c_append(self.sum, &trace);
         each(Trace::decode(&trace).unwrap_or_default());
         self.records = self.records.saturating_add(1);
         Ok(())
@@ -184,7 +182,7 @@ impl<R: Read> Reader<R> {
     fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
         let mut bytes = [0; N];
         self.input.read_exact(&mut bytes).map_err(damaged)?;
-        self.sum = crc32c(self.sum, &bytes);
+        self.sum = crc32c_append(self.sum, &bytes);
         Ok(bytes)
     }
 
