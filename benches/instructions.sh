@@ -28,7 +28,7 @@ callgrind_annotate --inclusive=yes "$work/out" | awk -v n="$((entities - 2))" '
     /diff::merge::run / { row("comparing") }
     /reuse::trace::Basis::fingerprint / { row("fingerprints of what records rest on, with SHA-256") }
     /SideWriter as .*Follow>::take / { row("writing what is kept of records") }
-    /reuse::SideReader::load / { row("reading what is kept of records") }
+    /reuse::index::Index::load / { row("reading what is kept of records") }
     END {
         printf "%-50s %8.0f M, %6.0f an entity\n", "all without SHA-256", (total - sha) / 1e6, (total - sha) / n
         printf "%-50s %8.0f M\n", "SHA-256", sha / 1e6

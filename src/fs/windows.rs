@@ -16,8 +16,7 @@ use crate::error::Result;
 /// Parts that are locked each for itself; neighbouring windows are in different ones.
 const SHARDS: u64 = 64;
 
-/// Windows of a shard that are kept though they are done: what was asked for a moment ago is asked
-/// for again.
+/// Windows of a shard that are kept though they are done: what was asked for a moment ago is asked for again.
 const FRESH: u64 = 2;
 
 /// The windows of one volume, by the byte offset at which they begin there.

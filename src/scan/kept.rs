@@ -16,15 +16,21 @@ use super::{
 use crate::{
     error::Result,
     fs::{self, NodeId, Stream},
+    machine::Volume,
 };
 
-impl<R: Records> Worker<'_, '_, R> {
-    /// What fingerprints of the entries of a directory are made on. `None` where nothing is kept for a next scan, or
-    /// nothing can be. `dir` ends with a separator.
-    pub(super) fn basis(&mut self, volume: usize, dir: &[u8]) -> Result<Option<Basis>> {
-        if self.walk.reuse.is_none() || self.walk.places(volume).is_none() {
-            return Ok(None);
-        }
+/// What the entries of a directory have in common that evidence is gathered of.
+pub(super) struct Within<'m> {
+    volume: usize,
+    on: &'m Volume,
+    basis: Basis,
+}
+
+impl<'m, R: Records> Worker<'_, 'm, R> {
+    /// For the entries of a directory. `None` where nothing is kept for a next scan, or nothing can be. `dir` ends with a
+    /// separator.
+    pub(super) fn within(&mut self, volume: usize, dir: &[u8]) -> Result<Option<Within<'m>>> {
+        let (Some(_), Some(on)) = (self.walk.reuse, self.walk.places(volume)) else { return Ok(None) };
         let basis = match self.bases.entry(volume) {
             Occupied(basis) => basis.into_mut(),
             Vacant(room) => {
@@ -32,20 +38,19 @@ impl<R: Records> Worker<'_, '_, R> {
                 room.insert(Basis::new(self.walk.volume_id(volume), &geometry))
             }
         };
-        Ok(Some(basis.within(dir)))
+        Ok(Some(Within { volume, on, basis: basis.within(dir) }))
     }
 
     /// What stands for all that the entity's record rests on, and its kind; the evidence itself stays at hand. `None`
-    /// where there is no evidence. `basis` is that of its directory.
+    /// where there is no evidence.
     pub(super) fn evidence(
         &mut self,
-        volume: usize,
+        within: &Within<'m>,
         node: &NodeId,
-        basis: &Basis,
         name: &[u8],
     ) -> Result<Option<(Fingerprint, fs::Kind)>> {
-        let Some(on) = self.walk.places(volume) else { return Ok(None) };
-        let Some(kind) = self.sessions.of(volume)?.evidence(node, &mut self.evidence) else { return Ok(None) };
+        let Within { volume, on, basis } = within;
+        let Some(kind) = self.sessions.of(*volume)?.evidence(node, &mut self.evidence) else { return Ok(None) };
         let places = &mut self.places;
         places.clear();
         let mut stored = self.evidence.stored.iter().map(|range| (range.start, range.end.saturating_sub(range.start)));

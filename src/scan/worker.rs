@@ -260,20 +260,17 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
     fn batch(&mut self, mut batch: Batch) -> Result<()> {
         let dir = batch.dir;
         let mut path = join(&dir.path, b"", Machine::separator(&dir.path));
-        let within = path.len();
+        let dir_len = path.len();
         let may_be_mounts = self.walk.has_mounts_in(&dir.path);
-        let basis = self.basis(dir.volume, &path)?;
+        let within = self.within(dir.volume, &path)?;
         let mut dirs = Vec::new();
         for (name, Entry { node, link_times, state, aside, .. }) in batch.entries.drain() {
-            path.truncate(within);
+            path.truncate(dir_len);
             path.extend_from_slice(name);
             if may_be_mounts && self.walk.mounts.contains_key(path.as_slice()) {
                 continue;
             }
-            let evidence = match &basis {
-                Some(basis) => self.evidence(dir.volume, &node, basis, name)?,
-                None => None,
-            };
+            let evidence = within.as_ref().map(|within| self.evidence(within, &node, name)).transpose()?.flatten();
             let found = Found { volume: dir.volume, node: &node, path: &path, evidence };
             let metadata = if evidence.is_some() {
                 None

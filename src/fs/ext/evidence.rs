@@ -29,7 +29,7 @@ impl Reader<'_> {
         evidence.bytes.extend_from_slice(&number.to_le_bytes());
         // All inodes are of one length, so zeros at the end need not be told.
         let used = without_zeros(&self.raw);
-        evidence.bytes.extend_from_slice(&u32::try_from(used.len()).unwrap_or(u32::MAX).to_le_bytes());
+        evidence.bytes.extend_from_slice(&len64(used.len()).to_le_bytes());
         evidence.bytes.extend_from_slice(used);
         match kind {
             // Its content is hashed once for all its names, by whoever comes by first.
