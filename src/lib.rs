@@ -70,5 +70,6 @@ pub mod registry;
 pub mod report;
 pub mod scan;
 pub mod security;
+pub mod severity;
 pub mod target;
 pub mod volume;

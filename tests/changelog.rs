@@ -13,13 +13,14 @@ use serde_json::Value as Json;
 
 use snapfim::changelog::{
     ChangeType, Context, Coverage, CoverageState, EntityType, Event, MachineName, Order, PathFilter, Query, Reading,
-    ScanRecord, Severity, State, Window, cadence, column, write_json,
+    ScanRecord, State, Window, cadence, column, write_json,
 };
 use snapfim::diff::{Change, ChangeKind, Finding, ScanChange};
 use snapfim::error::Fault;
 use snapfim::manifest::attribute::Part;
 use snapfim::manifest::{Attribute, Kind, Record, Value, XattrSummary};
 use snapfim::report::{self, Style};
+use snapfim::severity::Severity;
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()

@@ -8,9 +8,10 @@ use std::{
 };
 
 /// Each room, and the rooms that it may use.
-const ALLOWED: [(&str, &[&str]); 19] = [
+const ALLOWED: [(&str, &[&str]); 20] = [
     ("error", &[]),
     ("checksum", &[]),
+    ("severity", &[]),
     ("image", &["error", "checksum"]),
     ("volume", &["error", "checksum", "image"]),
     ("fs", &["error", "checksum", "image"]),
@@ -18,17 +19,18 @@ const ALLOWED: [(&str, &[&str]); 19] = [
     ("registry", &["error", "security"]),
     ("machine", &["error", "image", "volume", "fs", "registry", "security"]),
     ("target", &["error", "image", "volume", "fs", "machine"]),
-    ("policy", &["error"]),
+    ("policy", &["error", "severity"]),
     ("changed", &["error"]),
     ("manifest", &["error"]),
     ("scan", &["error", "fs", "machine", "registry", "security", "policy", "manifest", "changed"]),
     ("diff", &["error", "manifest"]),
-    ("changelog", &["error", "manifest", "diff"]),
-    ("report", &["error", "changelog"]),
+    ("changelog", &["error", "severity", "manifest", "diff"]),
+    ("report", &["error", "severity", "changelog"]),
     (
         "job",
         &[
             "error",
+            "severity",
             "changed",
             "image",
             "volume",
@@ -48,6 +50,7 @@ const ALLOWED: [(&str, &[&str]); 19] = [
         "cli",
         &[
             "error",
+            "severity",
             "image",
             "volume",
             "fs",

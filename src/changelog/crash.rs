@@ -15,6 +15,7 @@ use super::*;
 use crate::diff::{Change, ChangeKind};
 use crate::error::Result;
 use crate::manifest::{Kind, Record};
+use crate::severity::Severity;
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()

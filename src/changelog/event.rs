@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::ScanId;
+use crate::severity::Severity;
 
 /// The table whose columns an [`Event`] carries; every event names it in the column `Type`.
 pub const TABLE: &str = "MDCFileIntegrityMonitoringEvents";
@@ -100,43 +101,6 @@ impl EntityType {
     #[must_use]
     pub fn by_name(name: &str) -> Option<Self> {
         [Self::File, Self::Registry, Self::Scan].into_iter().find(|t| t.as_str().eq_ignore_ascii_case(name))
-    }
-}
-
-/// How much an event matters, by the rules that caused it; the least first.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// Good to have on record.
-    Info,
-    /// Seldom of interest.
-    Low,
-    /// What a rule has that says nothing.
-    #[default]
-    Medium,
-    /// To be looked at first.
-    High,
-}
-
-impl Severity {
-    /// Every severity, the least first.
-    pub const ALL: [Self; 4] = [Self::Info, Self::Low, Self::Medium, Self::High];
-
-    /// The name in a policy and in an event.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Info => "info",
-            Self::Low => "low",
-            Self::Medium => "medium",
-            Self::High => "high",
-        }
-    }
-
-    /// The severity of that name, whatever its case.
-    #[must_use]
-    pub fn by_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|s| s.as_str().eq_ignore_ascii_case(name))
     }
 }
 

@@ -6,8 +6,9 @@ use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::ops::ControlFlow;
 use std::os::unix::fs::FileExt;
 
-use super::{ChangeType, Event, Severity, write_json};
+use super::{ChangeType, Event, write_json};
 use crate::error::{Error, Result};
+use crate::severity::Severity;
 
 /// The longest line that is read; an event is far shorter, and a file without line ends must not fill memory.
 pub const MAX_LINE: usize = 16 * 1024 * 1024;

@@ -8,10 +8,11 @@ use sha2::{Digest, Sha256};
 
 use super::entity_path::{directory_and_name, hex, hex_unless_unicode, hive_and_key, readable};
 use super::event::{EXT_VERSION, TABLE};
-use super::{ChangeType, EntityType, Event, Ext, MachineName, ScanId, Severity, Window, shown};
+use super::{ChangeType, EntityType, Event, Ext, MachineName, ScanId, Window, shown};
 use crate::diff::{Change, ChangeKind};
 use crate::error::{Error, Fault, Result};
 use crate::manifest::{Attribute, Class, Kind, Record};
+use crate::severity::Severity;
 
 /// How a registry value without a name is shown.
 const UNNAMED: &str = "(Default)";

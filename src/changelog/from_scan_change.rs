@@ -1,7 +1,8 @@
 //! A difference in the scan as a whole becomes an event.
 
-use super::{ChangeType, Context, EntityType, Event, Severity};
+use super::{ChangeType, Context, EntityType, Event};
 use crate::diff::ScanChange;
+use crate::severity::Severity;
 
 /// No rule causes these events, so they have a severity of their own: less is watched than before, or something
 /// else is watched under the machine's name.

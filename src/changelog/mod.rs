@@ -44,7 +44,7 @@ mod state;
 pub mod status;
 pub mod verify;
 
-pub use event::{ChangeType, EntityType, Event, Ext, Severity, Window};
+pub use event::{ChangeType, EntityType, Event, Ext, Window};
 pub use event_file::{EventFile, EventWriter, Problem, Tally};
 pub use from_change::Context;
 pub use line::{is_deceptive, write_json};

@@ -10,10 +10,9 @@ use super::column::Column;
 use super::event_file::Line;
 use super::path_filter::PathFilter;
 use super::state::{CHANGES, EVENTS};
-use super::{
-    ChangeType, EntityType, Event, EventFile, MachineName, Problem, ScanId, ScanRef, Severity, State, in_order,
-};
+use super::{ChangeType, EntityType, Event, EventFile, MachineName, Problem, ScanId, ScanRef, State, in_order};
 use crate::error::{Error, Result};
+use crate::severity::Severity;
 
 /// How many problems of one reading are listed; the rest is counted.
 const MAX_PROBLEMS: usize = 100;

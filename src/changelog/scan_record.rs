@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{ChangeType, MachineName, ManifestProof, ScanId, Severity, Tally, Window};
+use super::{ChangeType, MachineName, ManifestProof, ScanId, Tally, Window};
+use crate::severity::Severity;
 
 /// The version of [`ScanRecord`].
 const VERSION: u32 = 1;

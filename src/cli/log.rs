@@ -10,12 +10,13 @@ use super::{
 };
 use crate::{
     changelog::{
-        ChangeType, EntityType, Event, MachineName, Severity, State, cadence, column,
+        ChangeType, EntityType, Event, MachineName, State, cadence, column,
         path_filter::PathFilter,
         query::{Order, Query, Reading},
     },
     error::{Error, Result},
     report::{csv, ndjson, status, text},
+    severity::Severity,
 };
 
 pub(super) fn run(args: &LogArgs, output: &mut Output) -> Result<u8> {

@@ -73,7 +73,7 @@ fn explain(given: &str, policy: &EffectivePolicy, output: &mut Output) -> Result
         output.line(&format!("  {does}  {}  ({how}; rule {rule}, {}:{})", reason.pattern, source.name, source.line));
     }
     if let Some(severity) = policy.severity(verdict.all()) {
-        output.line(&format!("  severity {}", severity.name()));
+        output.line(&format!("  severity {}", severity.as_str()));
     }
     if matches!(path.root, Root::Linux | Root::Drive(_)) && !verdict.is_taken() {
         output.line("  (links inside an image can bring a rule here too: a scan follows the rules' own paths)");

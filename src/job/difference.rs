@@ -106,7 +106,7 @@ pub(super) fn events<R: Receiver + Send>(
     let rules = Rules::new(&new_policy, Some(&old_policy));
     let change = ScopeChange::between(&old_policy, &new_policy)?;
     let computer = sides.new.header().os.host.clone().unwrap_or_else(|| labels.machine.to_string());
-    let severities = Severities::new([&old_policy, &new_policy])?;
+    let severities = Severities::new(&old_policy, &new_policy)?;
     let in_old = |record: &Record| change.as_ref().is_none_or(|change| change.in_old(record));
     let in_new = |record: &Record| change.as_ref().is_none_or(|change| change.in_new(record));
     let input = diff::Input {

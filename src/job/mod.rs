@@ -7,6 +7,7 @@ mod difference;
 mod night;
 mod rescan;
 mod scope;
+mod write;
 
 pub use compare::{Compared, Comparison, Side, compare};
 pub use night::{Night, Outcome, name_of, scan};

@@ -1,28 +1,24 @@
 //! One night's scan of one target into a state directory: due or not, scanned, compared with the machine's last
 //! scan, written down. A scan that fails is written down too.
 
-use std::{fs::File, path::Path, thread};
+use std::{path::Path, thread};
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
     coverage,
-    difference::{self, Labels, Receiver, Sides},
     rescan::{self, Prepared, Rescan},
-    scope::{self, Rules},
+    write::{self, Past, Present},
 };
 use crate::{
     changelog::{
-        Bytes, Coverage, CoverageState, Event, EventFile, Machine, MachineName, ManifestProof, Publish, ScanId,
-        ScanRecord, State, TargetFile, Window, cadence, refuse_inside,
+        Bytes, Coverage, CoverageState, EventFile, MachineName, Publish, ScanId, ScanRecord, State, TargetFile,
+        cadence, refuse_inside,
     },
     error::{Error, Result},
-    manifest::{self, Attribute, Counts, Differing, Follow, Header, Kept, Kind, Lines, Reader, Record, Sorter, Writer},
+    manifest::{Counts, Kind, Sorter},
     policy::Policy,
-    scan::{
-        self, Budgets, Progress, Seen,
-        reuse::{Previous, SideHeader, SideWriter},
-    },
+    scan::{self, Budgets, Progress},
     target::{self, Target},
 };
 
@@ -161,7 +157,7 @@ fn run(night: &Night<'_>, progress: &Progress, publish: &mut Publish<'_, '_>, re
     let (machine, proof) = (publish.machine(), last.and_then(|last| last.manifest));
     // The manifest before is hashed while one thread alone makes ready for the scan.
     let (old, prepared) = thread::scope(|scope| {
-        let old = scope.spawn(|| previous(machine, proof.as_ref()));
+        let old = scope.spawn(|| write::previous(machine, proof.as_ref()));
         let prepared = rescan::prepare(night.rescan, root, &target, machine, publish.scan_id());
         (old.join().unwrap_or_else(|_| Err(Error::Bug("the previous manifest's reader died".to_owned()))), prepared)
     });
@@ -169,7 +165,6 @@ fn run(night: &Night<'_>, progress: &Progress, publish: &mut Publish<'_, '_>, re
         Some(Prepared { reuse, header, said }) => (Some(reuse), Some(header), said),
         None => (None, None, None),
     };
-    let old = old?;
     let options =
         scan::Options { threads: night.threads, budgets: night.budgets, temp: night.temp, reuse: reuse.as_ref() };
     let seen = scan::see(&target.machine, policy.clone(), &options, progress)?;
@@ -180,122 +175,12 @@ fn run(night: &Night<'_>, progress: &Progress, publish: &mut Publish<'_, '_>, re
         record.cover(Coverage { state: CoverageState::Note, name: "rescan".to_owned(), why });
     }
     let extents = side.map(|side| Ok((publish.extents()?, side))).transpose()?;
-    let before = (old, reuse.and_then(|reuse| reuse.previous));
-    let proof = write_down(night, publish, record, window, seen, extents, before)?;
+    let past = Past { manifest: old?, taken: reuse.and_then(|reuse| reuse.previous) };
+    let sorter = Sorter::new(night.temp, night.budgets.memory);
+    let proof = write::write(&sorter, publish, record, Present { seen, policy: &policy, window, extents }, past)?;
     publish.prove(proof);
     record.exit = coverage::exit(record, publish.tally().total());
     Ok(())
-}
-
-/// Writes the manifest, and beside it the extents and what changed since the machine's last scan.
-fn write_down(
-    night: &Night<'_>,
-    publish: &mut Publish<'_, '_>,
-    record: &mut ScanRecord,
-    window: Window,
-    seen: Seen,
-    extents: Option<(File, SideHeader)>,
-    (old, before): (Option<Reader>, Option<Previous>),
-) -> Result<ManifestProof> {
-    let (out, memory) = (publish.manifest()?, night.budgets.memory);
-    let Seen { header, records, kept: counts, context, .. } = seen;
-    let (holding, before) = before.map(Previous::into_holding).unzip();
-    let side = |(file, side): (File, SideHeader)| SideWriter::new(file, &side.within(context), before);
-    let mut side = extents.map(side).transpose()?;
-    let follow: &mut dyn Follow = match &mut side {
-        Some(side) => side,
-        None => &mut (),
-    };
-    let sorter = Sorter::new(night.temp, memory);
-    let mut compare = |old: Reader, new: Reader, record: &mut ScanRecord| {
-        let sides = Sides { old, carried: carried(publish)?, new };
-        let labels = Labels { machine: &record.machine, scan_id: record.scan_id, window };
-        let mut receiver = Written { publish, header: &header, carried: None };
-        let summary = difference::events(sides, &labels, sorter.clone(), &mut receiver).map_err(advised)?;
-        receiver.finish()?;
-        record.carried = summary.carried;
-        Ok(())
-    };
-    let written = match (old, holding.flatten()) {
-        (None, _) => {
-            let lines = Lines::new(records, None, memory)?;
-            manifest::write_lines(out, &header, lines, follow, |_| Ok(()))?
-        }
-        (Some(old), None) => {
-            let (lines, old) = (Lines::new(records, None, memory)?, old.ahead()?);
-            manifest::write_live(out, &header, lines, follow, |new| compare(old, new, record))?.0
-        }
-        (Some(before), Some(holding)) => {
-            // Lines are taken over under the same policy only.
-            let policy = scope::of_header(&header, "the new manifest")?;
-            let access_times = Rules::new(&policy, None).any_compares(Attribute::Atime);
-            let kept = Kept { before, holding, counts, sorter: sorter.clone(), access_times };
-            let lines = Lines::new(records, Some(kept), memory).map_err(advised)?;
-            let compare = |differing: Differing| compare(differing.before, differing.now, record);
-            manifest::write_lines(out, &header, lines, follow, compare).map_err(advised)?
-        }
-    };
-    side.map(|side| side.finish(&written.sha256)).transpose()?;
-    Ok(written.out.proof())
-}
-
-/// The manifest of the scan before, of which its record says what `proof` says. What is not the file that was written
-/// then is hashed line by line, and so refused.
-fn previous(machine: &Machine<'_>, proof: Option<&ManifestProof>) -> Result<Option<Reader>> {
-    let Some(file) = machine.latest_manifest()? else { return Ok(None) };
-    const NAME: &str = "the previous manifest";
-    let reader = match proof.map_or(Ok(None), |proof| proof.digest_of(&file))? {
-        Some(sha256) => Reader::proved(NAME, file, sha256),
-        None => Reader::new(NAME, file),
-    };
-    reader.map(Some).map_err(advised)
-}
-
-fn carried(publish: &Publish<'_, '_>) -> Result<Option<Reader>> {
-    let file = publish.machine().latest_carried()?;
-    file.map(|file| Reader::new("the carried records", file).map_err(advised)).transpose()
-}
-
-/// What to do about a state that is damaged: without the previous scan there is nothing to compare with, and a
-/// new baseline must be a person's decision.
-fn advised(error: Error) -> Error {
-    match error {
-        Error::State(what) if what.contains(" is damaged: ") => Error::State(format!(
-            "{what}; `snapfim verify` lists what of the state is damaged: restore it from a backup, or move the \
-             machine's folder away to begin with a new baseline"
-        )),
-        other => other,
-    }
-}
-
-/// Puts events and carried records where they belong.
-struct Written<'p, 'm, 's> {
-    publish: &'p mut Publish<'m, 's>,
-    header: &'p Header,
-    carried: Option<Writer<File>>,
-}
-
-impl Written<'_, '_, '_> {
-    fn finish(self) -> Result<()> {
-        match self.carried {
-            Some(writer) => writer.finish().map(|_| ()),
-            None => Ok(()),
-        }
-    }
-}
-
-impl Receiver for Written<'_, '_, '_> {
-    fn event(&mut self, event: &Event) -> Result<()> {
-        self.publish.event(event)
-    }
-
-    fn carry(&mut self, record: Record) -> Result<()> {
-        let writer = match &mut self.carried {
-            Some(writer) => writer,
-            None => self.carried.insert(Writer::new(self.publish.carried()?, self.header)?),
-        };
-        writer.push(&record)
-    }
 }
 
 fn describe(record: &mut ScanRecord, target: &Target) {

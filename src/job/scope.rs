@@ -6,11 +6,11 @@ use std::{
 };
 
 use crate::{
-    changelog,
     diff::PolicyDiff,
     error::{Error, Result},
     manifest::{Attribute, AttributeSet, Class, Header, Kind, Record, attribute},
-    policy::{EffectivePolicy, EntityPath, Matcher, Rule, Severity, Verdict},
+    policy::{EffectivePolicy, EntityPath, Matcher, Rule, Verdict},
+    severity::Severity,
 };
 
 /// A policy, ready to answer by the names of rules.
@@ -61,18 +61,20 @@ impl Rules {
 pub(super) struct Severities<'a>(Vec<(&'a EffectivePolicy, Matcher)>);
 
 impl<'a> Severities<'a> {
-    pub(super) fn new(policies: [&'a EffectivePolicy; 2]) -> Result<Self> {
-        policies.into_iter().map(|policy| Ok((policy, Matcher::new(policy)?))).collect::<Result<_>>().map(Self)
+    pub(super) fn new(old: &'a EffectivePolicy, new: &'a EffectivePolicy) -> Result<Self> {
+        // On most nights both are the same, and one answer is enough.
+        let other = (old != new).then_some(old);
+        [new]
+            .into_iter()
+            .chain(other)
+            .map(|policy| Ok((policy, Matcher::new(policy)?)))
+            .collect::<Result<_>>()
+            .map(Self)
     }
 
-    pub(super) fn of(&self, record: &Record) -> changelog::Severity {
+    pub(super) fn of(&self, record: &Record) -> Severity {
         let by = |(policy, matcher): &(&EffectivePolicy, Matcher)| policy.severity(verdict(matcher, record)?.all());
-        match self.0.iter().filter_map(by).max().unwrap_or_default() {
-            Severity::Info => changelog::Severity::Info,
-            Severity::Low => changelog::Severity::Low,
-            Severity::Medium => changelog::Severity::Medium,
-            Severity::High => changelog::Severity::High,
-        }
+        self.0.iter().filter_map(by).max().unwrap_or_default()
     }
 }
 

@@ -74,7 +74,7 @@ impl Live {
     }
 }
 
-/// Writes a whole manifest, compressing it in threads of their own. `follow` is told of every line. What differs from
+/// Writes a whole manifest, compressing it in a thread of its own. `follow` is told of every line. What differs from
 /// the manifest before goes to `compare` while the rest is compressed, where lines of that were to be taken over.
 ///
 /// # Errors
@@ -87,15 +87,9 @@ pub fn write_lines<W: Write + Send>(
     follow: &mut dyn Follow,
     compare: impl FnOnce(Differing) -> Result<()>,
 ) -> Result<Written<W>> {
-    let mut writer = Writer::new(out, header)?.counted(lines.counts());
-    let hash = writer.begin()?;
     thread::scope(|scope| {
-        let (to_writer, for_writer) = sync_channel(DEPTH);
-        let (used, free) = sync_channel(DEPTH);
-        let writer = compress(scope, writer, for_writer, used)?;
-        let hands = Hands { writer: to_writer, free, reader: None };
-        let merged = hand_over(lines, hash, &hands, follow).and_then(|(hash, lines)| {
-            drop(hands);
+        let (hands, writer) = begin(scope, out, header, &lines, None)?;
+        let merged = hand_over(lines, hands, follow).and_then(|(hash, lines)| {
             lines.differing()?.map_or(Ok(()), compare)?;
             Ok(hash)
         });
@@ -116,18 +110,11 @@ pub fn write_live<W: Write + Send, T>(
     follow: &mut dyn Follow,
     read: impl FnOnce(Reader) -> Result<T>,
 ) -> Result<(Written<W>, T)> {
-    let mut writer = Writer::new(out, header)?.counted(lines.counts());
-    let hash = writer.begin()?;
     thread::scope(|scope| {
-        let (to_writer, for_writer) = sync_channel(DEPTH);
         let (to_reader, for_reader) = sync_channel(DEPTH);
-        let (used, free) = sync_channel(DEPTH);
-        let hands = Hands { writer: to_writer, free, reader: Some(to_reader) };
-        let merger = thread::Builder::new()
-            .name("merge".to_owned())
-            .spawn_scoped(scope, move || hand_over(lines, hash, &hands, follow))
-            .map_err(no_thread)?;
-        let writer = compress(scope, writer, for_writer, used)?;
+        let (hands, writer) = begin(scope, out, header, &lines, Some(to_reader))?;
+        let merge = move || hand_over(lines, hands, follow);
+        let merger = thread::Builder::new().name("merge".to_owned()).spawn_scoped(scope, merge).map_err(no_thread)?;
         let live = Live { name: NAME.to_owned(), blocks: for_reader, block: Arc::default(), ended: false };
         let read = read(Reader::live(NAME, header.clone(), live));
         let (merged, written) = (joined(merger), joined(writer));
@@ -136,15 +123,22 @@ pub fn write_live<W: Write + Send, T>(
     })
 }
 
-/// Compresses what comes, in a thread of its own.
-fn compress<'s, W: Write + Send + 's>(
+type Compressor<'s, W> = ScopedJoinHandle<'s, Result<Writer<W>>>;
+
+/// Begins with the header, and compresses what is handed over in a thread of its own.
+fn begin<'s, W: Write + Send + 's>(
     scope: &'s Scope<'s, '_>,
-    mut writer: Writer<W>,
-    blocks: Receiver<Arc<Block>>,
-    used: SyncSender<Block>,
-) -> Result<ScopedJoinHandle<'s, Result<Writer<W>>>> {
-    let work = move || {
-        for block in blocks {
+    out: W,
+    header: &Header,
+    lines: &Lines,
+    reader: Option<SyncSender<Next>>,
+) -> Result<(Hands, Compressor<'s, W>)> {
+    let mut writer = Writer::new(out, header)?.counted(lines.counts());
+    let hash = writer.begin()?;
+    let (to_writer, for_writer) = sync_channel::<Arc<Block>>(DEPTH);
+    let (used, free) = sync_channel(DEPTH);
+    let compress = move || {
+        for block in for_writer {
             writer.compress(block.as_bytes())?;
             if let Some(block) = Arc::into_inner(block) {
                 let _ = used.try_send(block);
@@ -152,7 +146,8 @@ fn compress<'s, W: Write + Send + 's>(
         }
         Ok(writer)
     };
-    thread::Builder::new().name("compress".to_owned()).spawn_scoped(scope, work).map_err(no_thread)
+    let thread = thread::Builder::new().name("compress".to_owned()).spawn_scoped(scope, compress).map_err(no_thread)?;
+    Ok((Hands { writer: to_writer, free, reader, hash }, thread))
 }
 
 fn no_thread(error: io::Error) -> Error {
@@ -169,11 +164,14 @@ struct Hands {
     /// Blocks whose lines were written.
     free: Receiver<Block>,
     reader: Option<SyncSender<Next>>,
+    /// Of the header.
+    hash: Sha256,
 }
 
-/// Merges, and hands the lines on; returns `hash` with all of them, unless the writer gave up, which says why itself. A
+/// Merges, and hands the lines on; returns the hash of them all, unless the writer gave up, which says why itself. A
 /// reader that has seen enough is let go.
-fn hand_over(mut lines: Lines, mut hash: Sha256, hands: &Hands, follow: &mut dyn Follow) -> Result<(Sha256, Lines)> {
+fn hand_over(mut lines: Lines, hands: Hands, follow: &mut dyn Follow) -> Result<(Sha256, Lines)> {
+    let mut hash = hands.hash.clone();
     let to_reader = |next| hands.reader.as_ref().map(|reader| reader.send(next));
     loop {
         let mut block = hands.free.try_recv().unwrap_or_else(|_| Block::with_capacity(BLOCK + BLOCK / 16));

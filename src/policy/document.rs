@@ -16,9 +16,9 @@ use super::{
     issues::Issues,
     nearest::or_nearest,
     pattern::{Pattern, Place},
-    severity::Severity,
     source::{Entry, Source},
 };
+use crate::severity::Severity;
 
 const FIELDS: &[&str] = &["version", "profiles", "disable", "exclude", "accept", "monitor"];
 const MONITOR_FIELDS: &[&str] = &["name", "paths", "registry", "values", "exclude", "compare", "severity", "machines"];
@@ -211,7 +211,7 @@ impl Reader<'_> {
 
     fn severity(&mut self, value: &Value<'_>) -> Severity {
         let found = match value.get_ref().as_str() {
-            Some(name) => match Severity::named(name) {
+            Some(name) => match Severity::by_name(name) {
                 Some(severity) => return severity,
                 None => format!("\"{name}\""),
             },

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{compare::CompareSpec, gap::Gap, link::Link, rule_set::RuleSet, severity::Severity, source::Entry};
+use super::{compare::CompareSpec, gap::Gap, link::Link, rule_set::RuleSet, source::Entry};
+use crate::severity::Severity;
 
 /// What is monitored on one machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

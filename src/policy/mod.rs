@@ -26,7 +26,6 @@ mod pattern;
 mod policy_file;
 mod profile;
 mod rule_set;
-mod severity;
 mod source;
 mod trie;
 
@@ -41,5 +40,4 @@ pub use pattern::Reach;
 pub use policy_file::Policy;
 pub use profile::{NAMES as PROFILES, text as profile_text};
 pub use rule_set::{MAX_RULES, RuleSet};
-pub use severity::Severity;
 pub use source::{Entry, Source};

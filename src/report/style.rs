@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::changelog::Severity;
+use crate::severity::Severity;
 
 /// How text is to look; the caller knows whether it goes to a terminal.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

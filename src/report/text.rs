@@ -12,8 +12,9 @@ use super::escape::escaped;
 use super::human;
 use super::style::{Role, Style};
 use crate::changelog::event_file::Line;
-use crate::changelog::{CoverageState, EntityType, Event, EventFile, Outcome, Problem, ScanRecord, Severity, in_order};
+use crate::changelog::{CoverageState, EntityType, Event, EventFile, Outcome, Problem, ScanRecord, in_order};
 use crate::error::{Error, Result};
+use crate::severity::Severity;
 
 /// The widest column of paths; longer ones push what follows aside, and do not widen it for all.
 const MAX_PATH: usize = 48;

@@ -1,6 +1,9 @@
 //! What patterns of files cover, by the words of their description.
 
-use snapfim::policy::{Effect, Matcher, RuleSet, Severity, Source};
+use snapfim::{
+    policy::{Effect, Matcher, RuleSet, Source},
+    severity::Severity,
+};
 
 use crate::{effective, matcher, path, rule, set};
 

@@ -1,14 +1,14 @@
-//! How much a rule's changes matter.
+//! How much a rule's changes matter: the one word that policies, events and reports share.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// How much a rule's changes matter, rising.
+/// How much a change matters, by the rules that cover it; rising.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Worth a line in the log.
+    /// Good to have on record.
     Info,
     /// Expected now and then.
     Low,
@@ -25,7 +25,7 @@ impl Severity {
 
     /// The word in a policy and in an event.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Info => "info",
             Self::Low => "low",
@@ -34,15 +34,15 @@ impl Severity {
         }
     }
 
-    /// The severity of that name.
+    /// The severity of that name, whatever its case.
     #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|severity| severity.name() == name)
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|severity| severity.as_str().eq_ignore_ascii_case(name))
     }
 }
 
 impl fmt::Display for Severity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        f.write_str(self.as_str())
     }
 }
