@@ -231,6 +231,14 @@ impl ScanRecord {
         self.coverage.push(row);
     }
 
+    /// Counts so many more gaps or notes, of which nothing is listed.
+    pub fn cover_unlisted(&mut self, state: CoverageState, more: u64) {
+        if more > 0 {
+            let count = self.coverage_counts.entry(state).or_default();
+            *count = count.saturating_add(more);
+        }
+    }
+
     /// Sets how many events there are.
     pub fn tally(&mut self, tally: &Tally) {
         self.changes.clone_from(&tally.types);

@@ -4,7 +4,7 @@ use crate::{
     changelog::{Coverage, CoverageState, ScanRecord},
     machine::State,
     policy::EffectivePolicy,
-    scan::{Note, SeenFault},
+    scan::{Faults, Note},
     target::Target,
 };
 
@@ -16,7 +16,7 @@ pub(super) fn fill(
     record: &mut ScanRecord,
     target: &Target,
     policy: &EffectivePolicy,
-    faults: &[SeenFault],
+    faults: &Faults,
     notes: &[Note],
 ) {
     let mut gap = |name: String, why: String| {
@@ -36,9 +36,7 @@ pub(super) fn fill(
             gap(name(), why.clone());
         }
     }
-    for fault in faults {
-        gap(format!("path:{}", String::from_utf8_lossy(&fault.path)), fault.why.clone());
-    }
+    self::faults(record, faults);
     let mut note = |name: &str, why: &str| {
         record.cover(Coverage { state: CoverageState::Note, name: name.to_owned(), why: why.to_owned() });
     };
@@ -67,6 +65,17 @@ pub(super) fn fill(
             note("target", &format!("{}; and {rest} more monitored paths are not there", first.join("; ")));
         }
         _ => absent.iter().for_each(|what| note("target", what)),
+    }
+}
+
+/// Lists what could not be read of a scan, and counts the rest.
+pub(super) fn faults(record: &mut ScanRecord, faults: &Faults) {
+    let state = |accepted| if accepted { CoverageState::Accepted } else { CoverageState::Gap };
+    for fault in faults.listed() {
+        record.cover(Coverage { state: state(fault.accepted), name: fault.name(), why: fault.why.clone() });
+    }
+    for accepted in [false, true] {
+        record.cover_unlisted(state(accepted), faults.unlisted(accepted));
     }
 }
 

@@ -6,6 +6,7 @@ mod budget;
 mod content;
 mod directory;
 mod entity;
+mod faults;
 mod hash;
 mod kept;
 mod note;
@@ -18,16 +19,17 @@ mod seen;
 mod walk;
 mod worker;
 
-use std::{collections::BTreeSet, io::Write};
+use std::io::Write;
 
 use crate::{
     error::{Error, Result},
     machine::{Machine, State},
-    manifest::{self, Attribute, Collector, Counts, Header, Kind, Os, Record, Runs, Sorter, VolumeEntry, VolumeState},
+    manifest::{self, Collector, Counts, Header, Kind, Os, Record, Runs, Sorter, VolumeEntry, VolumeState},
     policy::EffectivePolicy,
 };
 
 pub use budget::Budgets;
+pub use faults::{FAULTS_LISTED, Faults, SeenFault};
 pub use note::Note;
 pub use progress::Progress;
 use reuse::Trace;
@@ -60,8 +62,8 @@ pub struct Seen {
     pub header: Header,
     /// Its records, to be merged.
     pub records: Vec<Runs>,
-    /// Everything that could not be read, or not in full, in the order of paths, the first [`FAULTS_LISTED`].
-    pub faults: Vec<SeenFault>,
+    /// Everything that could not be read, or not in full.
+    pub faults: Faults,
     /// What is worth knowing: absent monitored paths, links that lead nowhere, replayed journals.
     pub notes: Vec<Note>,
     /// How many lines of the manifest before are taken over, of each kind.
@@ -71,35 +73,18 @@ pub struct Seen {
     pub context: String,
 }
 
-/// Faults that are listed beside a manifest; it holds all of them.
-pub const FAULTS_LISTED: usize = 2000;
-
-/// A fault of the manifest, for the coverage list.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SeenFault {
-    /// Where.
-    pub path: Vec<u8>,
-    /// What could not be read and why, in one line.
-    pub why: String,
-}
-
-/// One worker's records, and the first of its faults.
-struct Sink {
+/// One worker's records, and its faults.
+struct Sink<'p> {
+    policy: &'p EffectivePolicy,
     records: Collector,
     kept: Counts,
-    faults: BTreeSet<SeenFault>,
+    faults: Faults,
     trace: Vec<u8>,
 }
 
-impl walk::Records for Sink {
+impl walk::Records for Sink<'_> {
     fn push(&mut self, record: Record, trace: Trace) -> Result<()> {
-        if record.kind == Kind::Fault {
-            self.faults.insert(SeenFault::of(&record));
-            // The smallest are kept, so that the list does not depend on which worker met what.
-            if self.faults.len() > FAULTS_LISTED {
-                self.faults.pop_last();
-            }
-        }
+        self.faults.add(&record, self.policy);
         trace.encode(&mut self.trace);
         self.records.push_traced(&record, &self.trace)
     }
@@ -116,16 +101,6 @@ impl Seen {
         let mut counts = Counts::sum(&self.records);
         counts.add_all(&self.kept);
         counts
-    }
-}
-
-impl SeenFault {
-    fn of(record: &Record) -> Self {
-        let text = |attribute| record.text(attribute).filter(|text| !text.is_empty());
-        let parts = [Attribute::Layer, Attribute::At, Attribute::Error].into_iter().filter_map(text);
-        let why = parts.collect::<Vec<_>>().join(": ");
-        let part = text(Attribute::Part).unwrap_or("entity");
-        Self { path: record.path.clone(), why: format!("{part} not read: {why}") }
     }
 }
 
@@ -161,9 +136,10 @@ pub fn see(machine: &Machine, policy: EffectivePolicy, options: &Options<'_>, pr
     let previous = options.reuse.and_then(|reuse| reuse.previous.as_ref());
     let lines = previous.filter(|previous| previous.has_lines(&context));
     let sink = || Sink {
+        policy: &plan.policy,
         records: Collector::new(&share),
         kept: Counts::default(),
-        faults: BTreeSet::new(),
+        faults: Faults::default(),
         trace: Vec::new(),
     };
     let mut sinks: Vec<_> = (0..threads).map(|_| sink()).collect();
@@ -182,14 +158,13 @@ pub fn see(machine: &Machine, policy: EffectivePolicy, options: &Options<'_>, pr
         progress,
     };
     let (mut sinks, hive_notes) = registry.run(sinks)?;
-    let mut faults = BTreeSet::new();
+    let mut faults = Faults::default();
     let mut kept = Counts::default();
     for sink in &mut sinks {
         kept.add_all(&sink.kept);
-        faults.append(&mut sink.faults);
+        faults.append(std::mem::take(&mut sink.faults));
     }
     let records = sorted(sinks)?;
-    let faults: Vec<_> = faults.into_iter().take(FAULTS_LISTED).collect();
     let mut notes = plan.notes;
     notes.extend(hive_notes);
     notes.extend(machine.notes.iter().cloned().map(Note::Other));
@@ -197,7 +172,7 @@ pub fn see(machine: &Machine, policy: EffectivePolicy, options: &Options<'_>, pr
 }
 
 /// What all workers saw, each one's sorted in a thread of its own.
-fn sorted(sinks: Vec<Sink>) -> Result<Vec<Runs>> {
+fn sorted(sinks: Vec<Sink<'_>>) -> Result<Vec<Runs>> {
     std::thread::scope(|scope| {
         let threads: Vec<_> = sinks.into_iter().map(|sink| scope.spawn(move || sink.records.finish())).collect();
         let died = |_| Error::Bug("a thread that sorts records died".to_owned());
