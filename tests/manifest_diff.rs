@@ -94,7 +94,11 @@ fn diff_within(old: &Scan, new: &Scan, policy: Option<PolicyDiff<'_>>, sorter: S
         }
     }
     if plain {
-        assert_eq!(diff_of_what_was_read(old, new), (out.clone(), summary), "when everything was read in between");
+        assert_eq!(
+            diff_of_what_was_read(old, new),
+            (out.clone(), summary.clone()),
+            "when everything was read in between"
+        );
     }
     (out, summary)
 }

@@ -365,3 +365,39 @@ fn a_failed_night_is_written_down_and_shown() {
     assert_eq!(window["From"], EVENINGS[0], "the window reaches back to the last complete scan");
     assert!(disk(0) != disk(1));
 }
+
+/// A tree with a system in it, and nothing that is the same on two hosts but what is written here.
+fn system(folder: &Folder) -> PathBuf {
+    let root = folder.path("tree");
+    for dir in ["etc", "usr/bin", "usr/sbin", "bin"] {
+        fs::create_dir_all(root.join(dir)).unwrap();
+    }
+    fs::write(root.join("etc/fstab"), "").unwrap();
+    fs::write(root.join("usr/bin/passwd"), "x").unwrap();
+    root
+}
+
+#[test]
+fn a_system_whose_etc_is_a_link_is_still_one() {
+    let folder = Folder::new();
+    let root = system(&folder);
+    folder.night(&root, 0, &["--profile", "extended"]).exits(0);
+    fs::rename(root.join("etc"), root.join(".etc")).unwrap();
+    std::os::unix::fs::symlink(".etc", root.join("etc")).unwrap();
+    fs::write(root.join("usr/bin/passwd"), "y").unwrap();
+    let run = folder.night(&root, 1, &["--profile", "extended"]);
+    assert_eq!(run.events(), ["Modified /usr/bin/passwd", "PolicyChanged", "Renamed /.etc/fstab"]);
+}
+
+#[test]
+fn a_machine_that_went_dark_does_not_turn_green_the_night_after() {
+    let folder = Folder::new();
+    let root = system(&folder);
+    folder.night(&root, 0, &[]).exits(0);
+    fs::rename(&root, folder.path("elsewhere")).unwrap();
+    fs::create_dir(&root).unwrap();
+    let run = folder.night(&root, 1, &[]).exits(5);
+    assert_eq!(run.events(), ["CoverageLost"]);
+    let still = folder.night(&root, 2, &[]).exits(4).says("of earlier scans were on it and cannot be compared");
+    assert_eq!(still.out, "", "it is lost once");
+}

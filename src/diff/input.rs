@@ -86,7 +86,7 @@ impl Output for Collected {
 }
 
 /// How much there was of everything.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Summary {
     /// Entities on the old side, carried ones included.
     pub entities_old: u64,
@@ -106,4 +106,7 @@ pub struct Summary {
     pub unreadable: u64,
     /// Records to carry.
     pub carried: u64,
+    /// Volumes that are lost, since this diff or an earlier one, and how many entities of theirs are carried; in the
+    /// order of their ids.
+    pub hidden: Vec<(String, u64)>,
 }

@@ -57,6 +57,7 @@ pub fn run(input: Input<'_>, out: &mut dyn Output) -> Result<Summary> {
     }
     let (others, moved_along) = merge.candidates.finish(&share, &mut merge.compared, &mut merge.outbox)?;
     merge.outbox.finish(others, &moved_along, share.memory(), out, &mut merge.summary)?;
+    merge.summary.hidden = merge.volumes.hidden();
     Ok(merge.summary)
 }
 
@@ -188,7 +189,7 @@ impl Merge<'_> {
         let volume = old.get(Attribute::Volume);
         let standing = self.volumes.standing(volume, &key.path, known.carried);
         if standing == Standing::Lost && self.volumes.is_underneath(volume, new.get(Attribute::Volume)) {
-            self.volumes.count(volume);
+            self.volumes.hide(volume);
             self.outbox.carry(&old.decode().map_err(waited)?)?;
             return known.shadow.map_or(Ok(()), |shadow| self.both(key, Known::plain(shadow), line));
         }
@@ -232,7 +233,7 @@ impl Merge<'_> {
         let volume = old.get(Attribute::Volume);
         let standing = self.volumes.standing(volume, &key.path, known.carried);
         if standing == Standing::Lost {
-            self.volumes.count(volume);
+            self.volumes.hide(volume);
             self.outbox.carry(&old.decode().map_err(waited)?)?;
             // What that volume was mounted over is an entity of its own.
             return match known.shadow {

@@ -1,6 +1,6 @@
 //! Which volumes were lost and which came back, by what the two headers say.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::change::ScanChange;
 use crate::manifest::{
@@ -34,6 +34,8 @@ pub(super) struct Volumes<'a> {
     new: &'a Header,
     /// By the id as it stands in records, as JSON.
     by_id: HashMap<Vec<u8>, Volume<'a>>,
+    /// How many entities are carried of each lost volume, by the same.
+    hidden: BTreeMap<Vec<u8>, u64>,
 }
 
 impl<'a> Volumes<'a> {
@@ -47,7 +49,7 @@ impl<'a> Volumes<'a> {
             let side = &mut by_id.entry(json(&entry.volume)).or_default().new;
             *side = Some(better(*side, entry));
         }
-        Self { old, new, by_id }
+        Self { old, new, by_id, hidden: BTreeMap::new() }
     }
 
     /// How the volume of a record of the old side, which stood at `path`, stands.
@@ -114,6 +116,21 @@ impl<'a> Volumes<'a> {
         if let Some(volume) = volume.and_then(|volume| self.by_id.get_mut(volume.json)) {
             volume.entities += 1;
         }
+    }
+
+    /// Counts an entity of the old side on a volume that is lost.
+    pub(super) fn hide(&mut self, volume: Option<Field<'_>>) {
+        self.count(volume);
+        if let Some(volume) = volume {
+            *self.hidden.entry(volume.json.to_vec()).or_default() += 1;
+        }
+    }
+
+    /// The lost volumes, and how many entities are carried of each.
+    pub(super) fn hidden(&self) -> Vec<(String, u64)> {
+        let id =
+            |json: &[u8]| serde_json::from_slice(json).unwrap_or_else(|_| String::from_utf8_lossy(json).into_owned());
+        self.hidden.iter().map(|(json, entities)| (id(json), *entities)).collect()
     }
 
     /// What was lost and what came back, in the order of the headers.

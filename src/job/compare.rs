@@ -12,6 +12,7 @@ use super::{
     coverage,
     difference::{self, Labels, Receiver, Sides},
     night::name_of,
+    scope,
 };
 use crate::{
     changelog::{
@@ -97,11 +98,13 @@ pub fn compare(comparison: &Comparison<'_>, progress: &Progress) -> Result<Compa
     let window = Window { from: old.time.filter(|from| *from <= to), to };
     record.window = Some(window);
     record.bytes.hashed = progress.bytes();
+    let policy = scope::of_header(new.reader.header(), new.reader.name())?;
     let mut receiver = Listed(EventWriter::new(temporary(comparison.temp)?, "events"));
     let sides = Sides { old: old.reader.ahead()?, carried: None, new: new.reader.ahead()? };
     let labels = Labels { machine: &machine, scan_id, window };
     let sorter = Sorter::new(comparison.temp, comparison.budgets.memory);
     let summary = difference::events(sides, &labels, sorter, &mut receiver)?;
+    coverage::hidden(&mut record, &summary.hidden, &policy);
     let (events, tally) = receiver.0.finish()?;
     if record.entities.is_empty() {
         record.entities.insert("entity".to_owned(), summary.entities_new);

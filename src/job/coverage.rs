@@ -2,7 +2,7 @@
 
 use crate::{
     changelog::{Coverage, CoverageState, ScanRecord},
-    machine::State,
+    machine::{Family, State},
     policy::EffectivePolicy,
     scan::{Faults, Note},
     target::Target,
@@ -52,6 +52,12 @@ pub(super) fn fill(
     for why in &target.notes {
         note("target", why);
     }
+    if target.machine.os.family == Family::None && target.machine.hives.is_empty() {
+        note(
+            "target",
+            "no operating system was found: of a rule's paths only those beneath a volume's id are looked for",
+        );
+    }
     let mut absent = Vec::new();
     for told in notes {
         match told {
@@ -76,6 +82,20 @@ pub(super) fn faults(record: &mut ScanRecord, faults: &Faults) {
     }
     for accepted in [false, true] {
         record.cover_unlisted(state(accepted), faults.unlisted(accepted));
+    }
+}
+
+/// Lists the volumes of which earlier scans knew entities that this one could not look for, unless something says
+/// already why: a scan is not whole again because the loss is a day old.
+pub(super) fn hidden(record: &mut ScanRecord, volumes: &[(String, u64)], policy: &EffectivePolicy) {
+    for (id, entities) in volumes {
+        let name = format!("volume:{id}");
+        if record.coverage.iter().any(|row| row.name == name && row.state != CoverageState::Note) {
+            continue;
+        }
+        let state = if policy.accepts_gap(name.as_bytes()) { CoverageState::Accepted } else { CoverageState::Gap };
+        let why = format!("{entities} entities of earlier scans were on it and cannot be compared: it is lost");
+        record.cover(Coverage { state, name, why });
     }
 }
 

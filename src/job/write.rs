@@ -4,6 +4,7 @@
 use std::fs::File;
 
 use super::{
+    coverage,
     difference::{self, Labels, Receiver, Sides},
     scope::Rules,
 };
@@ -59,6 +60,7 @@ pub(super) fn write(
         let summary = difference::events(sides, &labels, sorter.clone(), &mut receiver).map_err(advised)?;
         receiver.finish()?;
         record.carried = summary.carried;
+        coverage::hidden(record, &summary.hidden, policy);
         Ok(())
     };
     let written = match (past.manifest, holding.flatten()) {

@@ -2,33 +2,57 @@
 
 use super::{Accounts, Family, Machine, Missing, Mount, Resolution, Resolver, State, fstab, node_at, text};
 use crate::{
-    error::Error,
-    fs::{FileSystem, Kind, Stream, read_small},
+    error::{Error, Result},
+    fs::{FileSystem, Kind, Session, Stream, read_small},
 };
 
 /// A one-line name is not read past this many bytes.
 const NAME_CAP: usize = 1 << 16;
 
-/// What system a volume holds, where it looks like the root of one: it has `/etc` with a mount table or a
-/// release file in it, or `/etc` beside `/usr` and `/sbin` or `/bin`.
-pub(super) fn recognise(fs: &dyn FileSystem) -> Option<String> {
-    let mut session = fs.session().ok()?;
-    let etc = node_at(&mut *session, &[b"etc"]).ok()??;
-    if session.metadata(&etc).ok()?.kind != Some(Kind::Dir) {
-        return None;
-    }
-    let mut there = |path: &[&[u8]]| matches!(node_at(&mut *session, path), Ok(Some(_)));
-    let marked =
-        there(&[b"etc", b"fstab"]) || there(&[b"etc", b"os-release"]) || there(&[b"usr", b"lib", b"os-release"]);
-    if !marked && !(there(&[b"usr"]) && (there(&[b"sbin"]) || there(&[b"bin"]))) {
-        return None;
+/// What marks the root of a system: a mount table or a release file.
+const MARKS: [&[&[u8]]; 3] = [&[b"etc", b"fstab"], &[b"etc", b"os-release"], &[b"usr", b"lib", b"os-release"]];
+
+/// What system a volume holds, where it looks like the root of one: it has a mount table or a release file, or `/usr`
+/// beside `/sbin` or `/bin`, whatever became of `/etc`. Damage on the way does not make it a data disk: then all its
+/// files would go by other names than the night before.
+///
+/// # Errors
+/// When the volume cannot be read far enough to tell.
+pub(super) fn recognise(fs: &dyn FileSystem) -> Result<Option<String>> {
+    let mut session = fs.session()?;
+    let mut there = |path: &[&[u8]]| is_there(&mut *session, path);
+    let marks: Vec<Result<bool>> = MARKS.into_iter().map(&mut there).collect();
+    if !marks.iter().any(|mark| matches!(mark, Ok(true))) {
+        let [usr, sbin, bin] = [b"usr".as_slice(), b"sbin", b"bin"].map(|name| there(&[name]));
+        let is_system = matches!(usr, Ok(true)) && matches!((&sbin, &bin), (Ok(true), _) | (_, Ok(true)));
+        let damaged = marks.into_iter().chain([usr, sbin, bin]).find_map(Result::err);
+        match damaged {
+            _ if is_system => {}
+            Some(error) => return Err(error),
+            None => return Ok(None),
+        }
     }
     let host = node_at(&mut *session, &[b"etc", b"hostname"]).ok().flatten();
     let host = host.and_then(|node| read_small(&mut *session, &node, &Stream::Content, NAME_CAP).ok());
-    Some(match host.as_deref().and_then(first_line) {
+    Ok(Some(match host.as_deref().and_then(first_line) {
         Some(host) => format!("a Linux system that calls itself {}", host.escape_debug()),
         None => "a Linux system".to_owned(),
-    })
+    }))
+}
+
+/// Whether something is at a path, of directories and no links.
+fn is_there(session: &mut dyn Session, path: &[&[u8]]) -> Result<bool> {
+    let mut node = session.root();
+    for (depth, part) in path.iter().enumerate() {
+        if depth > 0 && session.metadata(&node)?.kind != Some(Kind::Dir) {
+            return Ok(false);
+        }
+        match session.lookup(&node, part)? {
+            Some(child) => node = child,
+            None => return Ok(false),
+        }
+    }
+    Ok(true)
 }
 
 fn first_line(file: &[u8]) -> Option<String> {

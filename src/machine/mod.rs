@@ -187,7 +187,8 @@ impl Machine {
     /// # Errors
     /// [`Error::Policy`] when there are two systems and `root` names none, or when `root` names no volume.
     pub fn assemble(volumes: Vec<Volume>, root: Option<&str>) -> Result<Self> {
-        let system = find_root(&volumes, root)?;
+        let mut volumes = volumes;
+        let system = find_root(&mut volumes, root)?;
         let mut machine = Self::of(volumes);
         match system {
             Some((volume, Family::Windows)) => windows::assemble(&mut machine, volume),
@@ -277,14 +278,19 @@ pub fn join(dir: &[u8], name: &[u8], separator: u8) -> Vec<u8> {
 }
 
 /// What system a volume holds, and how people may be told of it.
-fn recognise(volume: &Volume) -> Option<(Family, String)> {
-    let fs = volume.fs.as_deref()?;
-    let linux = linux::recognise(fs).map(|system| (Family::Linux, system));
-    linux.or_else(|| windows::recognise(fs).then(|| (Family::Windows, "a Windows system".to_owned())))
+fn recognise(volume: &Volume) -> Result<Option<(Family, String)>> {
+    let Some(fs) = volume.fs.as_deref() else { return Ok(None) };
+    let linux = linux::recognise(fs).map(|system| system.map(|system| (Family::Linux, system)));
+    match linux {
+        Ok(Some(system)) => Ok(Some(system)),
+        _ if windows::recognise(fs) => Ok(Some((Family::Windows, "a Windows system".to_owned()))),
+        other => other,
+    }
 }
 
-/// The volume that holds the system, if any does, and of which kind it is.
-fn find_root(volumes: &[Volume], wanted: Option<&str>) -> Result<Option<(usize, Family)>> {
+/// The volume that holds the system, if any does, and of which kind it is. Of which volume that cannot be told, it is a
+/// gap: rules of a system's paths would reach nothing there.
+fn find_root(volumes: &mut [Volume], wanted: Option<&str>) -> Result<Option<(usize, Family)>> {
     if let Some(wanted) = wanted {
         let named = |v: &Volume| {
             v.id == wanted
@@ -293,15 +299,26 @@ fn find_root(volumes: &[Volume], wanted: Option<&str>) -> Result<Option<(usize, 
                 || v.device_names.iter().any(|name| name == wanted)
         };
         let found = volumes.iter().position(|v| v.fs.is_some() && named(v));
-        let family = |index: usize| recognise(&volumes[index]).map_or(Family::Linux, |(family, _)| family);
+        let family = |index: usize| match recognise(&volumes[index]) {
+            Ok(Some((family, _))) => family,
+            _ => Family::Linux,
+        };
         return found.map(|index| Some((index, family(index)))).ok_or_else(|| {
             let known: Vec<_> = volumes.iter().filter(|v| v.fs.is_some()).map(|v| v.id.as_str()).collect();
             Error::Policy(format!("--root {wanted}: no readable volume has this id; known are {}", known.join(", ")))
         });
     }
     let mut found: Option<(usize, Family, String)> = None;
+    let mut doubts = Vec::new();
     for (index, volume) in volumes.iter().enumerate() {
-        let Some((family, system)) = recognise(volume) else { continue };
+        let (family, system) = match recognise(volume) {
+            Ok(Some(system)) => system,
+            Ok(None) => continue,
+            Err(error) => {
+                doubts.push((index, format!("whether it holds a system cannot be told: {error}")));
+                continue;
+            }
+        };
         if let Some((first, _, other)) = &found {
             return Err(Error::Policy(format!(
                 "two systems in one target: {other} on {} and {system} on {}; choose one with --root {} or --root {}",
@@ -309,6 +326,9 @@ fn find_root(volumes: &[Volume], wanted: Option<&str>) -> Result<Option<(usize, 
             )));
         }
         found = Some((index, family, system));
+    }
+    for (index, why) in doubts {
+        volumes[index].gaps.push(why);
     }
     Ok(found.map(|(index, family, _)| (index, family)))
 }

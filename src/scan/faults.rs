@@ -1,0 +1,109 @@
+//! What a scan could not read, for the coverage list: the first of it by name, all of it by number.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    manifest::{Attribute, Kind, Record},
+    policy::EffectivePolicy,
+};
+
+/// Faults that are listed beside a manifest; it holds all of them.
+pub const FAULTS_LISTED: usize = 2000;
+
+/// A fault of the manifest, for the coverage list: those that the policy accepts stand behind all others.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SeenFault {
+    /// Whether the policy accepts that nothing is known here.
+    pub accepted: bool,
+    /// Where.
+    pub path: Vec<u8>,
+    /// What could not be read and why, in one line.
+    pub why: String,
+}
+
+impl SeenFault {
+    fn of(record: &Record, policy: &EffectivePolicy) -> Self {
+        let text = |attribute| record.text(attribute).filter(|text| !text.is_empty());
+        let parts = [Attribute::Layer, Attribute::At, Attribute::Error].into_iter().filter_map(text);
+        let why = parts.collect::<Vec<_>>().join(": ");
+        let part = text(Attribute::Part).unwrap_or("entity");
+        let mut fault = Self { accepted: false, path: record.path.clone(), why: format!("{part} not read: {why}") };
+        fault.accepted = policy.accepts_gap(fault.name().as_bytes());
+        fault
+    }
+
+    /// What the gap is called.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("path:{}", String::from_utf8_lossy(&self.path))
+    }
+}
+
+/// The faults of a scan. Which are listed does not depend on the order in which they come.
+#[derive(Debug, Clone, Default)]
+pub struct Faults {
+    listed: BTreeSet<SeenFault>,
+    /// Those that are not listed: not accepted, accepted.
+    unlisted: [u64; 2],
+}
+
+impl Faults {
+    /// Takes in a record, if it is that of a fault.
+    pub fn add(&mut self, record: &Record, policy: &EffectivePolicy) {
+        if record.kind == Kind::Fault {
+            self.insert(SeenFault::of(record, policy));
+        }
+    }
+
+    /// Takes in those of another worker.
+    pub fn append(&mut self, other: Self) {
+        other.listed.into_iter().for_each(|fault| self.insert(fault));
+        for (sum, more) in self.unlisted.iter_mut().zip(other.unlisted) {
+            *sum = sum.saturating_add(more);
+        }
+    }
+
+    fn insert(&mut self, fault: SeenFault) {
+        if self.listed.insert(fault)
+            && self.listed.len() > FAULTS_LISTED
+            && let Some(last) = self.listed.pop_last()
+        {
+            let count = &mut self.unlisted[usize::from(last.accepted)];
+            *count = count.saturating_add(1);
+        }
+    }
+
+    /// The first [`FAULTS_LISTED`], those that are not accepted first, in the order of paths.
+    pub fn listed(&self) -> impl Iterator<Item = &SeenFault> {
+        self.listed.iter()
+    }
+
+    /// How many there are besides that the policy accepts, or does not.
+    #[must_use]
+    pub fn unlisted(&self, accepted: bool) -> u64 {
+        self.unlisted[usize::from(accepted)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{error::Fault, manifest::attribute::Part};
+
+    #[test]
+    fn a_fault_behind_thousands_that_are_accepted_is_listed_and_all_are_counted() {
+        let accept = vec!["path:/a/**".to_owned().into()];
+        let policy = EffectivePolicy { accept, ..EffectivePolicy::default() };
+        let fault = |path: String| Record::fault(path, b"", Part::Content, Fault::new("ext4", "", "damaged"));
+        let mut workers = [Faults::default(), Faults::default()];
+        for at in 0..3000 {
+            workers[at % 2].add(&fault(format!("/a/{at:04}")), &policy);
+        }
+        workers[1].add(&fault("/z".to_owned()), &policy);
+        let [mut all, other] = workers;
+        all.append(other);
+        assert_eq!(all.listed().count(), FAULTS_LISTED);
+        assert_eq!(all.listed().next().map(|fault| fault.path.as_slice()), Some(&b"/z"[..]));
+        assert_eq!((all.unlisted(false), all.unlisted(true)), (0, 1001));
+    }
+}
