@@ -1,11 +1,13 @@
 //! The entries of one directory on their way through the walk, and what makes a name suspicious.
 
-use std::{collections::HashSet, ops::Range};
+use std::{cmp::Ordering, collections::HashSet, ops::Range, sync::Arc};
 
-use super::seen::Seen;
+use super::{seen::Seen, walk::Dir};
 use crate::{
     error::Fault,
     fs::{NodeId, Times},
+    machine::{Machine, join},
+    manifest::attribute::Part,
     policy::State,
 };
 
@@ -58,6 +60,78 @@ impl Entries {
         // Nodes are smaller than entries: those are sorted, and entries are moved once.
         self.entries.sort_by_cached_key(|entry| entry.node.clone());
         self.entries.drain(..).map(|entry| (self.names.get(entry.name.clone()).unwrap_or_default(), entry))
+    }
+}
+
+/// A directory that waits to be walked; what it has in common with its siblings is kept once.
+pub(super) struct Waiting {
+    pub(super) above: Arc<Dir>,
+    pub(super) name: Box<[u8]>,
+    pub(super) node: NodeId,
+    /// Where it may differ from that of the directory above.
+    pub(super) state: Option<Box<State>>,
+}
+
+impl Waiting {
+    pub(super) fn path(&self) -> Vec<u8> {
+        join(&self.above.path, &self.name, Machine::separator(&self.above.path))
+    }
+
+    /// Its turn has come.
+    pub(super) fn enter(self) -> Dir {
+        let path = self.path();
+        let Self { above, node, state, .. } = self;
+        let state = state.map_or_else(|| above.state.clone(), |state| *state);
+        Dir { volume: above.volume, node, path, state, depth: above.depth.saturating_add(1) }
+    }
+}
+
+/// In the order of paths.
+impl Ord for Waiting {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.path().cmp(&other.path()).then_with(|| self.above.volume.cmp(&other.above.volume))
+    }
+}
+
+impl PartialOrd for Waiting {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Waiting {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Waiting {}
+
+/// Faults of one listing that are recorded one by one.
+const FAULTS_MAX: usize = 256;
+
+/// What is wrong with the entries of one directory, as far as nobody minds the memory.
+#[derive(Default)]
+pub(super) struct ListingFaults {
+    first: Vec<(Part, Fault)>,
+    more: u64,
+}
+
+impl ListingFaults {
+    pub(super) fn push(&mut self, part: Part, fault: Fault) {
+        if self.first.len() < FAULTS_MAX {
+            self.first.push((part, fault));
+        } else {
+            self.more = self.more.saturating_add(1);
+        }
+    }
+
+    /// All of them, the last for those that were too many: it counts as one of the listing, the worst that they may be.
+    pub(super) fn into_all(self) -> impl Iterator<Item = (Part, Fault)> {
+        let more = (self.more > 0).then(|| {
+            (Part::Listing, Fault::new("scan", "", format!("{} more entries of this directory are damaged", self.more)))
+        });
+        self.first.into_iter().chain(more)
     }
 }
 
@@ -127,6 +201,18 @@ impl Names {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_million_damaged_entries_the_first_are_told_and_the_rest_counts_as_one_of_the_listing() {
+        let mut faults = ListingFaults::default();
+        for at in 0..1_000_000 {
+            faults.push(Part::Name, Fault::new("scan", format!("entry {at}"), "a second entry of the same name"));
+        }
+        let all: Vec<_> = faults.into_all().collect();
+        assert_eq!(all.len(), FAULTS_MAX + 1);
+        let (part, last) = &all[FAULTS_MAX];
+        assert_eq!((*part, last.error.as_str()), (Part::Listing, "999744 more entries of this directory are damaged"));
+    }
 
     #[test]
     fn impossible_and_doubled_names_are_faults() {

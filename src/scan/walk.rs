@@ -6,14 +6,14 @@
 //! looked at when the rest is done, in the order of paths.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BinaryHeap, HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError, atomic::Ordering},
 };
 
 use super::{
     Options,
     budget::Budgets,
-    directory::Entries,
+    directory::{Entries, Waiting},
     entity,
     hash::Hashed,
     plan::Plan,
@@ -38,12 +38,13 @@ pub(super) trait Records {
     fn kept(&mut self, kind: Kind);
 }
 
-/// A directory to be walked.
+/// Directories that are put aside at once. Of more, those whose paths come last are faults.
+const MAX_ASIDE: usize = 65_536;
+
+/// A directory that is walked.
 pub(super) struct Dir {
     pub(super) volume: usize,
     pub(super) node: NodeId,
-    /// The directory that it was found in; `None` for the root of a mount.
-    pub(super) found_in: Option<NodeId>,
     pub(super) path: Vec<u8>,
     pub(super) state: State,
     pub(super) depth: usize,
@@ -57,7 +58,9 @@ pub(super) struct Batch {
 
 #[allow(clippy::large_enum_variant, reason = "few tasks wait at a time: the walk goes depth first")]
 pub(super) enum Task {
-    Dir(Dir),
+    /// The root of a mount, or a directory of which it is settled that it is walked under this name.
+    Root(Dir),
+    Dir(Waiting),
     Batch(Batch),
     Hash(FileTask),
 }
@@ -92,7 +95,7 @@ pub(super) struct Walk<'m> {
     /// Directories that were entered, by volume and number.
     entered: Mutex<HashSet<(usize, u64)>>,
     /// Directories that were reached through a directory which they do not name as their parent.
-    aside: Mutex<Vec<Dir>>,
+    aside: Mutex<BinaryHeap<Waiting>>,
     pub(super) linked: Mutex<HashMap<(usize, NodeId), String>>,
 }
 
@@ -131,16 +134,16 @@ impl<'m> Walk<'m> {
         }
         sinks = self.drain(sinks)?;
         loop {
-            let mut aside = std::mem::take(&mut *self.aside.lock().unwrap_or_else(PoisonError::into_inner));
+            let aside = std::mem::take(&mut *self.aside.lock().unwrap_or_else(PoisonError::into_inner));
             if aside.is_empty() {
                 return Ok(sinks);
             }
-            aside.sort_by(|a, b| a.path.cmp(&b.path));
-            for dir in aside {
-                if let Some(first) = sinks.first_mut() {
-                    self.enter_aside(dir, first)?;
+            for waiting in aside.into_sorted_vec() {
+                if let Some(first) = sinks.first_mut()
+                    && self.enter_aside(waiting, first)?
+                {
+                    sinks = self.drain(sinks)?;
                 }
-                sinks = self.drain(sinks)?;
             }
         }
     }
@@ -164,10 +167,10 @@ impl<'m> Walk<'m> {
                 continue;
             }
             let node = worker.sessions.of(mount.volume)?.root();
-            let dir = Dir { volume: mount.volume, node, found_in: None, path: mount.path.clone(), state, depth: 0 };
+            let dir = Dir { volume: mount.volume, node, path: mount.path.clone(), state, depth: 0 };
             worker.root(&dir)?;
-            self.mark(&dir);
-            self.queue.push([Task::Dir(dir)]);
+            self.mark(dir.volume, &dir.node);
+            self.queue.push([Task::Root(dir)]);
         }
         Ok(())
     }
@@ -200,10 +203,12 @@ impl<'m> Walk<'m> {
     }
 
     /// A directory that was reached through a parent which it does not name. When it was entered where it says
-    /// that it belongs, it is not entered again; else this is its only name.
-    fn enter_aside<R: Records>(&self, dir: Dir, sink: &mut R) -> Result<()> {
+    /// that it belongs, it is not entered again; else this is its only name. Says whether it is to be walked.
+    fn enter_aside<R: Records>(&self, waiting: Waiting, sink: &mut R) -> Result<bool> {
+        let dir = waiting.enter();
         let volume = &self.machine.volumes[dir.volume].id;
-        let (part, why) = if self.mark(&dir) {
+        let is_first = self.mark(dir.volume, &dir.node);
+        let (part, why) = if is_first {
             (
                 Part::Attributes,
                 "the directory and the entry that leads to it contradict each other: another parent, or no directory",
@@ -213,25 +218,36 @@ impl<'m> Walk<'m> {
         };
         let fault = Fault::new("scan", node_name(&dir.node), why);
         self.emit(sink, entity::fault(&dir.path, b"", part, fault, volume), Trace::default())?;
-        if part == Part::Attributes {
-            self.queue.push([Task::Dir(Dir { found_in: None, ..dir })]);
+        if is_first {
+            self.queue.push([Task::Root(dir)]);
         }
-        Ok(())
+        Ok(is_first)
     }
 
     /// Notes that a directory is entered; false when it was before.
-    pub(super) fn mark(&self, dir: &Dir) -> bool {
-        match dir.node {
+    pub(super) fn mark(&self, volume: usize, dir: &NodeId) -> bool {
+        match dir {
             NodeId::Number(number) => {
-                self.entered.lock().unwrap_or_else(PoisonError::into_inner).insert((dir.volume, number))
+                self.entered.lock().unwrap_or_else(PoisonError::into_inner).insert((volume, *number))
             }
             // Paths are unique by themselves; loops end at the budget of depth.
             NodeId::Path(_) => true,
         }
     }
 
-    pub(super) fn put_aside(&self, dir: Dir) {
-        self.aside.lock().unwrap_or_else(PoisonError::into_inner).push(dir);
+    /// Keeps a directory for later. Where there are too many, one is a fault instead: which ones that are does not
+    /// depend on the order in which they come.
+    pub(super) fn put_aside<R: Records>(&self, waiting: Waiting, sink: &mut R) -> Result<()> {
+        let mut aside = self.aside.lock().unwrap_or_else(PoisonError::into_inner);
+        aside.push(waiting);
+        let last = if aside.len() > MAX_ASIDE { aside.pop() } else { None };
+        drop(aside);
+        let Some(dir) = last.map(Waiting::enter) else { return Ok(()) };
+        let why =
+            format!("more than {MAX_ASIDE} entries lead to directories that deny them; this one is not looked at");
+        let fault = Fault::new("scan", node_name(&dir.node), why);
+        let record = entity::fault(&dir.path, b"", Part::Listing, fault, self.volume_id(dir.volume));
+        self.emit(sink, record, Trace::default())
     }
 
     pub(super) fn emit<R: Records + ?Sized>(&self, sink: &mut R, record: Record, trace: Trace) -> Result<()> {

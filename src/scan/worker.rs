@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    directory::{Entries, Entry, Names},
+    directory::{Entries, Entry, ListingFaults, Names, Waiting},
     entity::{self, Context},
     hash::Hashed,
     queue::Need,
@@ -47,7 +47,7 @@ pub(super) struct Worker<'w, 'm, R: Records> {
     /// What the content of the entity at hand was hashed to, where it might have kept its line and did not.
     pub(super) hashed: Option<Hashed>,
     /// Directories that this worker goes on with, the last one first.
-    pub(super) own: Vec<Task>,
+    pub(super) own: Vec<Waiting>,
     /// Room for the entries of the next directory, and for their names.
     entries: Entries,
     names: Option<Names>,
@@ -101,24 +101,26 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
                 Need::Nothing => {}
                 Need::More => {
                     let shared = self.own.len() / 2;
-                    self.walk.queue.push(self.own.drain(..shared));
+                    self.walk.queue.push(self.own.drain(..shared).map(Task::Dir));
                 }
                 Need::Stop => self.own.clear(),
             }
-            let Some(task) = self.own.pop() else { return Ok(()) };
-            self.guarded(task)?;
+            let Some(waiting) = self.own.pop() else { return Ok(()) };
+            self.guarded(Task::Dir(waiting))?;
         }
     }
 
     /// Does a task; a panic in a reader becomes a fault of the directory, and the reader is replaced.
     fn guarded(&mut self, task: Task) -> Result<()> {
         let (path, volume, part) = match &task {
-            Task::Dir(dir) => (dir.path.clone(), dir.volume, Part::Listing),
+            Task::Root(dir) => (dir.path.clone(), dir.volume, Part::Listing),
+            Task::Dir(waiting) => (waiting.path(), waiting.above.volume, Part::Listing),
             Task::Batch(batch) => (batch.dir.path.clone(), batch.dir.volume, Part::Listing),
             Task::Hash(file) => (file.record.path.clone(), file.volume, Part::Content),
         };
         let done = catch_unwind(AssertUnwindSafe(|| match task {
-            Task::Dir(dir) => self.dir(dir),
+            Task::Root(dir) => self.dir(dir),
+            Task::Dir(waiting) => self.enter(waiting),
             Task::Batch(batch) => self.batch(batch),
             Task::Hash(file) => self.hash(file),
         }));
@@ -149,6 +151,25 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
         }
     }
 
+    /// Walks a directory, unless it says that it belongs elsewhere, or was entered before. One that cannot say where it
+    /// belongs waits too: two entries may lead to it.
+    fn enter(&mut self, waiting: Waiting) -> Result<()> {
+        let mut lister = self.lister.take().unwrap_or_else(|| self.walk.machine.sessions());
+        let volume = waiting.above.volume;
+        let parent = lister.of(volume).and_then(|session| session.parent(&waiting.node));
+        self.lister = Some(lister);
+        let denied = match parent {
+            Ok(None) => false,
+            Ok(Some(parent)) => parent != waiting.above.node,
+            Err(_) => true,
+        };
+        let too_deep = waiting.above.depth >= self.walk.budgets.depth;
+        if !too_deep && (denied || !self.walk.mark(volume, &waiting.node)) {
+            return self.walk.put_aside(waiting, self.sink);
+        }
+        self.dir(waiting.enter())
+    }
+
     /// Lists a directory and works on its entries in batches.
     fn dir(&mut self, dir: Dir) -> Result<()> {
         let walk = self.walk;
@@ -160,21 +181,12 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
             return self.fault(&dir.path, b"", Part::Listing, fault, dir.volume);
         }
         let mut lister = self.lister.take().unwrap_or_else(|| walk.machine.sessions());
-        if let Some(expected) = &dir.found_in {
-            let parent = lister.of(dir.volume).and_then(|session| session.parent(&dir.node));
-            let denied = matches!(parent, Ok(Some(parent)) if parent != *expected);
-            if denied || !walk.mark(&dir) {
-                self.lister = Some(lister);
-                walk.put_aside(dir);
-                return Ok(());
-            }
-        }
         let dir = Arc::new(dir);
         let mut names = self.names.take().map_or_else(|| Names::new(walk.budgets.entries), Names::again);
         let mut pending = std::mem::take(&mut self.entries);
         pending.clear();
         let mut failed: Option<Error> = None;
-        let mut faults: Vec<(Vec<u8>, Part, Fault)> = Vec::new();
+        let mut faults = ListingFaults::default();
         let separator = Machine::separator(&dir.path);
         let listed = lister.of(dir.volume)?.list(&dir.node, &mut |listed| {
             let step = self.listed(&dir, listed, separator, &mut names, &mut pending, &mut faults);
@@ -191,8 +203,8 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
         if let Some(error) = failed {
             return Err(error);
         }
-        for (path, part, fault) in faults {
-            self.fault(&path, b"", part, fault, dir.volume)?;
+        for (part, fault) in faults.into_all() {
+            self.fault(&dir.path, b"", part, fault, dir.volume)?;
         }
         if let Err(error) = listed {
             self.fault(&dir.path, b"", Part::Listing, error.into(), dir.volume)?;
@@ -208,11 +220,11 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
         separator: u8,
         names: &mut Names,
         pending: &mut Entries,
-        faults: &mut Vec<(Vec<u8>, Part, Fault)>,
+        faults: &mut ListingFaults,
     ) -> Result<ControlFlow<()>> {
         let entry = match listed {
             Listed::Fault(fault) => {
-                faults.push((dir.path.clone(), Part::Listing, fault));
+                faults.push(Part::Listing, fault);
                 return Ok(ControlFlow::Continue(()));
             }
             Listed::Entry(entry) => entry,
@@ -220,7 +232,7 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
         if let Err(fault) = names.check(entry.name, separator) {
             let over = names.is_over();
             let part = if over { Part::Listing } else { Part::Name };
-            faults.push((dir.path.clone(), part, fault));
+            faults.push(part, fault);
             if over {
                 return Ok(ControlFlow::Break(()));
             }
@@ -299,13 +311,11 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
             if !is_dir || !state.may_cover_below() {
                 continue;
             }
-            let found_in = Some(dir.node.clone());
-            let state = own_state.map_or_else(|| dir.state.clone(), |state| *state);
-            let child = Dir { volume: dir.volume, node, found_in, path: path.clone(), state, depth: dir.depth + 1 };
+            let child = Waiting { above: Arc::clone(&dir), name: name.into(), node, state: own_state };
             if aside {
-                self.walk.put_aside(child);
+                self.walk.put_aside(child, self.sink)?;
             } else {
-                dirs.push(Task::Dir(child));
+                dirs.push(child);
             }
         }
         // The stack gives the last one back first.

@@ -73,14 +73,18 @@ impl Reader<'_> {
 }
 
 impl Reader<'_> {
-    /// The inode that a directory's `..` names; `None` where there is no sound `..` in its place.
-    pub(super) fn directory_parent(&mut self, number: u32) -> Result<Option<u32>> {
+    /// The inode that a directory's `..` names.
+    ///
+    /// # Errors
+    /// When there is no sound `..` in its place.
+    pub(super) fn directory_parent(&mut self, number: u32) -> Result<u32> {
         let inode = self.load_used(number)?;
-        if inode.kind()? != Kind::Dir || inode.has(FLAG_ENCRYPT) {
-            return Ok(None);
+        let unsound = || Error::corrupt("ext4", format!("inode {number}"), "it names no parent");
+        if inode.kind()? != Kind::Dir {
+            return Err(unsound());
         }
         if inode.has(FLAG_INLINE_DATA) {
-            return Ok(Some(le32(&inode.block, 0)));
+            return Ok(le32(&inode.block, 0));
         }
         let volume = self.volume();
         let (block_bytes, block_len) = (volume.superblock.block_bytes(), volume.superblock.block_len());
@@ -91,7 +95,7 @@ impl Reader<'_> {
             first = (run.logical == 0 && !run.unwritten).then_some(run);
             ControlFlow::Break(())
         });
-        let Some(run) = first else { return Ok(None) };
+        let run = first.ok_or_else(unsound)?;
         // All that the listing will ask for first; one block alone where a neighbour cannot be read.
         let place = run.physical.saturating_mul(block_bytes);
         let piece = piece_of(run.len, block_bytes, block_len);
@@ -99,7 +103,7 @@ impl Reader<'_> {
         let bytes = self.directory.read(volume, place, len)?;
         // Kernel documentation, ext4, "Directory Entries": `..` is the second entry, behind the 12 bytes of `.`.
         let dots = bytes.get(20..22) == Some(b"..".as_slice()) && u8_at(bytes, 18) == 2;
-        Ok(dots.then(|| le32(bytes, 12)))
+        if dots { Ok(le32(bytes, 12)) } else { Err(unsound()) }
     }
 }
 

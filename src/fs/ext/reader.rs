@@ -199,7 +199,7 @@ impl Session for Reader<'_> {
     }
 
     fn parent(&mut self, dir: &NodeId) -> Result<Option<NodeId>> {
-        Ok(self.directory_parent(number(dir)?)?.map(|parent| NodeId::Number(u64::from(parent))))
+        self.directory_parent(number(dir)?).map(|parent| Some(NodeId::Number(u64::from(parent))))
     }
 
     fn metadata(&mut self, node: &NodeId) -> Result<Metadata> {

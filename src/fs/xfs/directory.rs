@@ -51,14 +51,14 @@ impl Reader<'_> {
     }
 
     /// What `..` leads to; the root's leads to itself.
-    pub(super) fn parent_of(&mut self, number: u64) -> Result<Option<u64>> {
+    pub(super) fn parent_of(&mut self, number: u64) -> Result<u64> {
         let inode = self.load_directory(number)?;
         let volume = self.volume;
         if number == volume.superblock.root {
-            return Ok(Some(number));
+            return Ok(number);
         }
         if inode.data().format == Format::Local {
-            return Ok(Some(short_form(volume, &inode)?.parent));
+            return Ok(short_form(volume, &inode)?.parent);
         }
         let mut parent = None;
         // It is the second entry of the first block.
@@ -70,7 +70,7 @@ impl Reader<'_> {
             }
             ControlFlow::Break(())
         });
-        Ok(parent)
+        parent.ok_or_else(|| Error::corrupt("xfs", format!("inode {number}"), "it names no parent"))
     }
 }
 

@@ -105,7 +105,7 @@ impl Session for Reader<'_> {
     }
 
     fn parent(&mut self, dir: &NodeId) -> Result<Option<NodeId>> {
-        Ok(self.parent_of(number(dir)?)?.map(NodeId::Number))
+        self.parent_of(number(dir)?).map(|parent| Some(NodeId::Number(parent)))
     }
 
     fn metadata(&mut self, node: &NodeId) -> Result<Metadata> {
