@@ -35,6 +35,14 @@ impl ChangedRanges {
         Self::covering("layers of the image", ranges, disk_size)
     }
 
+    /// Adds what another list of the same disk tells.
+    pub fn join(&mut self, other: Self) {
+        self.ranges.extend(other.ranges);
+        self.ranges = merged(std::mem::take(&mut self.ranges));
+        self.disk_size = self.disk_size.or(other.disk_size);
+        self.slack = self.slack.max(other.slack);
+    }
+
     /// Holds the list against the disk that it is said to be about.
     ///
     /// # Errors

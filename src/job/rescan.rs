@@ -4,11 +4,12 @@
 use std::{
     fs::File,
     io::Read,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     thread,
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     changed::{self, ChangedRanges},
@@ -60,7 +61,7 @@ pub(super) fn prepare(
     scan: ScanId,
 ) -> Result<Option<Prepared>> {
     let verify = asked.verify.as_deref().map(|percent| Sample::parse(percent, scan.to_string())).transpose()?;
-    let Some(layout) = layout(target) else {
+    let Some(layout) = layout(target, scan.time()) else {
         let said = (!asked.changed.is_empty()).then_some("a directory has no blocks");
         return said.map_or(Ok(None), |why| Err(Error::Usage(format!("--changed: {why}"))));
     };
@@ -110,7 +111,9 @@ fn previous(
     }
     let Some(file) = machine.latest_extents()? else {
         let why = format!("it is not kept where the contents of the scan {latest} were");
-        return if listed { Err(refused(why)) } else { Ok(None) };
+        // Of an image that stands on another one a rescan is expected.
+        let is_layered = layout.disks.iter().any(|disk| disk.files.len() > 1 || disk.snapshot.is_some());
+        return if listed || is_layered { Err(refused(why)) } else { Ok(None) };
     };
     let (header, reader) = reuse::open(file)?;
     if header.scan != latest.to_string() {
@@ -122,9 +125,13 @@ fn previous(
     // What changed is found out while what was kept is loaded.
     let (side, lists) = thread::scope(|scope| {
         let side = scope.spawn(|| reader.load());
+        let layers = || match are_related(layout, &header.layout) {
+            true => from_layers(target, &header.layout, image_root),
+            false => Ok(None),
+        };
         let lists = match listed {
-            true => from_files(&asked.changed, target.disks.len()).map(Some),
-            false => from_layers(target, &header.layout, image_root),
+            true => from_files(&asked.changed, target.disks.len()).and_then(|lists| Ok(Some(joined(lists, layers()?)))),
+            false => layers(),
         };
         (side.join().unwrap_or_else(|_| Err(Error::Bug("the reader of extents died".to_owned()))), lists)
     });
@@ -156,6 +163,14 @@ fn from_files(paths: &[PathBuf], disks: usize) -> Result<Vec<ChangedRanges>> {
         changed::parse(&bytes).map_err(|error| named(&error))
     };
     paths.iter().map(read).collect()
+}
+
+/// Lists, and what the layers of the target tell besides: a list of one layer does not know of those between.
+fn joined(mut lists: Vec<ChangedRanges>, layers: Option<Vec<ChangedRanges>>) -> Vec<ChangedRanges> {
+    for (list, layers) in lists.iter_mut().zip(layers.into_iter().flatten()) {
+        list.join(layers);
+    }
+    lists
 }
 
 /// Whether the target may stand on the image of the scan before, or both may be snapshots of one image. Not where they
@@ -201,12 +216,12 @@ fn of_disk(disk: &Disk, before: &DiskLayout, image_root: Option<&Path>) -> Resul
     Ok(Some(ChangedRanges::of_layers(ranges, disk.size)))
 }
 
-fn layout(target: &Target) -> Option<Layout> {
+fn layout(target: &Target, scan: Timestamp) -> Option<Layout> {
     let disk = |disk: &Disk| {
         disk.image.as_ref()?;
         Some(DiskLayout {
             size: disk.size,
-            files: disk.files.iter().map(|(path, _)| file_state(path)).collect(),
+            files: disk.files.iter().map(|(path, _)| settled(file_state(path), scan)).collect(),
             snapshot: disk.snapshot.as_ref().map(snapshot_state),
         })
     };
@@ -234,7 +249,8 @@ fn stretches(volume: &Volume) -> Vec<Stretch> {
 }
 
 fn snapshot_state(snapshot: &Snapshot) -> SnapshotState {
-    SnapshotState { id: snapshot.id.clone(), name: snapshot.name.clone(), seconds: snapshot.seconds }
+    let Snapshot { id, name, seconds, nanos, l1, .. } = snapshot;
+    SnapshotState { id: id.clone(), name: name.clone(), seconds: *seconds, nanos: *nanos, table: l1.at }
 }
 
 /// A file as it is now.
@@ -243,9 +259,45 @@ fn file_state(path: &Path) -> FileState {
     let metadata = path.metadata().ok();
     let regular = metadata.as_ref().filter(|metadata| metadata.is_file());
     let modified = regular.and_then(|metadata| metadata.modified().ok());
+    let inode = regular.map(MetadataExt::ino);
     FileState {
         path: path.to_string_lossy().into_owned(),
         size: metadata.map_or(0, |metadata| metadata.len()),
         modified: modified.and_then(|time| Timestamp::try_from(time).ok()),
+        inode,
+    }
+}
+
+/// Where a host's filesystem keeps times in whole seconds, a file of the scan's own second may be written to once more
+/// and look the same: nothing is known of it.
+fn settled(file: FileState, scan: Timestamp) -> FileState {
+    let is_coarse = |time: &Timestamp| time.subsec_nanosecond() == 0;
+    let is_now = |time: &Timestamp| time.duration_since(scan).abs() <= SignedDuration::from_secs(1);
+    let modified = file.modified.filter(|time| !(is_coarse(time) && is_now(time)));
+    FileState { modified, ..file }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_the_second_of_its_scan_may_have_been_written_to_since_where_times_are_whole_seconds() {
+        let state = |modified: &str| FileState {
+            path: "/a.raw".to_owned(),
+            size: 1,
+            modified: Some(modified.parse().unwrap()),
+            inode: Some(1),
+        };
+        let scan = "2026-11-21T19:00:00Z".parse().unwrap();
+        for (modified, is_known) in [
+            ("2026-11-21T19:00:00Z", false),
+            ("2026-11-21T18:59:59Z", false),
+            ("2026-11-21T19:00:00.000000001Z", true),
+            ("2026-11-21T18:59:57Z", true),
+            ("2026-12-01T00:00:00Z", true),
+        ] {
+            assert_eq!(settled(state(modified), scan).modified.is_some(), is_known, "{modified}");
+        }
     }
 }

@@ -215,3 +215,60 @@ fn the_map_of_an_overlay_is_a_list_of_what_changed() {
     same(&bench.full("day1.raw"), &bench.manifest("state"), "qemu-img map");
     assert!(bench.record("state").bytes.taken_over > 100_000);
 }
+
+#[test]
+fn a_list_that_knows_less_than_the_layers_of_the_target_does_not_hide_what_they_tell() {
+    let bench = Bench::of(&["base.qcow2", "overlay.qcow2", "day0.raw", "day1.raw"]);
+    assert_eq!(bench.scan("state", "base.qcow2", &[]).code, 0);
+    let size = std::fs::metadata(bench.path("day0.raw")).unwrap().len();
+    put(bench.dir.path(), "nothing.json", list(&[], size, 0).as_bytes());
+    let since = bench.record("state").scan_id.to_string();
+    let more = ["--changed", &bench.path("nothing.json"), "--changed-since", &since];
+    let ended = bench.scan("state", "overlay.qcow2", &more);
+    assert!(ended.code == 0 && ended.stderr.contains("by nbdinfo"), "{}", ended.stderr);
+    same(&bench.full("day1.raw"), &bench.manifest("state"), "an empty list beside an overlay");
+    assert!(bench.record("state").bytes.taken_over > 100_000);
+}
+
+#[test]
+fn another_file_at_the_path_of_the_base_is_another_one_whatever_its_time() {
+    let bench = Bench::of(&["base.qcow2", "overlay.qcow2"]);
+    assert_eq!(bench.scan("state", "base.qcow2", &[]).code, 0);
+    let (base, other) = (bench.path("base.qcow2"), bench.path("other.qcow2"));
+    std::fs::copy(&base, &other).unwrap();
+    let time = std::fs::metadata(&base).unwrap().modified().unwrap();
+    std::fs::File::options().write(true).open(&other).unwrap().set_modified(time).unwrap();
+    std::fs::rename(&other, &base).unwrap();
+    let ended = bench.scan("state", "overlay.qcow2", &[]);
+    assert!(ended.stderr.contains("base.qcow2 was modified since, or may have been"), "{}", ended.stderr);
+    assert_eq!(bench.record("state").bytes.taken_over, 0);
+}
+
+#[test]
+fn a_snapshot_that_was_taken_anew_in_the_same_second_is_another_one() {
+    let bench = Bench::of(&["snaps.qcow2"]);
+    assert_eq!(bench.scan("state", "snaps.qcow2@first", &[]).code, 0);
+    let path = bench.path("snaps.qcow2");
+    let mut bytes = std::fs::read(&path).unwrap();
+    // The table's place stands at 64 in the header; nanoseconds at 20 in its first entry (qcow2, "Snapshots").
+    let table = usize::try_from(u64::from_be_bytes(bytes[64..72].try_into().unwrap())).unwrap();
+    bytes[table + 23] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let ended = bench.scan("state", "snaps.qcow2@second", &[]);
+    assert!(ended.stderr.contains("the snapshot that was scanned is gone"), "{}", ended.stderr);
+    assert_eq!(bench.record("state").bytes.taken_over, 0);
+}
+
+#[test]
+fn an_overlay_of_which_no_places_are_kept_is_a_full_scan_said_aloud() {
+    let bench = Bench::of(&["base.qcow2", "overlay.qcow2"]);
+    assert_eq!(bench.scan("state", "base.qcow2", &[]).code, 0);
+    for entry in std::fs::read_dir(bench.dir.path().join("state/machines/m")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.to_str().unwrap().ends_with(".extents.zst") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    let ended = bench.scan("state", "overlay.qcow2", &[]);
+    assert!(ended.code == 0 && ended.stderr.contains("full scan: it is not kept where"), "{}", ended.stderr);
+}

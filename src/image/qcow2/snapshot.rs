@@ -37,8 +37,10 @@ pub struct Snapshot {
     pub id: String,
     /// Its name, chosen by a person; may occur twice.
     pub name: String,
-    /// When it was taken, in seconds since 1970.
+    /// When it was taken, in seconds since 1970, and nanoseconds behind that.
     pub seconds: u32,
+    /// See [`Self::seconds`].
+    pub nanos: u32,
     /// Size of the disk when it was taken, where it is recorded.
     pub size: Option<u64>,
     pub(crate) l1: L1,
@@ -73,6 +75,7 @@ pub(super) fn read(file: &dyn Image, header: &Header) -> Result<Vec<Snapshot>> {
             id: text(extra, id)?,
             name: text(extra.saturating_add(id), name)?,
             seconds: s.be32(16)?,
+            nanos: s.be32(20)?,
             size: (extra >= 16).then(|| r.be64(8)).transpose()?.filter(|size| *size > 0),
             l1: L1 { at: s.be64(0)?, entries: s.be32(8)?.into() },
         });

@@ -31,8 +31,13 @@ pub struct FileState {
     pub path: String,
     /// Its size in bytes.
     pub size: u64,
-    /// When it was last modified; of a device, nothing is known.
+    /// When it was last modified; of a device nothing is known, nor of a file that was written to a moment ago where
+    /// times are too coarse to tell that from the next write.
     pub modified: Option<Timestamp>,
+    /// Its inode's number: another file at the path is another file. The time of the inode's change is not kept, since
+    /// hypervisors change owners and labels of the images that they use.
+    #[serde(default)]
+    pub inode: Option<u64>,
 }
 
 /// A snapshot inside an image.
@@ -44,6 +49,13 @@ pub struct SnapshotState {
     pub name: String,
     /// When it was taken, in seconds since 1970.
     pub seconds: u32,
+    /// Nanoseconds behind that.
+    #[serde(default)]
+    pub nanos: u32,
+    /// Where its table of clusters lies in the image: two that were taken one after the other may share id, name and
+    /// time.
+    #[serde(default)]
+    pub table: u64,
 }
 
 /// A volume.

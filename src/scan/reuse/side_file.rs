@@ -18,7 +18,7 @@ use super::{Digest, layout::Layout, trace::Trace};
 use crate::error::{Error, Result};
 
 /// The version of this form.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 /// Hashes do not shrink: the compressor is to skip them in long steps.
 const LEVEL: i32 = -1000;
 /// The window, as a power of two: nothing repeats, so the least memory will do.
