@@ -4,12 +4,13 @@ use std::{
     fs::File,
     io::{Read, Seek, SeekFrom},
     path::Path,
+    thread,
 };
 
 use jiff::Timestamp;
 
 use super::{
-    coverage,
+    coverage::{self, OfManifest},
     difference::{self, Labels, Receiver, Sides},
     night::name_of,
     scope,
@@ -87,6 +88,9 @@ pub fn compare(comparison: &Comparison<'_>, progress: &Progress) -> Result<Compa
     record.outcome = RunOutcome::Complete;
     record.policy = comparison.policy_name.to_owned();
     record.threads = comparison.threads as u64;
+    for known in of_manifests([comparison.old, comparison.new])?.into_iter().flatten() {
+        known.fill(&mut record);
+    }
     let old = side(comparison, comparison.old, &machine, progress, &mut record)?;
     record.entities.clear();
     record.faults = 0;
@@ -137,6 +141,20 @@ fn is_manifest(given: &str) -> bool {
     let mut magic = [0; 4];
     let is_file = Path::new(given).is_file();
     is_file && File::open(given).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic == ZSTD_MAGIC
+}
+
+/// What those that are manifests say of their scans' coverage; both are read at once.
+fn of_manifests(given: [&str; 2]) -> Result<[Option<OfManifest>; 2]> {
+    let read = |given: &str| -> Result<Option<OfManifest>> {
+        is_manifest(given).then(|| OfManifest::read(Reader::open(Path::new(given))?)).transpose()
+    };
+    let [old, new] = given;
+    thread::scope(|scope| {
+        let old = scope.spawn(|| read(old));
+        let new = read(new);
+        let old = old.join().unwrap_or_else(|_| Err(Error::Bug("the reader of a manifest died".to_owned())));
+        Ok([old?, new?])
+    })
 }
 
 fn side(

@@ -13,6 +13,8 @@ pub struct Entry {
     pub fs: String,
     /// Whether the system starts without it: `noauto` or `nofail`.
     pub optional: bool,
+    /// Whether it is mounted by hand only: `noauto`, and no automount.
+    pub by_hand: bool,
 }
 
 /// More lines than this are not read.
@@ -84,7 +86,8 @@ pub fn parse(file: &[u8]) -> (Vec<Entry>, Vec<String>) {
         if NOT_ON_DISK.contains(&fs.as_str()) || spec.contains(":/") || spec.starts_with("//") {
             continue;
         }
-        entries.push(Entry { spec, path, fs, optional: has("noauto") || has("nofail") });
+        let (optional, by_hand) = (has("noauto") || has("nofail"), has("noauto") && !has("x-systemd.automount"));
+        entries.push(Entry { spec, path, fs, optional, by_hand });
     }
     if lines.next().is_some() {
         notes.push(format!("/etc/fstab: only the first {LINE_CAP} lines were read"));

@@ -64,7 +64,7 @@ fn first_line(file: &[u8]) -> Option<String> {
 /// Reads the mount table before anything else and places what it names, then asks the system who it is.
 pub(super) fn assemble(machine: &mut Machine, root: usize) {
     machine.os.family = Family::Linux;
-    machine.mounts.push(Mount { path: b"/".to_vec(), volume: root });
+    machine.mounts.push(Mount { path: b"/".to_vec(), volume: root, by_hand: false });
     name_mappings(machine);
     let notes = machine.notes.len();
     let table = read(machine, b"/etc/fstab");
@@ -125,7 +125,9 @@ fn place(machine: &mut Machine, entry: &fstab::Entry, root: usize) {
         Some(volume) if machine.mounts.iter().any(|mount| mount.volume == volume) => {
             machine.notes.push(format!("/etc/fstab mounts {} a second time, on {shown}; it is read once", entry.spec));
         }
-        Some(volume) if machine.volumes[volume].fs.is_some() => machine.mounts.push(Mount { path, volume }),
+        Some(volume) if machine.volumes[volume].fs.is_some() => {
+            machine.mounts.push(Mount { path, volume, by_hand: entry.by_hand });
+        }
         Some(volume) => {
             let reason = match &machine.volumes[volume].state {
                 State::Gap(why) | State::Note(why) => why.clone(),

@@ -147,6 +147,8 @@ pub struct Mount {
     pub path: Vec<u8>,
     /// Its index in [`Machine::volumes`].
     pub volume: usize,
+    /// Whether the system mounts it when it is told to, not when it starts: until then what it hides is in use.
+    pub by_hand: bool,
 }
 
 /// A path whose volume is missing or unreadable: what lies there is hidden, not gone.
@@ -197,7 +199,8 @@ impl Machine {
         }
         for (index, volume) in machine.volumes.iter().enumerate() {
             if volume.fs.is_some() && !machine.mounts.iter().any(|mount| mount.volume == index) {
-                machine.mounts.push(Mount { path: format!("{}/", volume.id).into_bytes(), volume: index });
+                let path = format!("{}/", volume.id).into_bytes();
+                machine.mounts.push(Mount { path, volume: index, by_hand: false });
             }
         }
         Ok(machine)

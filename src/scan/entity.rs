@@ -1,6 +1,6 @@
 //! From what a filesystem says of a node to the record of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::hash;
 use crate::{
@@ -96,7 +96,14 @@ fn octal(mode: u32) -> String {
 /// hash too, beside a fault.
 fn xattrs(record: &mut Record, metadata: &Metadata, faults: &mut Vec<Fault>) {
     let mut others = BTreeMap::new();
+    let mut names = BTreeSet::new();
     for xattr in &metadata.xattrs {
+        // The kernel takes the first that it finds.
+        if !names.insert(xattr.name.as_slice()) {
+            let at = format!("attribute {}", xattr.name.escape_ascii());
+            faults.push(Fault::new("scan", at, "a second attribute of the same name; the first one counts"));
+            continue;
+        }
         let decoded: Option<(Attribute, Result<String>)> = match xattr.name.as_slice() {
             b"system.posix_acl_access" => Some((Attribute::Acl, posix_acl::to_text(&xattr.value))),
             b"system.posix_acl_default" => Some((Attribute::DefaultAcl, posix_acl::to_text(&xattr.value))),
@@ -239,6 +246,18 @@ pub(super) fn fault(path: &[u8], name: &[u8], part: Part, fault: Fault, volume: 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_two_attributes_of_one_name_the_first_counts_and_the_other_is_a_fault() {
+        let xattr = |value: &[u8]| fs::Xattr { name: b"user.a".to_vec(), value: value.to_vec() };
+        let metadata = Metadata { xattrs: vec![xattr(b"first"), xattr(b"second!")], ..Metadata::default() };
+        let mut record = Record::new("/f", Kind::File);
+        let mut faults = Vec::new();
+        xattrs(&mut record, &metadata, &mut faults);
+        let Some(Value::Xattrs(kept)) = record.get(Attribute::Xattrs) else { panic!("no attributes") };
+        assert_eq!(kept[b"user.a".as_slice()].size, 5);
+        assert_eq!(faults.len(), 1);
+    }
 
     #[test]
     fn modes_have_one_leading_zero() {

@@ -149,7 +149,7 @@ pub fn see(machine: &Machine, policy: EffectivePolicy, options: &Options<'_>, pr
         }
     }
     let walk = walk::Walk::new(machine, &plan, options, threads, progress, lines);
-    let sinks = walk.run(sinks)?;
+    let (sinks, walk_notes) = walk.run(sinks)?;
     let registry = registry::Registry {
         machine,
         policy: &plan.policy,
@@ -166,6 +166,7 @@ pub fn see(machine: &Machine, policy: EffectivePolicy, options: &Options<'_>, pr
     }
     let records = sorted(sinks)?;
     let mut notes = plan.notes;
+    notes.extend(walk_notes);
     notes.extend(hive_notes);
     notes.extend(machine.notes.iter().cloned().map(Note::Other));
     Ok(Seen { header, records, faults, notes, kept, context })
@@ -205,7 +206,7 @@ fn header(machine: &Machine, policy: &EffectivePolicy) -> Result<Header> {
             State::Gap(why) => (VolumeState::Gap, Some(why.clone())),
         };
         let mount = machine.mounts.iter().find(|mount| mount.volume == index && !mount.path.starts_with(b"@"));
-        let is_root = mount.is_some_and(|mount| mount.path == b"/");
+        let is_root = mount.is_some_and(|mount| mount.path == b"/" || mount.path.eq_ignore_ascii_case(br"C:\"));
         let why = why.or_else(|| machine.unplaced.clone().filter(|_| is_root));
         VolumeEntry {
             volume: volume.id.clone(),

@@ -6,7 +6,7 @@
 //! looked at when the rest is done, in the order of paths.
 
 use std::{
-    collections::{BinaryHeap, HashMap, HashSet},
+    collections::{BTreeSet, BinaryHeap, HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError, atomic::Ordering},
 };
 
@@ -16,6 +16,7 @@ use super::{
     directory::{Entries, Waiting},
     entity,
     hash::Hashed,
+    note::Note,
     plan::Plan,
     progress::Progress,
     queue::Queue,
@@ -25,7 +26,7 @@ use super::{
 use crate::{
     error::{Error, Fault, Result},
     fs::NodeId,
-    machine::{Machine, Volume},
+    machine::{Machine, Mount, Volume},
     manifest::{Attribute, Kind, Record, Value, attribute::Part},
     policy::{EffectivePolicy, EntityPath, Matcher, RuleSet, State, Verdict},
 };
@@ -89,7 +90,7 @@ pub(super) struct Walk<'m> {
     pub(super) lines: Option<&'m Previous>,
     pub(super) queue: Queue<Task>,
     pub(super) threads: usize,
-    pub(super) mounts: HashMap<&'m [u8], usize>,
+    pub(super) mounts: HashMap<&'m [u8], &'m Mount>,
     /// The directories that hold mount points.
     above_mounts: HashSet<&'m [u8]>,
     /// Directories that were entered, by volume and number.
@@ -97,6 +98,8 @@ pub(super) struct Walk<'m> {
     /// Directories that were reached through a directory which they do not name as their parent.
     aside: Mutex<BinaryHeap<Waiting>>,
     pub(super) linked: Mutex<HashMap<(usize, NodeId), String>>,
+    /// Mount points in which something lies that the mount hides.
+    pub(super) hidden: Mutex<BTreeSet<Vec<u8>>>,
 }
 
 impl<'m> Walk<'m> {
@@ -118,16 +121,18 @@ impl<'m> Walk<'m> {
             lines,
             queue: Queue::new(Vec::new()),
             threads: threads.max(1),
-            mounts: machine.mounts.iter().map(|mount| (mount.path.as_slice(), mount.volume)).collect(),
+            mounts: machine.mounts.iter().map(|mount| (mount.path.as_slice(), mount)).collect(),
             above_mounts: machine.mounts.iter().flat_map(|mount| above(&mount.path)).collect(),
             entered: Mutex::default(),
             aside: Mutex::default(),
             linked: Mutex::default(),
+            hidden: Mutex::default(),
         }
     }
 
-    /// Walks everything that the policy covers; each worker's records go to its own sink, which is handed back.
-    pub(super) fn run<R: Records + Send>(self, sinks: Vec<R>) -> Result<Vec<R>> {
+    /// Walks everything that the policy covers; each worker's records go to its own sink, which is handed back with what
+    /// is worth knowing besides.
+    pub(super) fn run<R: Records + Send>(self, sinks: Vec<R>) -> Result<(Vec<R>, Vec<Note>)> {
         let mut sinks = sinks;
         if let Some(first) = sinks.first_mut() {
             self.roots(first)?;
@@ -136,7 +141,7 @@ impl<'m> Walk<'m> {
         loop {
             let aside = std::mem::take(&mut *self.aside.lock().unwrap_or_else(PoisonError::into_inner));
             if aside.is_empty() {
-                return Ok(sinks);
+                return Ok((sinks, self.notes()));
             }
             for waiting in aside.into_sorted_vec() {
                 if let Some(first) = sinks.first_mut()
@@ -146,6 +151,16 @@ impl<'m> Walk<'m> {
                 }
             }
         }
+    }
+
+    fn notes(self) -> Vec<Note> {
+        let hidden = self.hidden.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let hidden = hidden.into_iter().map(|path| {
+            let path = String::from_utf8_lossy(&path).into_owned();
+            Note::Other(format!("{path}: what lies beneath the volume that is mounted here is not read"))
+        });
+        let late = self.machine.volumes.iter().filter_map(|volume| volume.fs.as_ref()).flat_map(|fs| fs.late_notes());
+        hidden.chain(late.map(Note::Other)).collect()
     }
 
     /// Puts the root of every mount on the stack, last first, with a record of its own where it is covered.

@@ -5,7 +5,7 @@ use std::{
     collections::BTreeMap,
     ops::ControlFlow,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, PoisonError},
 };
 
 use super::{
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     error::{Error, Fault, Result},
     fs::{self, Evidence, Listed, Metadata, NodeId, Stream, Times},
-    machine::{Machine, Sessions, join},
+    machine::{Machine, Mount, Sessions, join},
     manifest::{Attribute, Kind, Record, Value, attribute::Part},
     policy::{State, Verdict},
 };
@@ -279,7 +279,8 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
         for (name, Entry { node, link_times, state, aside, .. }) in batch.entries.drain() {
             path.truncate(dir_len);
             path.extend_from_slice(name);
-            if may_be_mounts && self.walk.mounts.contains_key(path.as_slice()) {
+            if may_be_mounts && let Some(mount) = self.walk.mounts.get(path.as_slice()) {
+                self.beneath(mount, &Found { volume: dir.volume, node: &node, path: &path, evidence: None })?;
                 continue;
             }
             let evidence = within.as_ref().map(|within| self.evidence(within, &node, name)).transpose()?.flatten();
@@ -321,6 +322,29 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
         // The stack gives the last one back first.
         self.own.extend(dirs.into_iter().rev());
         self.entries = batch.entries;
+        Ok(())
+    }
+
+    /// A directory on which something is mounted: whether it hides anything. Until something is mounted by hand, what it
+    /// would hide is what the system uses, and then it is a gap.
+    fn beneath(&mut self, mount: &Mount, found: &Found<'_>) -> Result<()> {
+        let session = self.sessions.of(found.volume)?;
+        let mut any = false;
+        let listed = session.list(found.node, &mut |_| {
+            any = true;
+            ControlFlow::Break(())
+        });
+        if !any && listed.is_ok() {
+            return Ok(());
+        }
+        if mount.by_hand {
+            let why = format!(
+                "fstab mounts {} here by hand only, and what lies beneath is not read",
+                self.walk.volume_id(mount.volume)
+            );
+            return self.fault(found.path, b"", Part::Listing, Fault::new("machine", "", why), found.volume);
+        }
+        self.walk.hidden.lock().unwrap_or_else(PoisonError::into_inner).insert(found.path.to_vec());
         Ok(())
     }
 

@@ -7,7 +7,12 @@
 use std::ops::ControlFlow;
 
 use super::mount;
-use crate::{error::Result, machine::Machine, registry::Hive, volume::guid::guid};
+use crate::{
+    error::{Error, Result},
+    machine::Machine,
+    registry::Hive,
+    volume::guid::guid,
+};
 
 /// Values of `MountedDevices` that are looked at.
 const DEVICE_CAP: usize = 4096;
@@ -44,9 +49,14 @@ impl Device {
 /// Gives every volume that has one its letter; the system's volume is `C:` where nothing says otherwise.
 pub(super) fn place(machine: &mut Machine, root: usize, system: Option<&Hive>) {
     let mut letters = Vec::new();
-    if let Some(Err(error)) = system.map(|system| devices(machine, system, &mut letters)) {
-        machine.notes.push(format!(r"HKLM\SYSTEM\MountedDevices could not be read: {error}"));
-    }
+    let unread = match system.map(|system| devices(machine, system, &mut letters)) {
+        Some(Ok(())) => None,
+        Some(Err(error)) => Some(format!(r"HKLM\SYSTEM\MountedDevices could not be read: {error}")),
+        None => Some(r"HKLM\SYSTEM could not be read, which says which volume has which letter".to_owned()),
+    };
+    machine.notes.extend(unread.clone());
+    // What another letter hides is not deleted.
+    machine.unplaced = unread;
     letters.sort_unstable();
     letters.dedup();
     let mut drives: Vec<(char, usize)> = Vec::new();
@@ -71,13 +81,19 @@ pub(super) fn place(machine: &mut Machine, root: usize, system: Option<&Hive>) {
 /// Collects letters with their volumes, and the mount manager's names of volumes.
 fn devices(machine: &mut Machine, system: &Hive, letters: &mut Vec<(char, usize)>) -> Result<()> {
     let Some(key) = system.lookup("MountedDevices")? else { return Ok(()) };
-    let (mut seen, mut absent) = (0, Vec::new());
+    let (mut seen, mut absent, mut damage) = (0, Vec::new(), None);
     system.values(key, &mut |value| {
         seen += 1;
         if seen > DEVICE_CAP {
             return ControlFlow::Break(());
         }
-        let Ok(value) = value else { return ControlFlow::Continue(()) };
+        let value = match value {
+            Ok(value) => value,
+            Err(fault) => {
+                damage = Some(fault);
+                return ControlFlow::Continue(());
+            }
+        };
         let Some(device) = Device::parse(&value.data) else { return ControlFlow::Continue(()) };
         let volume = device.find(machine);
         let name = String::from_utf8_lossy(&value.name);
@@ -99,5 +115,5 @@ fn devices(machine: &mut Machine, system: &Hive, letters: &mut Vec<(char, usize)
         let drives = absent.join(", ");
         machine.notes.push(format!(r"HKLM\SYSTEM\MountedDevices names drives of no volume of the target: {drives}"));
     }
-    Ok(())
+    damage.map_or(Ok(()), |fault| Err(Error::corrupt("registry", fault.at, fault.error)))
 }

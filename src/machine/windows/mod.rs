@@ -204,7 +204,7 @@ fn boot_configuration(machine: &mut Machine, root: usize) {
 fn mount(machine: &mut Machine, letter: char, volume: usize) {
     let path = format!("{letter}:\\").into_bytes();
     if machine.volumes[volume].fs.is_some() {
-        machine.mounts.push(Mount { path, volume });
+        machine.mounts.push(Mount { path, volume, by_hand: false });
     } else {
         let why = format!("drive {letter}: ({}) cannot be read", machine.volumes[volume].id);
         machine.missing.push(Missing { path, why });

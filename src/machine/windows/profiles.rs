@@ -172,7 +172,7 @@ fn add(machine: &mut Machine, folder: &Place, paths: &[&[&[u8]]], name: &[u8], m
 
 /// Adds the hives of profile folders that the list does not name, under the folder's name.
 fn unlisted(machine: &mut Machine, root: usize, parent: &str, named: &HashSet<(usize, NodeId)>) -> Result<()> {
-    let mut folders = Vec::new();
+    let (mut folders, mut lost, mut damage) = (Vec::new(), Vec::new(), None);
     {
         let mut sessions = machine.sessions();
         let session = sessions.of(root)?;
@@ -181,10 +181,12 @@ fn unlisted(machine: &mut Machine, root: usize, parent: &str, named: &HashSet<(u
             return Ok(());
         }
         session.list(&users, &mut |listed| {
-            if let Listed::Entry(entry) = listed
-                && matches!(entry.kind, None | Some(Kind::Dir))
-            {
-                folders.push((entry.name.to_vec(), entry.node));
+            match listed {
+                Listed::Entry(entry) if matches!(entry.kind, None | Some(Kind::Dir)) => {
+                    folders.push((entry.name.to_vec(), entry.node));
+                }
+                Listed::Entry(_) => {}
+                Listed::Fault(fault) => damage = Some(fault),
             }
             if folders.len() > PROFILE_CAP { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
@@ -192,7 +194,17 @@ fn unlisted(machine: &mut Machine, root: usize, parent: &str, named: &HashSet<(u
             return Err(Error::budget("machine", format!("more than {PROFILE_CAP} folders")));
         }
         // What stands for another folder is looked at there.
-        folders.retain(|(_, node)| session.metadata(node).is_ok_and(|metadata| metadata.kind == Some(Kind::Dir)));
+        folders.retain(|(name, node)| match session.metadata(node) {
+            Ok(metadata) => metadata.kind == Some(Kind::Dir),
+            Err(error) => {
+                lost.push((name.clone(), error));
+                false
+            }
+        });
+    }
+    for (name, error) in lost {
+        let why = format!("the profile folder cannot be read: {error}");
+        machine.missing.push(Missing { path: [br"HKU\@", parent.as_bytes(), br"\", &name].concat(), why });
     }
     folders.sort();
     for (name, node) in folders {
@@ -204,5 +216,5 @@ fn unlisted(machine: &mut Machine, root: usize, parent: &str, named: &HashSet<(u
         let mount = [br"HKU\@", parent.as_bytes(), br"\", &name].concat();
         hives(machine, &place, &mount);
     }
-    Ok(())
+    damage.map_or(Ok(()), |fault| Err(Error::corrupt("machine", fault.at, fault.error)))
 }

@@ -252,7 +252,7 @@ mod tests {
         let line = r#"{"version":1,"tool":"snapfim 0.1.0","scan":"a","layout":{"disks":[],"volumes":[]}}"#;
         let packed = zstd::encode_all(format!("{line}\n").as_bytes(), 1).unwrap();
         let error = Reader::new(packed.as_slice()).map(|_| ()).unwrap_err().to_string();
-        assert_eq!(error, "extents of the scan before: version 1, expected 4");
+        assert_eq!(error, "extents of the scan before: version 1, expected 5");
     }
 
     #[test]
