@@ -79,6 +79,37 @@ fn secrets_are_hashes() {
     assert!(boot_key.text(Attribute::ClassSha256).is_some());
 }
 
+#[test]
+fn secrets_of_hives_under_other_names_are_hashes() {
+    let folder = tempfile::tempdir().unwrap();
+    let hives: BTreeMap<_, _> = hives::all().into_iter().collect();
+    for (from, name) in ["SAM", "SECURITY", "SYSTEM.replayed"]
+        .into_iter()
+        .flat_map(|from| ["web01-2026-11-20", "NTUSER.DAT", "SOFTWARE"].map(|name| (from, name)))
+    {
+        let path = folder.path().join(name);
+        std::fs::write(&path, &hives[from]).unwrap();
+        let found = scan(&open(path.to_str().unwrap()), FULL);
+        let (keys, values) = (found.of(Kind::Key), found.of(Kind::Value));
+        if from == "SYSTEM.replayed" {
+            let boot_key: Vec<_> = keys.iter().filter(|((path, _), _)| path.ends_with(r"\Lsa\JD")).collect();
+            assert_eq!(boot_key.len(), 2, "{name}");
+            for (path, key) in boot_key {
+                assert_eq!(key.text(Attribute::ClassName), None, "{name}: {path:?}");
+                assert!(key.text(Attribute::ClassSha256).is_some(), "{name}: {path:?}");
+            }
+            let shown = |record: &&Record| record.text(Attribute::Data).is_some();
+            assert!(values.values().all(shown), "{name}: nothing else is a secret");
+            continue;
+        }
+        assert!(!values.is_empty(), "{from} as {name}");
+        for (path, value) in values {
+            assert_eq!(value.text(Attribute::Data), None, "{from} as {name}: {path:?}");
+            assert!(value.text(Attribute::Sha256).is_some() && value.number(Attribute::Size).is_some());
+        }
+    }
+}
+
 fn paths(found: &Found, kind: Kind) -> Vec<(String, String)> {
     found.of(kind).into_keys().collect()
 }

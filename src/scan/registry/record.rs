@@ -9,7 +9,7 @@ use crate::{
     manifest::{Attribute, Kind, Record, Value as Field},
     registry::{
         Hive, Key, Value,
-        secret::{self, Part},
+        secret::{self, Part, Place},
         value::{self, Text},
     },
 };
@@ -17,7 +17,7 @@ use crate::{
 /// A key's record with all that is known of it, and the faults met on the way.
 pub(super) fn key(
     mut record: Record,
-    names: &[&[u8]],
+    place: &Place<'_>,
     hive: &Hive,
     key: &Key<'_>,
     sid_names: &dyn Fn(&str) -> Option<String>,
@@ -29,7 +29,7 @@ pub(super) fn key(
         None => {}
     }
     if let Some(class) = &key.class {
-        let secret = secret::is_secret(names, Part::Class);
+        let secret = secret::is_secret(place, Part::Class(class));
         if secret || std::str::from_utf8(class).is_err() {
             record.set(Attribute::ClassSha256, Field::Text(hash::bytes(class)));
         }
@@ -49,14 +49,14 @@ pub(super) fn existing_key(path: &[u8], key: &Key<'_>, volume: &str) -> Record {
 }
 
 /// A value's record. Without all of its data it has neither hash nor text.
-pub(super) fn value(path: &[u8], names: &[&[u8]], found: &Value<'_>, volume: &str) -> Record {
+pub(super) fn value(path: &[u8], place: &Place<'_>, found: &Value<'_>, volume: &str) -> Record {
     let mut record = Record { name: found.name.to_vec(), ..Record::new(path, Kind::Value) };
     record.set(Attribute::Type, Field::Text(value::type_name(found.kind).into_owned()));
     record.set(Attribute::Size, Field::Number(u64::from(found.size)));
     record.set(Attribute::Volume, Field::Text(volume.to_owned()));
     if found.fault.is_none() {
         record.set(Attribute::Sha256, Field::Text(hash::bytes(&found.data)));
-        if !secret::is_secret(names, Part::Value(&found.name)) {
+        if !secret::is_secret(place, Part::Value(&found.name)) {
             record.set(Attribute::Data, Field::Text(data(found.kind, &found.data)));
         }
     }

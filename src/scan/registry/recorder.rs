@@ -15,7 +15,7 @@ use crate::{
     machine::{HiveFile, join},
     manifest::{Record, attribute::Part},
     policy::{EntityPath, State},
-    registry::{Hive, Key, KeyPath, Step, Value, Visitor},
+    registry::{Hive, Key, KeyPath, Step, Value, Visitor, secret::Place},
 };
 
 pub(super) struct Recorder<'r, R> {
@@ -25,6 +25,8 @@ pub(super) struct Recorder<'r, R> {
     volume: &'r str,
     /// The names of the root key's path: `HKLM`, `SOFTWARE`.
     mount: Vec<&'r [u8]>,
+    /// The root key's own name.
+    root: Vec<u8>,
     sink: &'r mut R,
     /// What the policy says of the keys from the root key to where the walk stands, and their names below it.
     states: Vec<State>,
@@ -50,6 +52,7 @@ impl<'r, R: Records> Recorder<'r, R> {
             hive,
             volume: registry.volume(file),
             mount: std::iter::once(head).chain(mount.segments.iter().map(Vec::as_slice)).collect(),
+            root: hive.key(hive.root()).map(|key| key.name.into_owned()).unwrap_or_default(),
             sink,
             states: vec![state],
             names: Vec::new(),
@@ -100,8 +103,9 @@ impl<'r, R: Records> Recorder<'r, R> {
         self.emit(entity::fault(path, name, part, fault, self.volume));
     }
 
-    fn secret_names<'a>(&'a self, path: &'a KeyPath) -> Vec<&'a [u8]> {
-        self.mount.iter().copied().chain(path.segments()).collect()
+    /// Where a key stands, by the names from below the root to its own.
+    fn place<'a>(&'a self, below: &'a [&'a [u8]]) -> Place<'a> {
+        Place { mount: &self.mount, root: &self.root, below }
     }
 
     /// A name that no path can hold, or that stands there twice, is a fault beside the entity.
@@ -138,7 +142,8 @@ impl<R: Records> Visitor for Recorder<'_, R> {
             if !verdict.rules.is_empty() {
                 let accounts = &self.registry.machine.accounts;
                 let sid_names = |sid: &str| accounts.sid(sid).map(str::to_owned);
-                let (whole, faults) = record::key(record, &self.secret_names(path), self.hive, key, &sid_names);
+                let below: Vec<_> = path.segments().collect();
+                let (whole, faults) = record::key(record, &self.place(&below), self.hive, key, &sid_names);
                 record = whole;
                 for fault in faults {
                     self.emit_fault(&full, b"", Part::Attributes, fault);
@@ -175,7 +180,8 @@ impl<R: Records> Visitor for Recorder<'_, R> {
         if let Some(fault) = &value.fault {
             self.emit_fault(&full, &value.name, Part::Content, fault.clone());
         }
-        let mut record = record::value(&full, &self.secret_names(path), value, self.volume);
+        let below: Vec<_> = path.segments().collect();
+        let mut record = record::value(&full, &self.place(&below), value, self.volume);
         self.labels.label(&mut record, &verdict);
         let hashed = u64::try_from(value.data.len()).unwrap_or(u64::MAX);
         self.registry.progress.bytes.fetch_add(hashed, Ordering::Relaxed);
