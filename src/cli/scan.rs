@@ -48,6 +48,9 @@ pub(super) fn run(args: &ScanArgs, output: &mut Output) -> Result<u8> {
     if !output.is_watched {
         throttle::yield_to_others();
     }
+    for target in &args.targets {
+        job::refuse_state_inside(&args.state, target)?;
+    }
     let state = State::create(&args.state)?;
     let mut codes = Codes::default();
     for target in &chosen(args, every.is_some(), output) {

@@ -10,5 +10,5 @@ mod scope;
 mod write;
 
 pub use compare::{Compared, Comparison, Side, compare};
-pub use night::{Night, Outcome, name_of, scan};
+pub use night::{Night, Outcome, name_of, refuse_state_inside, scan};
 pub use rescan::{FULL_SCAN, Rescan};

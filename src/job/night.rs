@@ -86,8 +86,10 @@ pub enum Outcome {
 /// Scans one target.
 ///
 /// # Errors
-/// When not even the failure could be written down: a bad name, a busy lock, a state that cannot be written.
+/// When not even the failure could be written down: a bad name, a busy lock, a state that cannot be written or lies
+/// inside the target.
 pub fn scan(night: &Night<'_>, progress: &Progress) -> Result<Outcome> {
+    refuse_state_inside(night.state_path, night.target)?;
     let start = (night.now)();
     let name = match night.machine {
         Some(name) => MachineName::given(name)?,
@@ -122,6 +124,14 @@ pub fn scan(night: &Night<'_>, progress: &Progress) -> Result<Outcome> {
     }
 }
 
+/// Refuses a state directory that lies inside the target, before anything is made there.
+///
+/// # Errors
+/// [`Error::Usage`] when it does.
+pub fn refuse_state_inside(state: &Path, target: &str) -> Result<()> {
+    target::parse(target).iter().try_for_each(|disk| refuse_inside(state, &disk.path))
+}
+
 /// The name of a machine whose target is called so: that of its first disk.
 ///
 /// # Errors
@@ -136,9 +146,6 @@ pub fn name_of(target: &str) -> Result<MachineName> {
 }
 
 fn run(night: &Night<'_>, progress: &Progress, publish: &mut Publish<'_, '_>, record: &mut ScanRecord) -> Result<()> {
-    for disk in target::parse(night.target) {
-        refuse_inside(night.state_path, &disk.path)?;
-    }
     let target = target::open(night.target, &night.open)?;
     target.require_filesystem()?;
     describe(record, &target);

@@ -1,0 +1,44 @@
+//! What the real binary makes of a state directory that is in the wrong place, damaged, or left by a killed scan.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what fails here is the test")]
+
+mod support;
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+};
+
+use support::{Folder, Run, snapfim};
+
+fn scan(target: &Path, state: &Path) -> Run {
+    let (target, state) = (target.to_str().unwrap(), state.to_str().unwrap());
+    snapfim(["scan", target, "--state", state, "--machine", "web01", "--profile", "full"])
+}
+
+/// All that lies below a directory, links not followed.
+fn below(dir: &Path) -> Vec<PathBuf> {
+    walkdir::WalkDir::new(dir).sort_by_file_name().into_iter().map(|entry| entry.unwrap().into_path()).collect()
+}
+
+#[test]
+fn a_state_inside_the_target_is_refused_before_anything_is_made() {
+    let folder = Folder::new();
+    let tree = folder.path("tree");
+    fs::create_dir_all(tree.join("etc")).unwrap();
+    fs::write(tree.join("etc/passwd"), b"root\n").unwrap();
+    symlink(&tree, folder.path("link")).unwrap();
+    symlink(tree.join("etc"), folder.path("etc")).unwrap();
+    let before = (below(&folder.path("")), fs::metadata(tree.join("etc")).unwrap().modified().unwrap());
+    for state in ["tree/etc/st", "tree", "tree/a/b/c", "link/st", "etc/st", "etc/a/b", "absent/../tree/st"] {
+        for target in ["tree", "link"] {
+            let run = scan(&folder.path(target), &folder.path(state)).exits(2);
+            run.says("the state directory lies inside the target");
+        }
+        let other = folder.path("other.raw");
+        let (other, tree, state) = (other.to_str().unwrap(), tree.to_str().unwrap(), folder.path(state));
+        snapfim(["scan", other, tree, "--state", state.to_str().unwrap()]).exits(2);
+    }
+    let after = (below(&folder.path("")), fs::metadata(tree.join("etc")).unwrap().modified().unwrap());
+    assert_eq!(before, after);
+}
