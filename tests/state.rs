@@ -5,7 +5,7 @@ mod support;
 
 use std::{
     fs,
-    os::unix::fs::symlink,
+    os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
 };
 
@@ -41,4 +41,35 @@ fn a_state_inside_the_target_is_refused_before_anything_is_made() {
     }
     let after = (below(&folder.path("")), fs::metadata(tree.join("etc")).unwrap().modified().unwrap());
     assert_eq!(before, after);
+}
+
+#[test]
+fn a_latest_that_is_gone_or_old_is_a_problem_of_verify_as_of_scan() {
+    let folder = Folder::new();
+    for evening in 0..3 {
+        folder.night(&folder.disk("day0.raw", 0), evening, &[]).exits(0);
+    }
+    let latest = folder.path("state/machines/web01/latest");
+    let newest = fs::read_to_string(&latest).unwrap();
+    let write = |text: &str| {
+        fs::write(&latest, text).unwrap();
+        fs::set_permissions(&latest, fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    let mut scans: Vec<_> = below(&folder.path("state/scans"))
+        .iter()
+        .filter_map(|path| path.file_stem()?.to_str()?.strip_prefix("web01_").map(str::to_owned))
+        .collect();
+    scans.sort();
+    let oldest = format!("{}\n", scans[0]);
+    for (text, what) in [(None, "is missing, and the scans"), (Some(oldest), "are newer, so that file is damaged")] {
+        match text {
+            Some(text) => write(&text),
+            None => fs::remove_file(&latest).unwrap(),
+        }
+        let verified = folder.read(&["verify"]).exits(74);
+        verified.says("web01/latest").says(what).says("write the id of the newest complete scan into it");
+        folder.night(&folder.path("day0.raw"), 3, &[]).exits(74).says(what);
+    }
+    write(&newest);
+    folder.read(&["verify"]).exits(0);
 }

@@ -163,8 +163,8 @@ impl<'s> Machine<'s> {
     }
 
     /// Removes what a killed run has left: temporary files, and whatever is newer than `latest`. A run can leave
-    /// no more than one scan behind, since each begins with this; two mean that `latest` itself is damaged or
-    /// from an old copy, and then nothing is removed.
+    /// no more than one scan behind, since each begins with this; two mean that `latest` itself is [`outdated`],
+    /// and then nothing is removed.
     fn take_back(&self) -> Result<Option<ScanId>> {
         let is_newer = |scan_id: ScanId| self.latest.is_none_or(|latest| scan_id > latest);
         let own = |name: &str| {
@@ -202,14 +202,8 @@ impl<'s> Machine<'s> {
                 Ok(())
             })?;
         }
-        if leavings.scans.len() > 1 {
-            let ids: Vec<_> = leavings.scans.iter().take(4).map(ToString::to_string).collect();
-            return Err(Error::State(format!(
-                "state: {} is newer than the scan that {} names, so that file is damaged or from an old copy; write \
-                 the id of the newest complete scan into it",
-                ids.join(", "),
-                self.directory.path().join(LATEST).display()
-            )));
+        if let Some(what) = outdated(self.latest, &leavings.scans) {
+            return Err(Error::State(format!("state: {} {what}", self.directory.path().join(LATEST).display())));
         }
         // The record goes first: it is what says that the rest is there.
         for (place, name) in leavings.temporary.iter().chain(leavings.files.iter().rev()) {
@@ -232,6 +226,25 @@ impl<'s> Machine<'s> {
         }
         Ok(())
     }
+}
+
+/// What is wrong with `latest` when these scans are newer than the one that it names: a run can leave no more than one
+/// scan behind.
+pub(super) fn outdated(latest: Option<ScanId>, newer: &BTreeSet<ScanId>) -> Option<String> {
+    if newer.len() < 2 {
+        return None;
+    }
+    let mut ids = newer.iter().take(4).map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    if newer.len() > 4 {
+        ids.push_str(", …");
+    }
+    let advice = "write the id of the newest complete scan into it";
+    Some(match latest {
+        Some(latest) => {
+            format!("names {latest}, and {ids} are newer, so that file is damaged or from an old copy; {advice}")
+        }
+        None => format!("is missing, and the scans {ids} are there; {advice}"),
+    })
 }
 
 /// What a killed run has left: the place below the state (empty: the machine's own directory) and the name.

@@ -10,6 +10,7 @@ use rustix::fs::FileType;
 use super::directory::Directory;
 use super::event_file::Line;
 use super::lock::LOCK;
+use super::machine::outdated;
 use super::state::{
     CARRIED, CHANGES, EVENTS, EXTENTS, LATEST, MACHINES, MANIFEST, RECORD, SCANS, TEMPORARY, read_record,
 };
@@ -42,7 +43,7 @@ impl State {
     /// # Errors
     /// [`Error::State`](crate::error::Error::State) when the state as a whole cannot be read.
     pub fn verify(&self, check: &mut Check<'_>) -> Result<Verified> {
-        let mut verifier = Verifier { state: self, verified: Verified::default(), latest: Vec::new() };
+        let mut verifier = Verifier { state: self, verified: Verified::default(), machines: Vec::new() };
         verifier.root(check)?;
         Ok(verifier.verified)
     }
@@ -51,8 +52,18 @@ impl State {
 struct Verifier<'s> {
     state: &'s State,
     verified: Verified,
-    /// Each machine's newest complete scan.
-    latest: Vec<(MachineName, Option<ScanId>)>,
+    machines: Vec<Standing>,
+}
+
+/// How far a machine's history goes.
+struct Standing {
+    machine: MachineName,
+    /// The newest complete scan.
+    latest: Option<ScanId>,
+    /// Scans that left files and are newer: one that is under way or was killed. More mean that `latest` is wrong.
+    newer: BTreeSet<ScanId>,
+    /// `latest` cannot be read, which is a problem of its own.
+    unread: bool,
 }
 
 impl Verifier<'_> {
@@ -82,31 +93,48 @@ impl Verifier<'_> {
                 }
             }
         }
+        self.latest(root)
+    }
+
+    /// Whether each machine's `latest` can be the newest complete scan, now that all scans were seen.
+    fn latest(&mut self, root: &Directory) -> Result<()> {
+        let Some(machines) = root.child(MACHINES)? else { return Ok(()) };
+        for Standing { machine, latest, newer, unread } in std::mem::take(&mut self.machines) {
+            if let (false, Some(what)) = (unread, outdated(latest, &newer))
+                && let Some(directory) = machines.child(machine.as_str())?
+            {
+                self.problem(&directory, LATEST, what);
+            }
+        }
         Ok(())
     }
 
     fn machine(&mut self, machines: &Directory, machine: MachineName, check: &mut Check<'_>) -> Result<()> {
         let Some(directory) = self.directory(machines, machine.as_str()) else { return Ok(()) };
-        let latest = self.state.latest(&machine).unwrap_or_else(|error| {
+        let latest = self.state.latest(&machine);
+        let unread = latest.is_err();
+        let latest = latest.unwrap_or_else(|error| {
             self.problem(&directory, LATEST, error.to_string());
             None
         });
-        self.latest.push((machine.clone(), latest));
+        self.machines.push(Standing { machine: machine.clone(), latest, newer: BTreeSet::new(), unread });
         for name in directory.names()? {
             let scan_of = |extension: &str| name.strip_suffix(extension)?.parse::<ScanId>().ok();
+            let scan = |scan_id| ScanRef { machine: machine.clone(), scan_id };
             if name == LOCK || name == LATEST {
                 self.private_file(&directory, &name);
             } else if name.starts_with('.') && name.ends_with(TEMPORARY) {
                 self.note(&directory, &name, "belongs to a scan under way or a killed one, which the next takes back");
             } else if let Some(scan_id) = scan_of(MANIFEST) {
                 self.private_file(&directory, &name);
-                self.manifest(&directory, &name, &ScanRef { machine: machine.clone(), scan_id }, latest, check);
+                self.manifest(&directory, &name, &scan(scan_id), check);
             } else if let Some(scan_id) = scan_of(CARRIED) {
                 self.private_file(&directory, &name);
-                self.carried(&directory, &name, &ScanRef { machine: machine.clone(), scan_id }, check);
-            } else if scan_of(EXTENTS).is_some() {
+                self.carried(&directory, &name, &scan(scan_id), check);
+            } else if let Some(scan_id) = scan_of(EXTENTS) {
                 // May be deleted at any time, and proves itself when it is read.
                 self.private_file(&directory, &name);
+                self.is_unfinished(&scan(scan_id));
             } else {
                 self.problem(&directory, &name, "does not belong here");
             }
@@ -119,17 +147,11 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    fn manifest(
-        &mut self,
-        directory: &Directory,
-        name: &str,
-        scan: &ScanRef,
-        latest: Option<ScanId>,
-        check: &mut Check<'_>,
-    ) {
+    fn manifest(&mut self, directory: &Directory, name: &str, scan: &ScanRef, check: &mut Check<'_>) {
+        let unfinished = self.is_unfinished(scan);
         let Some(records) = self.records(directory, name, check) else { return };
         self.verified.manifests = self.verified.manifests.saturating_add(1);
-        if latest.is_none_or(|latest| scan.scan_id > latest) {
+        if unfinished {
             self.note(directory, name, "is newer than the newest complete scan: under way, or killed");
             return;
         }
@@ -149,6 +171,7 @@ impl Verifier<'_> {
     }
 
     fn carried(&mut self, directory: &Directory, name: &str, scan: &ScanRef, check: &mut Check<'_>) {
+        self.is_unfinished(scan);
         if matches!(self.state.manifest(scan), Ok(None)) {
             self.problem(directory, name, "has no manifest beside it");
         }
@@ -266,9 +289,16 @@ impl Verifier<'_> {
         }
     }
 
-    fn is_unfinished(&self, scan: &ScanRef) -> bool {
-        let latest = self.latest.iter().find(|(machine, _)| *machine == scan.machine);
-        latest.is_some_and(|(_, latest)| latest.is_none_or(|latest| scan.scan_id > latest))
+    /// Whether a scan that left files is newer than the newest complete one; it is remembered.
+    fn is_unfinished(&mut self, scan: &ScanRef) -> bool {
+        let Some(standing) = self.machines.iter_mut().find(|standing| standing.machine == scan.machine) else {
+            return false;
+        };
+        let unfinished = standing.latest.is_none_or(|latest| scan.scan_id > latest);
+        if unfinished {
+            standing.newer.insert(scan.scan_id);
+        }
+        unfinished
     }
 
     fn directory(&mut self, parent: &Directory, name: &str) -> Option<Directory> {
