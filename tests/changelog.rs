@@ -51,7 +51,7 @@ fn named(mut record: Record, name: &str) -> Record {
 }
 
 fn change(kind: ChangeKind, old: Option<Record>, new: Option<Record>, fields: &[Attribute]) -> Change {
-    Change { kind, old, new, fields: fields.to_vec(), findings: Vec::new(), moved_along: 0 }
+    Change { kind, old, new, fields: fields.to_vec(), findings: Vec::new(), fault: None, moved_along: 0 }
 }
 
 fn severity(record: &Record) -> Severity {
@@ -156,6 +156,12 @@ fn every_change_has_its_type_and_columns() {
     assert_eq!(stream.file_type.as_deref(), Some("stream"));
 
     let fault = Record::fault("/etc/ld.so.preload", "", Part::Content, Fault::new("ext4", "inode 12", "bad extent"));
+    let partial = Some(record("/etc/ld.so.preload", Kind::File, &[]));
+    let in_part = change(ChangeKind::Unreadable, Some(file()), partial, &[Attribute::Sha256]);
+    let in_part = event(&Change { fault: Some(Box::new(fault.clone())), ..in_part });
+    assert_eq!(in_part.ext.why.as_deref(), Some("ext4: inode 12: bad extent"));
+    assert_eq!(in_part.ext.fields_changed, ["sha256"]);
+
     let lost = event(&change(ChangeKind::Unreadable, Some(file()), Some(fault), &[]));
     assert_eq!((lost.change_type, lost.file_size), (ChangeType::Unreadable, None));
     assert_eq!(lost.ext.why.as_deref(), Some("ext4: inode 12: bad extent"));

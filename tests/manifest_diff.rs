@@ -492,6 +492,27 @@ fn what_can_be_read_of_a_damaged_file_is_compared_and_the_rest_is_carried() {
 }
 
 #[test]
+fn an_entity_that_lost_a_part_names_the_fault_that_cost_it_that() {
+    let cell = |part| Record::fault(*br"/a", Vec::new(), part, Fault::new("ext4", "xattr block 7", "bad hash"));
+    let partial = without(&file("/a", "1", "x"), Attribute::Sha256);
+    let lost = Scan::of(&[cell(Part::Attributes), partial, fault("/a", Part::Content)]);
+    // In place, and under another name.
+    for (old, kinds) in [("/a", 1), ("/0", 2)] {
+        let out = diff(&Scan::of(&[file(old, "1", "x")]), &lost);
+        assert_eq!(out.changes.len(), kinds);
+        let unreadable = out.changes.iter().find(|change| change.kind == ChangeKind::Unreadable).unwrap();
+        let fault = unreadable.fault.as_ref().unwrap();
+        assert_eq!(fault.text(Attribute::At), Some("inode 12"));
+    }
+    let value = |name: &str| Record { name: name.into(), ..entity(r"HKLM\SOFTWARE", Kind::Value, "") };
+    let fault = Record::fault(*br"HKLM\SOFTWARE", "b", Part::Content, Fault::new("registry", "cell 1", "bad"));
+    let whole = |name: &str| with(&value(name), Attribute::Sha256, text("0a"));
+    let out = diff(&Scan::of(&[whole("a"), whole("b")]), &Scan::of(&[fault.clone(), whole("a"), value("b")]));
+    assert_eq!(out.changes.len(), 1);
+    assert_eq!(out.changes[0].fault.as_deref(), Some(&fault));
+}
+
+#[test]
 fn what_was_never_read_is_no_change_when_it_first_is() {
     let whole = file("/a", "1", "x");
     let first = Scan::of(&[without(&whole, Attribute::Sha256), fault("/a", Part::Content)]);

@@ -43,6 +43,7 @@ fn run(path: &Path, start: Timestamp, label: &str) -> Result<ScanId> {
             new: Some(Record::new(format!("{file}-{label}"), Kind::File)),
             fields: Vec::new(),
             findings: Vec::new(),
+            fault: None,
             moved_along: 0,
         };
         let context = Context { machine: &name, computer: "web01", scan_id, window, severity: &|_| Severity::Medium };

@@ -232,7 +232,7 @@ fn set_old_and_new(ext: &mut Ext, change: &Change) -> Result<()> {
                 Some(new) if new.kind == Kind::Fault => shown::fault(new)?,
                 new => salient(new)?,
             };
-            ext.why = new.filter(|new| new.kind == Kind::Fault).map(|fault| {
+            ext.why = new.filter(|new| new.kind == Kind::Fault).or(change.fault.as_deref()).map(|fault| {
                 let text = |attribute| fault.text(attribute).unwrap_or_default();
                 Fault::new(text(Attribute::Layer), text(Attribute::At), text(Attribute::Error)).to_string()
             });

@@ -54,6 +54,8 @@ pub struct Change {
     pub fields: Vec<Attribute>,
     /// What deserves a look.
     pub findings: Vec<Finding>,
+    /// When unreadable in part: the fault that cost it that.
+    pub fault: Option<Box<Record>>,
     /// Of a renamed directory or key: how many entities beneath it moved with it, unchanged, and are not listed.
     pub moved_along: u64,
 }

@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 
 use super::{ancestors::Ancestors, cursor::JoinKey};
 use crate::manifest::{
-    Attribute, Class,
+    Attribute, AttributeSet, Class,
     attribute::Part,
     json::{Malformed, Raw},
 };
 
 /// How many streams or values of one path have faults of their own; beyond, a fault is taken for one of all.
 const NAMES_MAX: usize = 4096;
+
+/// How many faults of one path are kept to say why something is missing: hostile paths are long.
+const KEPT_MAX: usize = 64;
 
 /// A set of [`Part`]s, without [`Part::Name`], which hides nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -54,14 +57,33 @@ impl Parts {
     }
 }
 
+/// What the faults of one entity leave unknown.
+#[derive(Debug, Default)]
+struct Lost {
+    parts: Parts,
+    /// The first fault for each part, where there was room to keep it.
+    faults: Vec<(Parts, Vec<u8>)>,
+}
+
+impl Lost {
+    /// Adds a fault; whether it is the first for its part.
+    fn add(&mut self, parts: Parts) -> bool {
+        let first = !self.parts.any(&[parts]);
+        self.parts.add(parts);
+        first
+    }
+}
+
 /// The faults at one path, the last that was met.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     path: Vec<u8>,
-    whole: Parts,
-    named: BTreeMap<Vec<u8>, Parts>,
+    whole: Lost,
+    named: BTreeMap<Vec<u8>, Lost>,
     /// The first of them that hides something.
     line: Vec<u8>,
+    /// Faults that are kept in `whole` and `named`.
+    kept: usize,
 }
 
 impl Faults {
@@ -72,30 +94,47 @@ impl Faults {
         }
         if self.path != key.path {
             self.path.clone_from(&key.path);
-            self.whole = Parts::NONE;
+            self.whole = Lost::default();
             self.named.clear();
             self.line.clear();
+            self.kept = 0;
         }
         if self.line.is_empty() {
             self.line.extend_from_slice(line);
         }
-        if key.name.is_empty() || (self.named.len() >= NAMES_MAX && !self.named.contains_key(&key.name)) {
-            self.whole.add(parts);
+        let lost = if key.name.is_empty() || (self.named.len() >= NAMES_MAX && !self.named.contains_key(&key.name)) {
+            &mut self.whole
         } else {
-            self.named.entry(key.name.clone()).or_default().add(parts);
+            self.named.entry(key.name.clone()).or_default()
+        };
+        if lost.add(parts) && self.kept < KEPT_MAX {
+            lost.faults.push((parts, line.to_vec()));
+            self.kept += 1;
         }
         Ok(())
     }
 
+    /// The faults that leave something of the entity itself unknown.
+    fn of<'f>(&'f self, key: &JoinKey) -> impl Iterator<Item = &'f Lost> {
+        let here = self.path == key.path;
+        // A fault does not tell an unnamed value from its key.
+        let whole = Some(&self.whole).filter(|_| here && key.name.is_empty());
+        whole.into_iter().chain(self.named.get(&key.name).filter(|_| here))
+    }
+
     /// What is unknown about the entity itself.
     pub(super) fn at(&self, key: &JoinKey) -> Parts {
-        if self.path != key.path {
-            return Parts::NONE;
-        }
-        // A fault does not tell an unnamed value from its key.
-        let mut parts = if key.name.is_empty() { self.whole } else { Parts::NONE };
-        parts.add(self.named.get(&key.name).copied().unwrap_or_default());
+        let mut parts = Parts::NONE;
+        self.of(key).for_each(|lost| parts.add(lost.parts));
         parts
+    }
+
+    /// The fault that explains why any of these attributes is missing; of very many at one path, the first of all.
+    fn reason(&self, key: &JoinKey, missing: AttributeSet) -> Option<&[u8]> {
+        let explains = |parts: Parts| missing.iter().any(|attribute| parts.explain(attribute));
+        let mut faults = self.of(key).flat_map(|lost| &lost.faults);
+        let kept = faults.find(|(parts, _)| explains(*parts)).map(|(_, line)| line.as_slice());
+        kept.or_else(|| explains(self.at(key)).then_some(self.line.as_slice()))
     }
 
     /// The fault that hides the entity itself, if it is missing: any of its own, and for a stream or value one of
@@ -104,7 +143,7 @@ impl Faults {
         let part = matches!(key.class, Class::Stream | Class::Value);
         let hidden = self.path == key.path
             && (self.at(key) != Parts::NONE
-                || part && self.whole.any(&[Parts::ENTITY, Parts::LISTING, Parts::ATTRIBUTES]));
+                || part && self.whole.parts.any(&[Parts::ENTITY, Parts::LISTING, Parts::ATTRIBUTES]));
         hidden.then_some(&self.line)
     }
 }
@@ -149,6 +188,11 @@ impl Cover {
     /// What is unknown about an entity that was seen.
     pub(super) fn parts(&self, key: &JoinKey) -> Parts {
         self.here.at(key)
+    }
+
+    /// The fault that explains why an entity that was seen lacks any of these attributes.
+    pub(super) fn reason(&self, key: &JoinKey, missing: AttributeSet) -> Option<&[u8]> {
+        self.here.reason(key, missing)
     }
 
     /// The fault that hides an entity that was not seen.

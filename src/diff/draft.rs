@@ -25,6 +25,8 @@ pub(super) struct Draft<'a> {
     pub(super) owner: Option<u32>,
     pub(super) old: Option<&'a [u8]>,
     pub(super) new: Option<&'a [u8]>,
+    /// The fault on the new side that cost the entity a part.
+    pub(super) fault: Option<&'a [u8]>,
 }
 
 const KINDS: [ChangeKind; 5] =
@@ -35,7 +37,7 @@ const NONE: u32 = u32::MAX;
 
 impl<'a> Draft<'a> {
     pub(super) fn new(kind: ChangeKind, old: Option<&'a [u8]>, new: Option<&'a [u8]>) -> Self {
-        Self { kind, fields: AttributeSet::EMPTY, parts: Parts::NONE, owner: None, old, new }
+        Self { kind, fields: AttributeSet::EMPTY, parts: Parts::NONE, owner: None, old, new, fault: None }
     }
 
     /// Replaces `out` by the draft's bytes.
@@ -44,9 +46,11 @@ impl<'a> Draft<'a> {
         out.extend_from_slice(&[self.kind as u8, self.parts.0]);
         out.extend_from_slice(&self.fields.bits().to_le_bytes());
         out.extend_from_slice(&self.owner.unwrap_or(NONE).to_le_bytes());
-        let len = |line: &[u8]| u32::try_from(line.len()).unwrap_or(NONE);
-        out.extend_from_slice(&self.old.map_or(NONE, len).to_le_bytes());
-        out.extend_from_slice(self.old.unwrap_or_default());
+        for line in [self.old, self.fault] {
+            let len = |line: &[u8]| u32::try_from(line.len()).unwrap_or(NONE);
+            out.extend_from_slice(&line.map_or(NONE, len).to_le_bytes());
+            out.extend_from_slice(line.unwrap_or_default());
+        }
         // No line is empty.
         out.extend_from_slice(self.new.unwrap_or_default());
     }
@@ -59,11 +63,8 @@ impl<'a> Draft<'a> {
         let ([kind, parts], rest) = bytes.split_first_chunk()?;
         let (fields, rest) = rest.split_first_chunk()?;
         let (owner, rest) = rest.split_first_chunk()?;
-        let (len, rest) = rest.split_first_chunk()?;
-        let (old, new) = match u32::from_le_bytes(*len) {
-            NONE => (None, rest),
-            len => rest.split_at_checked(usize::try_from(len).ok()?).map(|(old, new)| (Some(old), new))?,
-        };
+        let (old, rest) = line(rest)?;
+        let (fault, new) = line(rest)?;
         Some(Self {
             kind: *KINDS.get(usize::from(*kind))?,
             fields: AttributeSet::of_bits(u64::from_le_bytes(*fields)),
@@ -71,6 +72,7 @@ impl<'a> Draft<'a> {
             owner: Some(u32::from_le_bytes(*owner)).filter(|owner| *owner != NONE),
             old,
             new: (!new.is_empty()).then_some(new),
+            fault,
         })
     }
 
@@ -92,8 +94,26 @@ impl<'a> Draft<'a> {
     /// The change, with how many entities moved along.
     pub(super) fn finish(&self, moved_along: u64) -> Result<Change> {
         let decode = |line: &[u8]| json::decode(line).map_err(waited);
-        let (old, new) = (self.old.map(decode).transpose()?, self.new.map(decode).transpose()?);
+        let [old, new, fault] = [self.old, self.new, self.fault].map(|line| line.map(decode).transpose());
+        let (old, new) = (old?, new?);
         let findings = finding::findings(self.kind, old.as_ref(), new.as_ref());
-        Ok(Change { kind: self.kind, old, new, fields: self.fields.iter().collect(), findings, moved_along })
+        Ok(Change {
+            kind: self.kind,
+            old,
+            new,
+            fields: self.fields.iter().collect(),
+            findings,
+            fault: fault?.map(Box::new),
+            moved_along,
+        })
+    }
+}
+
+/// A line that may be absent, led by its length, and what follows it.
+fn line(bytes: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
+    let (len, rest) = bytes.split_first_chunk()?;
+    match u32::from_le_bytes(*len) {
+        NONE => Some((None, rest)),
+        len => rest.split_at_checked(usize::try_from(len).ok()?).map(|(line, rest)| (Some(line), rest)),
     }
 }

@@ -211,7 +211,7 @@ impl Merge<'_> {
             };
             if !fields.is_empty() {
                 let draft = Draft::new(ChangeKind::Unreadable, Some(known.line), Some(line));
-                self.outbox.change(&Draft { fields, ..draft })?;
+                self.outbox.change(&Draft { fields, fault: self.cover.reason(key, fields), ..draft })?;
             }
         }
         if comparison.is_change() {
@@ -271,7 +271,10 @@ impl Merge<'_> {
             return Ok(());
         }
         let parts = self.cover.parts(key);
-        self.candidates.push(&Draft { parts, ..Draft::new(ChangeKind::Created, None, Some(line)) })
+        // If it was renamed, it may lack what it had: most likely its content.
+        let reason = |lost| self.cover.reason(key, AttributeSet::from_iter([lost]));
+        let fault = reason(Attribute::Sha256).or_else(|| reason(Attribute::Mode));
+        self.candidates.push(&Draft { parts, fault, ..Draft::new(ChangeKind::Created, None, Some(line)) })
     }
 }
 

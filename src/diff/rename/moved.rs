@@ -201,7 +201,7 @@ impl Settle<'_, '_> {
 }
 
 fn pair_of<'a>(old: &Draft<'a>, new: &Draft<'a>) -> Draft<'a> {
-    Draft { parts: new.parts, ..Draft::new(ChangeKind::Renamed, old.old, new.new) }
+    Draft { parts: new.parts, fault: new.fault, ..Draft::new(ChangeKind::Renamed, old.old, new.new) }
 }
 
 /// The path beneath the new name of a directory, whose old name was the first `len` bytes of the old path.
