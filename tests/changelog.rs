@@ -51,7 +51,8 @@ fn named(mut record: Record, name: &str) -> Record {
 }
 
 fn change(kind: ChangeKind, old: Option<Record>, new: Option<Record>, fields: &[Attribute]) -> Change {
-    Change { kind, old, new, fields: fields.to_vec(), findings: Vec::new(), fault: None, moved_along: 0 }
+    let (fields, findings) = (fields.to_vec(), Vec::new());
+    Change { kind, old, new, fields, findings, fault: None, owner_changed: None, moved_along: 0 }
 }
 
 fn severity(record: &Record) -> Severity {
@@ -123,6 +124,15 @@ fn a_time_outside_the_window_is_not_believed() {
     }
     let deleted = change(ChangeKind::Deleted, Some(passwd("41ab", "2026-11-21T03:00:00Z")), None, &[]);
     assert_eq!(event(&deleted).time_generated, at(TO), "the last known time is not the time of deletion");
+    // A value has no time of its own.
+    for (last_write, expected) in [("2026-11-21T03:00:00Z", "2026-11-21T03:00:00Z"), ("2026-11-20T03:00:00Z", TO)] {
+        for kind in [ChangeKind::Created, ChangeKind::Modified, ChangeKind::Deleted, ChangeKind::Unreadable] {
+            let of_key = Some(last_write.to_owned());
+            let change = change(kind, Some(run_value("Updater", "a")), Some(run_value("Updater", "b")), &[]);
+            let found = event(&Change { owner_changed: of_key, ..change }).time_generated;
+            assert_eq!(found, at(if kind == ChangeKind::Unreadable { TO } else { expected }), "{kind:?}");
+        }
+    }
 }
 
 #[test]

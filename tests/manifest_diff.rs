@@ -393,6 +393,38 @@ fn streams_move_along_with_a_renamed_file() {
 }
 
 #[test]
+fn values_and_streams_changed_when_their_key_or_file_did() {
+    let run = |time: &str| with(&entity(r"HKLM\Run", Kind::Key, ""), Attribute::LastWrite, text(time));
+    let value = |key: &str, name: &str, data: &str| {
+        let value = Record { name: name.into(), ..Record::new(key, Kind::Value) };
+        with(&value, Attribute::Sha256, text(data))
+    };
+    let changed = |old: &[Record], new: &[Record]| -> Vec<_> {
+        let changes = diff(&Scan::of(old), &Scan::of(new)).changes;
+        changes.into_iter().map(|change| (change.kind, change.owner_changed)).collect()
+    };
+    let of = |names: &[(&str, &str)]| -> Vec<_> { names.iter().map(|(n, d)| value(r"HKLM\Run", n, d)).collect() };
+    let old = [vec![run("1")], of(&[("gone", "x"), ("set", "x")])].concat();
+    let new = [vec![run("2")], of(&[("new", "y"), ("set", "y")]), vec![value(r"HKLM\Run2", "other", "z")]].concat();
+    let then = Some("2".to_owned());
+    assert_eq!(
+        changed(&old, &new),
+        [
+            (ChangeKind::Deleted, then.clone()),
+            (ChangeKind::Created, then.clone()),
+            (ChangeKind::Modified, then.clone()),
+            (ChangeKind::Created, None),
+        ]
+    );
+    // A key that is as it was did not change when the value did.
+    let new = [vec![run("1")], of(&[("gone", "x"), ("set", "y")])].concat();
+    assert_eq!(changed(&old, &new), [(ChangeKind::Modified, None)]);
+    let old = [file(r"C:\a", "1", "x"), stream(r"C:\a", "s", "x")];
+    let new = [with(&old[0], Attribute::Ctime, text("2")), stream(r"C:\a", "s", "y")];
+    assert_eq!(changed(&old, &new), [(ChangeKind::Modified, then)]);
+}
+
+#[test]
 fn a_name_that_stands_twice_is_matched_by_id() {
     let twice = [file("/a", "1", "x"), file("/a", "2", "y")];
     check(&twice, &twice, &[]);

@@ -44,6 +44,7 @@ fn run(path: &Path, start: Timestamp, label: &str) -> Result<ScanId> {
             fields: Vec::new(),
             findings: Vec::new(),
             fault: None,
+            owner_changed: None,
             moved_along: 0,
         };
         let context = Context { machine: &name, computer: "web01", scan_id, window, severity: &|_| Severity::Medium };

@@ -179,14 +179,12 @@ fn change_type(kind: ChangeKind, entity: EntityType, is_value: bool) -> ChangeTy
     }
 }
 
-/// The best estimate of when it happened: the inode's or the key's own time of change, which can be forged, and
-/// is therefore believed only inside the window.
+/// The best estimate of when it happened: the inode's or the key's own time of change, that of its file or key for a
+/// stream or value, which have none. It can be forged, and is therefore believed only inside the window.
 fn time_of(change: &Change, window: Window) -> Timestamp {
-    change
-        .new
-        .as_ref()
+    let own = change.new.as_ref().and_then(|new| new.text(Attribute::Ctime).or_else(|| new.text(Attribute::LastWrite)));
+    own.or(change.owner_changed.as_deref())
         .filter(|_| change.kind != ChangeKind::Unreadable)
-        .and_then(|new| new.text(Attribute::Ctime).or_else(|| new.text(Attribute::LastWrite)))
         .and_then(|text| text.parse::<Timestamp>().ok())
         .filter(|time| window.contains(*time))
         .unwrap_or(window.to)

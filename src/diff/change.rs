@@ -56,6 +56,8 @@ pub struct Change {
     pub findings: Vec<Finding>,
     /// When unreadable in part: the fault that cost it that.
     pub fault: Option<Box<Record>>,
+    /// Of a stream or value: when its file or key last changed, as that says itself; they have no times of their own.
+    pub owner_changed: Option<String>,
     /// Of a renamed directory or key: how many entities beneath it moved with it, unchanged, and are not listed.
     pub moved_along: u64,
 }

@@ -27,6 +27,8 @@ pub(super) struct Draft<'a> {
     pub(super) new: Option<&'a [u8]>,
     /// The fault on the new side that cost the entity a part.
     pub(super) fault: Option<&'a [u8]>,
+    /// Of a stream or value: when its file or key last changed.
+    pub(super) owner_changed: Option<&'a [u8]>,
 }
 
 const KINDS: [ChangeKind; 5] =
@@ -37,7 +39,16 @@ const NONE: u32 = u32::MAX;
 
 impl<'a> Draft<'a> {
     pub(super) fn new(kind: ChangeKind, old: Option<&'a [u8]>, new: Option<&'a [u8]>) -> Self {
-        Self { kind, fields: AttributeSet::EMPTY, parts: Parts::NONE, owner: None, old, new, fault: None }
+        Self {
+            kind,
+            fields: AttributeSet::EMPTY,
+            parts: Parts::NONE,
+            owner: None,
+            old,
+            new,
+            fault: None,
+            owner_changed: None,
+        }
     }
 
     /// Replaces `out` by the draft's bytes.
@@ -46,7 +57,7 @@ impl<'a> Draft<'a> {
         out.extend_from_slice(&[self.kind as u8, self.parts.0]);
         out.extend_from_slice(&self.fields.bits().to_le_bytes());
         out.extend_from_slice(&self.owner.unwrap_or(NONE).to_le_bytes());
-        for line in [self.old, self.fault] {
+        for line in [self.old, self.fault, self.owner_changed] {
             let len = |line: &[u8]| u32::try_from(line.len()).unwrap_or(NONE);
             out.extend_from_slice(&line.map_or(NONE, len).to_le_bytes());
             out.extend_from_slice(line.unwrap_or_default());
@@ -64,7 +75,8 @@ impl<'a> Draft<'a> {
         let (fields, rest) = rest.split_first_chunk()?;
         let (owner, rest) = rest.split_first_chunk()?;
         let (old, rest) = line(rest)?;
-        let (fault, new) = line(rest)?;
+        let (fault, rest) = line(rest)?;
+        let (owner_changed, new) = line(rest)?;
         Some(Self {
             kind: *KINDS.get(usize::from(*kind))?,
             fields: AttributeSet::of_bits(u64::from_le_bytes(*fields)),
@@ -73,6 +85,7 @@ impl<'a> Draft<'a> {
             old,
             new: (!new.is_empty()).then_some(new),
             fault,
+            owner_changed,
         })
     }
 
@@ -97,15 +110,9 @@ impl<'a> Draft<'a> {
         let [old, new, fault] = [self.old, self.new, self.fault].map(|line| line.map(decode).transpose());
         let (old, new) = (old?, new?);
         let findings = finding::findings(self.kind, old.as_ref(), new.as_ref());
-        Ok(Change {
-            kind: self.kind,
-            old,
-            new,
-            fields: self.fields.iter().collect(),
-            findings,
-            fault: fault?.map(Box::new),
-            moved_along,
-        })
+        let owner_changed = self.owner_changed.map(|time| String::from_utf8_lossy(time).into_owned());
+        let (fields, fault) = (self.fields.iter().collect(), fault?.map(Box::new));
+        Ok(Change { kind: self.kind, old, new, fields, findings, fault, owner_changed, moved_along })
     }
 }
 

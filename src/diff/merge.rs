@@ -9,6 +9,7 @@ use super::{
     group::{Group, pair},
     input::{Input, Output, PolicyDiff, Summary},
     outbox::{Outbox, waited},
+    owner::Owner,
     rename::Candidates,
     volumes::{Standing, Volumes, machine_changed},
 };
@@ -37,6 +38,7 @@ pub fn run(input: Input<'_>, out: &mut dyn Output) -> Result<Summary> {
         access_times: input.access_times,
         policy: input.policy,
         cover: Cover::default(),
+        owner: Owner::default(),
         old_faults: Faults::default(),
         candidates: Candidates::new(&share),
         outbox: Outbox::new(&share),
@@ -84,6 +86,7 @@ struct Merge<'a> {
     access_times: bool,
     policy: Option<PolicyDiff<'a>>,
     cover: Cover,
+    owner: Owner,
     old_faults: Faults,
     candidates: Candidates,
     outbox: Outbox,
@@ -153,8 +156,9 @@ impl Merge<'_> {
 
     /// All records of one key.
     fn group(&mut self, key: &JoinKey, old: &[Vec<u8>], carried: &[Vec<u8>], new: &[Vec<u8>]) -> Result<()> {
-        if !new.is_empty() {
+        if let Some(line) = new.first() {
             self.cover.present(key);
+            self.owner.see(key, line);
         }
         if let ([old], [], [new]) = (old, carried, new) {
             self.summary.entities_old += 1;
@@ -215,8 +219,10 @@ impl Merge<'_> {
             }
         }
         if comparison.is_change() {
+            let changed = self.owner.changed(key).map_err(waited)?;
             let draft = Draft::new(ChangeKind::Modified, Some(known.line), Some(line));
-            self.outbox.change(&Draft { fields: comparison.fields, ..draft })?;
+            let fields = comparison.fields;
+            self.outbox.change(&Draft { fields, owner_changed: changed.as_deref(), ..draft })?;
         }
         Ok(())
     }
@@ -256,7 +262,9 @@ impl Merge<'_> {
             }
             return self.outbox.carry(&old.decode().map_err(waited)?);
         }
-        self.candidates.push(&Draft::new(ChangeKind::Deleted, Some(known.line), None))
+        let changed = self.owner.changed(key).map_err(waited)?;
+        let draft = Draft::new(ChangeKind::Deleted, Some(known.line), None);
+        self.candidates.push(&Draft { owner_changed: changed.as_deref(), ..draft })
     }
 
     /// An entity that only the new side has.
@@ -274,7 +282,9 @@ impl Merge<'_> {
         // If it was renamed, it may lack what it had: most likely its content.
         let reason = |lost| self.cover.reason(key, AttributeSet::from_iter([lost]));
         let fault = reason(Attribute::Sha256).or_else(|| reason(Attribute::Mode));
-        self.candidates.push(&Draft { parts, fault, ..Draft::new(ChangeKind::Created, None, Some(line)) })
+        let changed = self.owner.changed(key).map_err(waited)?;
+        let draft = Draft::new(ChangeKind::Created, None, Some(line));
+        self.candidates.push(&Draft { parts, fault, owner_changed: changed.as_deref(), ..draft })
     }
 }
 

@@ -19,6 +19,7 @@ mod group;
 mod input;
 mod merge;
 mod outbox;
+mod owner;
 mod rename;
 mod volumes;
 

@@ -201,7 +201,8 @@ impl Settle<'_, '_> {
 }
 
 fn pair_of<'a>(old: &Draft<'a>, new: &Draft<'a>) -> Draft<'a> {
-    Draft { parts: new.parts, fault: new.fault, ..Draft::new(ChangeKind::Renamed, old.old, new.new) }
+    let draft = Draft::new(ChangeKind::Renamed, old.old, new.new);
+    Draft { parts: new.parts, fault: new.fault, owner_changed: new.owner_changed, ..draft }
 }
 
 /// The path beneath the new name of a directory, whose old name was the first `len` bytes of the old path.
