@@ -1,6 +1,5 @@
-//! Volumes in which nothing is recognised: whether they are all zeros, and otherwise how they begin.
-
-use std::fmt::Write;
+//! Volumes in which nothing is recognised: whether they are all zeros, and otherwise where their bytes begin. What these
+//! are is never shown: a key may lie there.
 
 use super::State;
 use crate::{
@@ -17,14 +16,11 @@ pub(in super::super) const MAX_LOOKED_SHARED: u64 = 1 << 30;
 /// Read at once.
 const PIECE: u64 = 1 << 20;
 
-/// Bytes that are shown of what is not recognised.
-const SHOWN: u64 = 16;
-
 enum Blank {
     Zeros,
+    /// Something else from here on.
     Data {
         offset: u64,
-        first: Vec<u8>,
     },
     /// Zeros as far as was looked.
     Unknown {
@@ -37,13 +33,9 @@ enum Blank {
 pub(in super::super) fn unrecognised(image: &dyn Image, most: u64) -> State {
     match look(image, most) {
         Ok(Blank::Zeros) => State::Note("empty: all zeros".to_owned()),
-        Ok(Blank::Data { offset, first }) => {
-            let mut hex = String::new();
-            for byte in first {
-                // Writing into a String does not fail.
-                let _ = write!(hex, "{byte:02x}");
-            }
-            State::Gap(format!("not recognised; its first bytes that are not zero, at {offset:#x}: {hex}"))
+        Ok(Blank::Data { offset }) => {
+            let len = image.len();
+            State::Gap(format!("not recognised: {len} bytes without a known signature, not zero from {offset:#x} on"))
         }
         Ok(Blank::Unknown { looked }) => {
             State::Gap(format!("not recognised; zeros in its first {looked} bytes, and not looked at further"))
@@ -73,10 +65,7 @@ fn look(image: &dyn Image, most: u64) -> Result<Blank> {
             if offset >= most {
                 return Ok(Blank::Unknown { looked: most });
             }
-            let len = SHOWN.min(image.len().saturating_sub(offset));
-            let mut first = vec![0; usize::try_from(len).unwrap_or_default()];
-            image.read_at(offset, &mut first)?;
-            return Ok(Blank::Data { offset, first });
+            return Ok(Blank::Data { offset });
         }
         offset = offset.saturating_add(len);
     }
