@@ -73,3 +73,25 @@ fn a_latest_that_is_gone_or_old_is_a_problem_of_verify_as_of_scan() {
     write(&newest);
     folder.read(&["verify"]).exits(0);
 }
+
+#[test]
+fn what_a_killed_scan_left_is_taken_back_and_named() {
+    let folder = Folder::new();
+    let disk = folder.disk("day0.raw", 0);
+    folder.night(&disk, 0, &[]).exits(0);
+    let leave = |name: &str| {
+        let path = folder.path("state").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, b"x").unwrap();
+    };
+    let says = "web01: took back what the unfinished scan 20991121T190000Z had left";
+    leave("machines/web01/.20991121T190000Z.manifest.zst.tmp");
+    folder.night(&disk, 1, &["--every", "24h"]).exits(0).says(says).says("not due");
+    leave("changes/date=2099-11-21/.web01_20991121T190000Z.ndjson.tmp");
+    folder.night(&disk, 2, &[]).exits(0).says(says);
+    let quiet = folder.night(&disk, 3, &[]).exits(0);
+    assert!(!quiet.err.contains("took back"), "{quiet:?}");
+    leave("scans/date=2099-11-21/.web01_20991121T190000Z.json.tmp");
+    folder.night(&folder.path("absent.raw"), 4, &[]).exits(66).says(says);
+    assert!(!below(&folder.path("state")).iter().any(|path| path.to_string_lossy().ends_with(".tmp")));
+}

@@ -47,7 +47,7 @@ impl<'s> Machine<'s> {
         self.latest
     }
 
-    /// The unfinished scan of a killed run that was taken back when the lock was taken; worth a note.
+    /// The unfinished scan of a killed run of which anything was taken back when the lock was taken; worth a note.
     #[must_use]
     pub fn taken_back(&self) -> Option<ScanId> {
         self.taken_back
@@ -173,7 +173,8 @@ impl<'s> Machine<'s> {
         let names = self.directory.names()?;
         let mut leavings = Leavings::default();
         for name in names {
-            if name.starts_with('.') && name.ends_with(TEMPORARY) {
+            if let Some(temporary) = name.strip_prefix('.').and_then(|name| name.strip_suffix(TEMPORARY)) {
+                leavings.unwritten = leavings.unwritten.max(own(temporary));
                 leavings.temporary.push((String::new(), name));
             } else if let Some(scan_id) = own(&name).filter(|scan_id| is_newer(*scan_id)) {
                 leavings.scans.insert(scan_id);
@@ -188,6 +189,7 @@ impl<'s> Machine<'s> {
                 for name in day.names()? {
                     if let Some(scan) = ScanRef::of_temporary_name(&name, extension) {
                         if scan.machine == self.name {
+                            leavings.unwritten = leavings.unwritten.max(Some(scan.scan_id));
                             leavings.temporary.push((place.clone(), name));
                         }
                     } else if let Some(scan) = ScanRef::of_file_name(&name, extension)
@@ -209,7 +211,7 @@ impl<'s> Machine<'s> {
         for (place, name) in leavings.temporary.iter().chain(leavings.files.iter().rev()) {
             self.remove(place, name)?;
         }
-        Ok(leavings.scans.first().copied())
+        Ok(leavings.scans.first().copied().or(leavings.unwritten))
     }
 
     fn remove(&self, place: &str, name: &str) -> Result<()> {
@@ -252,7 +254,10 @@ pub(super) fn outdated(latest: Option<ScanId>, newer: &BTreeSet<ScanId>) -> Opti
 struct Leavings {
     temporary: Vec<(String, String)>,
     files: Vec<(String, String)>,
+    /// Scans of which anything was put in place.
     scans: BTreeSet<ScanId>,
+    /// The newest scan that left a temporary file.
+    unwritten: Option<ScanId>,
 }
 
 fn is_failed(day: &Directory, scan: &ScanRef) -> Result<bool> {

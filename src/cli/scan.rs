@@ -145,19 +145,25 @@ impl Codes {
 }
 
 fn report(target: &str, outcome: Outcome, args: &ScanArgs, output: &mut Output) -> Result<u8> {
+    let (machine, taken_back) = match &outcome {
+        Outcome::NotDue { machine, taken_back, .. } => (machine, taken_back),
+        Outcome::Failed { record, taken_back, .. } | Outcome::Complete { record, taken_back, .. } => {
+            (&record.machine, taken_back)
+        }
+    };
+    if let Some(scan) = taken_back {
+        output.note(&format!("{machine}: took back what the unfinished scan {scan} had left"));
+    }
     match outcome {
-        Outcome::NotDue { machine, last } => {
+        Outcome::NotDue { machine, last, .. } => {
             output.note(&format!("{machine}: not due, last scanned {last}"));
             Ok(0)
         }
-        Outcome::Failed { record, error } => {
+        Outcome::Failed { record, error, .. } => {
             output.error(&prefixed(target, error.to_string()));
             Ok(record.exit)
         }
-        Outcome::Complete { record, events, taken_back } => {
-            if let Some(scan) = taken_back {
-                output.note(&format!("{}: took back what the unfinished scan {scan} had left", record.machine));
-            }
+        Outcome::Complete { record, events, .. } => {
             if record.previous.is_none() {
                 output.note(&format!(
                     "{}: first scan, the baseline is written; changes show from the next one on",

@@ -64,6 +64,8 @@ pub enum Outcome {
         machine: MachineName,
         /// Its last complete scan.
         last: ScanId,
+        /// A killed run's leavings that were taken back before.
+        taken_back: Option<ScanId>,
     },
     /// It ran to its end.
     Complete {
@@ -80,6 +82,8 @@ pub enum Outcome {
         record: Box<ScanRecord>,
         /// Why.
         error: Error,
+        /// A killed run's leavings that were taken back before.
+        taken_back: Option<ScanId>,
     },
 }
 
@@ -101,7 +105,7 @@ pub fn scan(night: &Night<'_>, progress: &Progress) -> Result<Outcome> {
     if let (Some(every), Some(last)) = (night.every, last)
         && !cadence::is_due(Some(last.time()), every, start)
     {
-        return Ok(Outcome::NotDue { machine: name, last });
+        return Ok(Outcome::NotDue { machine: name, last, taken_back });
     }
     let mut publish = machine.begin(start)?;
     let mut record = ScanRecord::new(name, publish.scan_id(), start, night.target);
@@ -119,7 +123,7 @@ pub fn scan(night: &Night<'_>, progress: &Progress) -> Result<Outcome> {
             record.error = Some(error.to_string());
             record.exit = error.exit_code();
             let record = publish.fail(record)?;
-            Ok(Outcome::Failed { record: Box::new(record), error })
+            Ok(Outcome::Failed { record: Box::new(record), error, taken_back })
         }
     }
 }
