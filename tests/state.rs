@@ -95,3 +95,16 @@ fn what_a_killed_scan_left_is_taken_back_and_named() {
     folder.night(&folder.path("absent.raw"), 4, &[]).exits(66).says(says);
     assert!(!below(&folder.path("state")).iter().any(|path| path.to_string_lossy().ends_with(".tmp")));
 }
+
+#[test]
+fn a_failed_scan_records_no_policy_that_is_not_known() {
+    let folder = Folder::new();
+    folder.night(&folder.path("absent.raw"), 0, &[]).exits(66);
+    let records = below(&folder.path("state/scans"));
+    let record = records.iter().find(|path| path.extension().is_some_and(|extension| extension == "json")).unwrap();
+    let record: serde_json::Value = serde_json::from_slice(&fs::read(record).unwrap()).unwrap();
+    assert_eq!((&record["Outcome"], record.get("PolicySha256")), (&"Failed".into(), None));
+    let empty = |value: &serde_json::Value| value.as_str().is_some_and(str::is_empty);
+    assert!(!record.as_object().unwrap().values().any(empty), "{record}");
+    folder.read(&["verify"]).exits(0);
+}

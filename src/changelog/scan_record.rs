@@ -160,8 +160,8 @@ pub struct ScanRecord {
     /// The policy's profile or file, for people.
     #[serde(default)]
     pub policy: String,
-    /// SHA-256 of the effective policy.
-    #[serde(default)]
+    /// SHA-256 of the effective policy; empty where the scan failed before it was known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub policy_sha256: String,
     /// Threads that hashed.
     #[serde(default)]
