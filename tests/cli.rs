@@ -111,6 +111,17 @@ fn a_gap_exits_4_and_5_with_changes_and_0_when_it_is_accepted() {
 }
 
 #[test]
+fn a_policy_that_is_no_text_names_its_line() {
+    let folder = Folder::new();
+    let policy = folder.path("policy.toml");
+    fs::write(&policy, b"version = 1\nprofiles = [\"full\"]\n# caf\xe9\n").unwrap();
+    let file = policy.to_str().unwrap();
+    let line = format!("{file}:3: expected a text in UTF-8, found the byte 0xe9");
+    snapfim(["policy", "check", file]).exits(78).says(&line);
+    snapfim(["diff", file, file, "--policy", file]).exits(78).says(&line);
+}
+
+#[test]
 fn several_targets_are_all_tried_and_the_worst_code_wins() {
     let folder = Folder::new();
     let (one, two) = (folder.disk("one.raw", 0), folder.disk("two.raw", 1));

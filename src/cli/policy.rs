@@ -3,15 +3,12 @@
 use super::{
     args::{PolicyArgs, PolicyVerb},
     output::Output,
-    settings::comparable,
+    settings::{comparable, policy_text},
 };
 use crate::{
     error::{Error, Result},
     policy::{Effect, EffectivePolicy, EntityPath, Matcher, Policy, Reach, Root},
 };
-
-/// Policies are small; a file larger than this is none.
-const POLICY_CAP: u64 = 16 << 20;
 
 pub(super) fn run(verb: &PolicyVerb, output: &mut Output) -> Result<u8> {
     match verb {
@@ -33,11 +30,7 @@ fn show(policy: &EffectivePolicy, output: &mut Output) -> Result<u8> {
 
 fn check(file: &std::path::Path, output: &mut Output) -> Result<u8> {
     let shown = file.display().to_string();
-    let unreadable = |error: std::io::Error| Error::Policy(format!("{shown}: {error}"));
-    if file.metadata().map_err(unreadable)?.len() > POLICY_CAP {
-        return Err(Error::Policy(format!("{shown}: longer than {POLICY_CAP} bytes, which no policy is")));
-    }
-    let text = std::fs::read_to_string(file).map_err(unreadable)?;
+    let text = policy_text(file)?;
     let policy = Policy::parse(&text, &shown, &comparable())?.for_machine("")?;
     output.line(&format!("{shown}: {} rules apply to every machine, no errors", policy.rules.len()));
     Ok(0)

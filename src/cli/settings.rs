@@ -1,6 +1,6 @@
 //! From what was typed to what it means: budgets, threads, policies.
 
-use std::io::Read;
+use std::{io::Read, path::Path};
 
 use super::{
     args::{OpenArgs, PolicyArgs, RescanArgs, WorkArgs},
@@ -15,6 +15,9 @@ use crate::{
     target,
     volume::{KeyLimits, Keys, MAX_KEY_FILE},
 };
+
+/// Policies are small; a file larger than this is none.
+const POLICY_CAP: u64 = 16 << 20;
 
 impl WorkArgs {
     /// Worker threads: as said, else one for each core.
@@ -88,8 +91,7 @@ impl PolicyArgs {
         match &self.policy {
             Some(path) => {
                 let shown = path.display().to_string();
-                let text = std::fs::read_to_string(path).map_err(|error| Error::Policy(format!("{shown}: {error}")))?;
-                let policy = Policy::parse(&text, &shown, &comparable())?;
+                let policy = Policy::parse(&policy_text(path)?, &shown, &comparable())?;
                 let policy = if profiles.is_empty() { policy } else { policy.with_profiles(&profiles)? };
                 Ok(NamedPolicy { policy, name: shown })
             }
@@ -103,6 +105,24 @@ impl PolicyArgs {
             }
         }
     }
+}
+
+/// The text of a policy file.
+pub(super) fn policy_text(path: &Path) -> Result<String> {
+    let shown = path.display();
+    let unreadable = |error| Error::Policy(format!("{shown}: {error}"));
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    file.take(POLICY_CAP.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > POLICY_CAP {
+        return Err(Error::Policy(format!("{shown}: longer than {POLICY_CAP} bytes, which no policy is")));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let (text, rest) = error.as_bytes().split_at(error.utf8_error().valid_up_to());
+        let line = text.iter().filter(|byte| **byte == b'\n').count().saturating_add(1);
+        let found = rest.first().copied().unwrap_or_default();
+        Error::Policy(format!("{shown}:{line}: expected a text in UTF-8, found the byte {found:#04x}"))
+    })
 }
 
 /// The names that a rule's `compare` may use: attributes and groups of attributes.

@@ -38,6 +38,11 @@ impl Issues {
         self.found.push((source.line, one_line(&format!("{source}: {field}: {what}"))));
     }
 
+    /// Whether nothing is wrong so far.
+    pub(super) fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
     /// All of them as one error, in the order of their lines.
     pub(super) fn into_result(mut self) -> Result<(), Error> {
         if self.found.is_empty() {

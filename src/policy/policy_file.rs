@@ -4,7 +4,7 @@ use super::{
     document::{Author, Document, Monitor, Reader},
     effective::EffectivePolicy,
     glob::Segment,
-    issues::Issues,
+    issues::{Issues, one_line},
     nearest::or_nearest,
     pattern::{Pattern, Place},
     profile,
@@ -74,10 +74,13 @@ impl Policy {
         if known {
             policy.disable(&mut issues);
         }
-        issues.into_result()?;
-        if policy.built_in.is_empty() && policy.own.monitors.is_empty() {
-            return Err(Error::Policy("policy: expected profiles or a [[monitor]], found nothing to monitor".into()));
+        if policy.built_in.is_empty() && policy.own.monitors.is_empty() && issues.is_empty() {
+            // Where all that profiles take is disabled, it is that which is wrong.
+            let source =
+                policy.own.disable.first().map_or_else(|| issues.source(&(0..0)), |entry| entry.source.clone());
+            issues.add(&source, "monitor", "expected profiles or a [[monitor]], found nothing to monitor");
         }
+        issues.into_result()?;
         Ok(policy)
     }
 
@@ -124,7 +127,7 @@ impl Policy {
         self.built_in.retain(|monitor| !monitor.rule.paths.is_empty() || !monitor.rule.registry.is_empty());
     }
 
-    /// What holds for one machine, by its name.
+    /// What holds for one machine, by its name; for the empty name, what holds for every machine.
     ///
     /// # Errors
     /// [`Error::Policy`] when more than [`MAX_RULES`] rules apply to it.
@@ -136,11 +139,14 @@ impl Policy {
         };
         let monitors = self.built_in.iter().chain(&self.own.monitors).filter(applies);
         let rules = monitors.map(|monitor| monitor.rule.clone()).collect::<Vec<_>>();
-        if rules.len() > MAX_RULES {
+        if let Some(first) = rules.get(MAX_RULES) {
+            let source = first.paths.iter().chain(&first.registry).map(|entry| &entry.source).next();
+            let source = source.cloned().unwrap_or_default();
+            let on = if machine.is_empty() { String::new() } else { format!(" for the machine {machine}") };
             let found = rules.len();
-            return Err(Error::Policy(format!(
-                "policy: expected at most {MAX_RULES} rules for machine \"{machine}\", found {found}"
-            )));
+            return Err(Error::Policy(one_line(&format!(
+                "{source}: monitor: expected at most {MAX_RULES} rules{on}, those of profiles included, found {found}"
+            ))));
         }
         Ok(EffectivePolicy {
             profiles: self.profiles.clone(),

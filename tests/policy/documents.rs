@@ -20,6 +20,24 @@ fn machines_choose_their_rules() {
 }
 
 #[test]
+fn what_is_wrong_with_all_of_a_policy_names_file_and_line_too() {
+    let said = |text: &str, machine: &str| {
+        let policy = Policy::parse(text, "policy.toml", KNOWN).and_then(|policy| policy.for_machine(machine));
+        policy.map(drop).unwrap_err().to_string()
+    };
+    let nothing = "expected profiles or a [[monitor]], found nothing to monitor";
+    assert_eq!(said("version = 1\n", ""), format!("policy.toml:1: monitor: {nothing}"));
+    let mut many = "version = 1\n".to_owned();
+    for rule in 0..257 {
+        many.push_str(&format!("[[monitor]]\nname = \"{rule}\"\npaths = [\"/{rule}\"]\n"));
+    }
+    let expected =
+        |on| format!("policy.toml:772: monitor: expected at most 256 rules{on}, those of profiles included, found 257");
+    assert_eq!(said(&many, ""), expected(""));
+    assert_eq!(said(&many, "web01"), expected(" for the machine web01"));
+}
+
+#[test]
 fn gaps_are_accepted_by_name() {
     let policy = effective("version = 1\nprofiles = [\"full\"]\naccept = [\"volume:@8f3c*\", \"path:/var/**\"]\n");
     assert!(policy.accepts_gap(b"volume:@8f3c00") && policy.accepts_gap(b"path:/var/\xff"));
