@@ -10,6 +10,9 @@ use crate::{
 /// What is put behind a hive's name for its transaction logs, in the order in which they are replayed.
 pub(super) const LOGS: [&str; 3] = [".LOG", ".LOG1", ".LOG2"];
 
+/// Hives are read whole to learn about the machine when they and their logs are no longer than this, in bytes.
+pub(super) const LEARN_CAP: usize = 512 << 20;
+
 /// A file that holds a part of the registry, not yet opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HiveFile {

@@ -8,9 +8,6 @@ use crate::{
     fs::{FileSystem, Listed, NodeId, Session},
 };
 
-/// A hive is opened to learn its control set when it is no longer than this, in bytes.
-const HIVE_CAP: usize = 512 << 20;
-
 /// Beginnings of file names, in upper case, and the path of the root key in the registry.
 const ROOTS: [(&str, &str); 9] = [
     ("SYSTEM", r"HKLM\SYSTEM"),
@@ -44,7 +41,7 @@ impl Machine {
             .ok_or_else(|| Error::Target(format!("{name}: no such hive")))?;
         file.logs = logs_beside(session, name)?;
         let set = if root_of(name) == ROOTS[0].1 {
-            file.open(&mut sessions, HIVE_CAP).ok().and_then(|opened| hive::control_set(&opened.hive).ok().flatten())
+            file.open(&mut sessions, hive::LEARN_CAP).ok().and_then(|opened| hive::control_set(&opened.hive).ok().flatten())
         } else {
             None
         };

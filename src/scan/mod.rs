@@ -220,3 +220,6 @@ fn header(machine: &Machine, policy: &EffectivePolicy) -> Result<Header> {
     });
     Ok(Header { policy, os, volumes: volumes.collect() })
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,9 +14,6 @@ use crate::{
     registry::{Hive, KeyId, value},
 };
 
-/// Hives are read whole to learn about the machine when they and their logs are no longer than this, in bytes.
-const HIVE_CAP: usize = 512 << 20;
-
 /// Where the system keeps its hives.
 const CONFIG: [&[u8]; 3] = [b"Windows", b"System32", b"config"];
 
@@ -114,7 +111,7 @@ fn system_hive(machine: &mut Machine, root: usize, name: &str, mount: &str) {
 /// A hive that was found before, for what it says about the machine.
 fn open(machine: &mut Machine, mount: &str) -> Option<Hive> {
     let file = machine.hives.iter().find(|file| file.mount == mount.as_bytes())?.clone();
-    let opened = file.open(&mut machine.sessions(), HIVE_CAP);
+    let opened = file.open(&mut machine.sessions(), hive::LEARN_CAP);
     noted(machine, mount, opened.map(|opened| Some(opened.hive)))
 }
 

@@ -1,0 +1,62 @@
+//! Scans of machines in memory.
+
+use super::*;
+use crate::{machine::test_machine, policy::Policy};
+
+/// The manifest of everything, as text, and what else was seen.
+fn scanned(machine: &Machine, threads: usize) -> (String, Seen) {
+    let policy = Policy::built_in("full").unwrap().for_machine("m").unwrap();
+    let options = Options { threads, budgets: Budgets::default(), temp: &std::env::temp_dir(), reuse: None };
+    let scanned = scan(machine, policy, &options, &Progress::default(), Vec::new()).unwrap();
+    (String::from_utf8(zstd::decode_all(scanned.out.as_slice()).unwrap()).unwrap(), scanned.seen)
+}
+
+#[test]
+fn what_a_mount_hides_is_said_and_is_a_gap_where_it_is_mounted_by_hand() {
+    let seen = |options: &str, beneath: bool| {
+        let machine = test_machine(
+            |root| {
+                root.file("/etc/fstab", format!("LABEL=data /usr/local/bin ext4 {options}\n")).dir("/usr/local/bin");
+                if beneath {
+                    root.file("/usr/local/bin/tool", "old");
+                }
+            },
+            |data| {
+                data.file("/tool", "new");
+            },
+        );
+        let (lines, seen) = scanned(&machine, 2);
+        assert!(lines.contains(r#"{"path":"/usr/local/bin/tool","kind":"file","size":3"#), "{lines}");
+        let faults: Vec<_> = seen.faults.listed().map(SeenFault::name).collect();
+        let notes: Vec<_> = seen.notes.iter().filter(|note| note.text().contains("beneath the volume")).collect();
+        (faults, notes.len())
+    };
+    assert_eq!(seen("defaults", false), (Vec::new(), 0));
+    assert_eq!(seen("noauto", false), (Vec::new(), 0));
+    assert_eq!(seen("defaults", true), (Vec::new(), 1));
+    assert_eq!(seen("noauto,x-systemd.automount", true), (Vec::new(), 1));
+    assert_eq!(seen("noauto", true), (vec!["path:/usr/local/bin".to_owned()], 0));
+}
+
+#[test]
+fn of_too_many_names_of_one_directory_the_same_are_told_whatever_the_threads() {
+    const NAMES: usize = 66_000;
+    let machine = || {
+        test_machine(
+            |root| {
+                root.file("/etc/fstab", "").file("/real/file", "x");
+                for name in 0..NAMES {
+                    root.link("/many", format!("{name:05}").as_bytes(), "/real");
+                }
+            },
+            |_| {},
+        )
+    };
+    let (one, seen) = scanned(&machine(), 1);
+    let (three, _) = scanned(&machine(), 3);
+    assert_eq!(one.lines().collect::<Vec<_>>(), three.lines().collect::<Vec<_>>());
+    let told = |why: &str| one.lines().filter(|line| line.contains(why)).count();
+    assert_eq!(told("more than 65536 entries lead to directories that deny them"), NAMES - 65_536);
+    assert_eq!(told("was entered under another name already"), 65_536);
+    assert_eq!(seen.counts().of(Kind::Fault), NAMES as u64);
+}
