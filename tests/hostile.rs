@@ -217,6 +217,37 @@ fn loops_and_folders_with_two_names_end_the_same_in_any_order_and_are_seen() {
     }
 }
 
+/// An entry of `/folder` of the NTFS volume that leads to `/packed`, with and without a sequence number. `/folder` comes
+/// first, so that one worker alone would enter it there.
+#[test]
+fn an_ntfs_folder_with_entries_in_two_parents_is_entered_through_its_own() {
+    const ENTRY: u64 = 1 << 48 | 68;
+    const FOLDER: u64 = 1 << 48 | 84;
+    let packed = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/ntfs/basic.raw.zst");
+    let original = zstd::decode_all(File::open(packed).unwrap()).unwrap();
+    let name: Vec<u8> = "in it".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    // The key of an index entry, $FILE_NAME, begins at 0x10, its flags lie at 0x38 of it and the name at 0x42.
+    let is_entry =
+        |at: &usize| original[*at..].starts_with(&ENTRY.to_le_bytes()) && original[*at + 0x52..].starts_with(&name);
+    let entry = (0..original.len() - 0x60).step_by(8).find(is_entry).unwrap();
+    for reference in [FOLDER, FOLDER & 0xFFFF] {
+        let folder = Folder::new();
+        let mut bytes = original.clone();
+        bytes[entry..entry + 8].copy_from_slice(&reference.to_le_bytes());
+        bytes[entry + 0x4B] |= 0x10;
+        let image = folder.path("two parents.raw");
+        write_disk(&image, &bytes, 0);
+        let one = records(&image, 1).unwrap();
+        for threads in [2, 4, 4] {
+            assert!(one == records(&image, threads).unwrap(), "{threads} threads give another manifest");
+        }
+        let paths: Vec<_> = one.iter().map(|record| String::from_utf8_lossy(&record.path).replace('\\', "/")).collect();
+        assert!(paths.iter().any(|path| path.ends_with("/packed/text")), "{paths:?}");
+        assert!(!paths.iter().any(|path| path.contains("/in it/")), "{paths:?}");
+        assert!(faults(&one).iter().any(|fault| fault.contains("entered under another name already")));
+    }
+}
+
 #[test]
 fn a_disk_cut_anywhere_ends_in_a_manifest_or_an_error() {
     let folder = Folder::new();

@@ -128,7 +128,7 @@ pub(super) fn lookup(
         return damage.map_or(Ok(None), |fault| Err(Error::corrupt(LAYER, fault.at, fault.error)));
     };
     let long = if is_dos { long_name(reader, dir, reference) } else { None };
-    Ok(Some((NodeId::Number(reference.0), long.unwrap_or(stored))))
+    Ok(Some((NodeId::Number(reader.in_full(reference).0), long.unwrap_or(stored))))
 }
 
 /// The long name of a file in this directory, beside its 8.3 name.
@@ -150,7 +150,8 @@ fn hand_out(
         if name.is_reparse_point() { None } else { Some(if name.is_directory() { Kind::Dir } else { Kind::File }) };
     let encoded = wtf8::encode(name.units());
     let link_times = link_times(reader, dir, reference, name);
-    each(Listed::Entry(DirEntry { name: &encoded, node: NodeId::Number(reference.0), kind, link_times }))
+    let node = NodeId::Number(reader.in_full(reference).0);
+    each(Listed::Entry(DirEntry { name: &encoded, node, kind, link_times }))
 }
 
 /// The times of this link as the file's own record has them: the copies in the index follow

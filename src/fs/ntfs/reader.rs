@@ -58,6 +58,15 @@ impl<'v> Reader<'v> {
         Ok(file)
     }
 
+    /// The reference with the record's own sequence number, where it has none: a file is one node, whichever entry
+    /// leads to it.
+    pub(super) fn in_full(&mut self, reference: Reference) -> Reference {
+        if reference.sequence() != 0 {
+            return reference;
+        }
+        self.file(reference).map_or(reference, |file| file.reference)
+    }
+
     fn record_bytes(&mut self, number: u64) -> Result<Vec<u8>> {
         let Volume { image, boot, mft } = self.volume;
         let at = number.saturating_mul(le::to_u64(boot.record_size));

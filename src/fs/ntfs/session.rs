@@ -61,7 +61,15 @@ impl Session for NtfsSession<'_> {
         Ok(metadata::gather(&mut self.reader, secure, &mut self.descriptors, &file))
     }
 
-    /// All names of a directory lie in one parent.
+    /// All names of a directory lie in one parent: the first says it. A directory without names belongs nowhere; it
+    /// names itself, so that it does not matter which of its entries is met first.
+    fn parent(&mut self, dir: &NodeId) -> Result<Option<NodeId>> {
+        let dir = self.file(dir)?;
+        let parent = dir.names().next().map(|name| name.parent());
+        let parent = parent.map_or(dir.reference, |parent| self.reader.in_full(parent));
+        Ok(Some(NodeId::Number(parent.0)))
+    }
+
     fn lookup(&mut self, dir: &NodeId, name: &[u8]) -> Result<Option<NodeId>> {
         Ok(self.lookup_stored(dir, name)?.map(|(node, _)| node))
     }
