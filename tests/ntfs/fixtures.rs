@@ -122,6 +122,20 @@ fn names_match_without_case_and_by_their_short_form() {
 }
 
 #[test]
+fn a_stream_without_its_first_part_is_a_fault() {
+    let mut image = Sparse::fixture("basic");
+    let name: Vec<u8> = "großer".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    // The name stands behind the attribute's header; at 0x10 is the part's first cluster, at 0x18 its last.
+    let header = image.find(&name)[0] - 0x40;
+    image.patch(header + 0x10, &5_u64.to_le_bytes());
+    image.patch(header + 0x18, &7_u64.to_le_bytes());
+    let (_, rows) = open(Arc::new(image));
+    let expected = "ntfs: record 66: stream \"großer\" lacks its first part";
+    assert_eq!(rows[&b"/plain"[..]].faults, [expected]);
+    assert_eq!(rows[&b"/plain"[..]].streams.len(), 1);
+}
+
+#[test]
 fn places_of_content() {
     let image: Arc<dyn Image> = Arc::new(Sparse::fixture("basic"));
     let (_, rows) = open(Arc::clone(&image));

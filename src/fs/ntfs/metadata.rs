@@ -1,6 +1,6 @@
 //! What is known about a file besides its content.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use crate::{
     error::{Error, Fault, Result},
@@ -114,17 +114,16 @@ fn size(file: &File) -> u64 {
 fn streams(file: &File, point: Option<&ReparsePoint>, faults: &mut Vec<Fault>) -> Vec<NamedStream> {
     let backing: Vec<u16> = wof::STREAM.encode_utf16().collect();
     let compressed = point.is_some_and(|point| point.tag == reparse_point::WOF);
-    let mut seen: Vec<&[u16]> = Vec::new();
+    let mut seen: HashSet<&[u16]> = HashSet::new();
     let mut streams = Vec::new();
     let mut add = |what: String| faults.push(Fault::new(LAYER, format!("record {}", file.reference.number()), what));
     for data in file.all(attribute::DATA).filter(|a| a.is_first()) {
         let name = wtf8::encode(data.name.iter().copied());
         let shown = || format!("stream {:?}", String::from_utf8_lossy(&name));
-        if seen.contains(&data.name.as_slice()) {
+        if !seen.insert(&data.name) {
             add(format!("{} is there twice", shown()));
             continue;
         }
-        seen.push(&data.name);
         if data.flags & attribute::ENCRYPTED != 0 {
             add(format!(
                 "{} is encrypted (EFS): its bytes are taken as they are on disk",
@@ -134,6 +133,13 @@ fn streams(file: &File, point: Option<&ReparsePoint>, faults: &mut Vec<Fault>) -
         let is_content = name.is_empty() || (compressed && data.name == backing);
         if !is_content {
             streams.push(NamedStream { name, size: data.size() });
+        }
+    }
+    // Without its first part nobody knows how long a stream is. Of the content, reading says so.
+    for data in file.all(attribute::DATA).filter(|a| !a.is_first() && !a.name.is_empty()) {
+        if seen.insert(&data.name) {
+            let name = wtf8::encode(data.name.iter().copied());
+            add(format!("stream {:?} lacks its first part", String::from_utf8_lossy(&name)));
         }
     }
     streams
