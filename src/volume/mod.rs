@@ -18,6 +18,7 @@ mod mbr;
 mod md;
 mod partition;
 mod partitioned;
+mod reasons;
 mod segmented;
 
 use std::{collections::BTreeSet, sync::Arc};

@@ -68,6 +68,38 @@ fn a_volume_that_names_itself() {
     refuses("\"pv0\", 4\n", "\"mirrored\", 0\n", "mirrored", "mirrored is made of itself");
 }
 
+/// A volume that mirrors so many extents of `leg`.
+fn mirror(name: &str, leg: &str, legs: usize) -> String {
+    let id = format!("{name:a<6}-aaaa-aaaa-aaaa-aaaa-aaaa-aaaaaa");
+    let areas: Vec<String> = (0..legs).map(|extent| format!("\"{leg}\", {extent}")).collect();
+    let areas = areas.join(", ");
+    format!(
+        "{name} {{\nid = \"{id}\"\nstatus = [\"READ\", \"VISIBLE\"]\nsegment_count = 1\nsegment1 {{\nstart_extent = 0\n\
+         extent_count = 1\ntype = \"mirror\"\nmirror_count = {legs}\nmirrors = [{areas}]\n}}\n}}\n"
+    )
+}
+
+#[test]
+fn reasons_of_mirrors_in_mirrors_do_not_multiply() {
+    let first = "logical_volumes {";
+    let volumes: String =
+        [("l0", "gone"), ("l1", "l0"), ("l2", "l1")].map(|(name, leg)| mirror(name, leg, 64)).concat();
+    let found = edited(first, &format!("{first}\n{volumes}"));
+    for (name, leg) in [("l0", "gone is not up to date"), ("l2", "none of 64 legs can be read")] {
+        let gap = found.gap(name);
+        assert!(gap.contains(leg) && gap.ends_with("; and 56 more"), "{}", &gap[..gap.len().min(2000)]);
+        assert!(gap.len() < 2000, "{} bytes", gap.len());
+    }
+}
+
+#[test]
+fn names_that_are_too_long_are_refused() {
+    for from in ["plain {", "pv0 {", "odd {"] {
+        let found = edited(from, &format!("{}{from}", "n".repeat(200)));
+        assert!(gap(&found.volumes[0]).contains("a name of 2"), "{from} {}", gap(&found.volumes[0]));
+    }
+}
+
 #[test]
 fn extents_that_overlap() {
     let found = edited("\"pv0\", 8\n", "\"pv0\", 2\n");

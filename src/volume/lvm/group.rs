@@ -10,7 +10,10 @@ use super::{
     mda::{self, Mda},
     metadata::{self, VolumeGroup},
 };
-use crate::{image::Image, volume::content::State};
+use crate::{
+    image::Image,
+    volume::{content::State, reasons},
+};
 
 /// A volume that claims to be a physical volume.
 pub(super) struct Physical {
@@ -42,7 +45,10 @@ impl Physical {
             match mda::read(image.as_ref(), place) {
                 Ok(Mda::Text(text)) => match metadata::parse(&text) {
                     Ok(copy) => found.copies.push(copy),
-                    Err(why) => found.wrong.push(format!("{LAYER}: metadata area at {:#x}: {why}", place.offset)),
+                    Err(why) => {
+                        let why = format!("{LAYER}: metadata area at {:#x}: {why}", place.offset);
+                        found.wrong.push(reasons::kept(why));
+                    }
                 },
                 Ok(Mda::Empty) => found.orphan = true,
                 Ok(Mda::Ignored) => {}

@@ -13,7 +13,10 @@ use super::{
 };
 use crate::{
     image::{Image, Slice, field::wide},
-    volume::segmented::{Segmented, Striped, Zeros},
+    volume::{
+        reasons,
+        segmented::{Segmented, Striped, Zeros},
+    },
 };
 
 /// Logical volumes in one another; six are what lvm itself makes.
@@ -94,7 +97,7 @@ impl<'a> Logical<'a> {
             return Err(format!("more than {MAX_DEPTH} logical volumes in one another"));
         }
         self.open.push(name.to_owned());
-        let made = self.make(name);
+        let made = self.make(name).map_err(reasons::kept);
         self.open.pop();
         self.made.insert(name.to_owned(), made.clone());
         made
@@ -206,13 +209,13 @@ impl<'a> Logical<'a> {
                 Err(why) => wrong.push(why),
             }
         }
-        let image = first.ok_or_else(|| format!("none of {total} legs can be read: {}", wrong.join("; ")))?;
+        let image = first.ok_or_else(|| format!("none of {total} legs can be read: {}", reasons::told(&wrong)))?;
         if sound < total {
             let group = &self.group.name;
             self.notes.push(format!(
                 "{}: logical volume {group}/{name}: {sound} of {total} legs are sound: {}",
                 super::LAYER,
-                wrong.join("; ")
+                reasons::told(&wrong)
             ));
         }
         Ok(image)

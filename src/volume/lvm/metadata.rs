@@ -10,6 +10,8 @@ use super::{
 };
 
 const SECTOR: u64 = 512;
+/// Bytes of a name (`NAME_LEN`, with the zero at its end): names are told with whatever lies on what they name.
+const MAX_NAME: usize = 127;
 
 /// A volume group, as one text describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,20 +74,29 @@ pub(super) fn parse(text: &[u8]) -> Result<VolumeGroup, String> {
     let physical = optional_section(group, "physical_volumes").map(subsections).into_iter().flatten();
     let logical = optional_section(group, "logical_volumes").map(subsections).into_iter().flatten();
     Ok(VolumeGroup {
-        name: name.clone(),
+        name: checked_name(name)?,
         id: id(group)?.1,
         seqno: number(group, "seqno")?,
         extent: extent.ok_or("its extents have no size")?,
         status: strings(group, "status"),
         physical: physical
             .map(|(name, section)| {
-                Ok((name.clone(), physical_volume(section).map_err(|why| format!("{name}: {why}"))?))
+                Ok((checked_name(name)?, physical_volume(section).map_err(|why| format!("{name}: {why}"))?))
             })
             .collect::<Result<_, String>>()?,
         logical: logical
-            .map(|(name, section)| Ok((name.clone(), logical_volume(section).map_err(|why| format!("{name}: {why}"))?)))
+            .map(|(name, section)| {
+                Ok((checked_name(name)?, logical_volume(section).map_err(|why| format!("{name}: {why}"))?))
+            })
             .collect::<Result<_, String>>()?,
     })
+}
+
+fn checked_name(name: &str) -> Result<String, String> {
+    if name.len() > MAX_NAME {
+        return Err(format!("a name of {} bytes, at most {MAX_NAME}", name.len()));
+    }
+    Ok(name.to_owned())
 }
 
 fn physical_volume(section: &Section) -> Result<PhysicalVolume, String> {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     image::{Image, Slice, field::wide},
-    volume::segmented::Segmented,
+    volume::{reasons, segmented::Segmented},
 };
 
 const LINEAR: i32 = -1;
@@ -146,7 +146,7 @@ impl Array {
                         Err(why) => wrong.push(format!("member {place}: {why}")),
                     }
                 }
-                Err(about(format!("no member of the mirror can be read: {}", wrong.join("; "))))
+                Err(about(format!("no member of the mirror can be read: {}", reasons::told(&wrong))))
             }
             LINEAR => {
                 let missing = (0..self.newest.members.min(u32::from(u16::MAX)))
