@@ -213,18 +213,13 @@ fn features_that_are_not_read_are_named() {
 #[test]
 fn a_file_on_a_realtime_device_is_refused_by_name() {
     let mut image = fixtures::image("v4");
-    let xfs = Xfs::open(Arc::new(Memory(image.clone()))).unwrap();
-    let mut session = xfs.session().unwrap();
-    let root = session.root();
-    let node = session.lookup(&root, b"large").unwrap().unwrap();
-    let NodeId::Number(number) = node else { panic!() };
-    // Inodes of 256 bytes in blocks of 4096; the first group begins the disk, so a number is a place.
-    image[number as usize * 256 + 91] |= 1;
+    let (node, at) = inode_of(&image, "large");
+    image[at + 91] |= 1;
     let xfs = Xfs::open(Arc::new(Memory(image))).unwrap();
     let mut session = xfs.session().unwrap();
     assert!(session.metadata(&node).is_ok());
     let error = session.read(&node, &Stream::Content, &mut Some4MiB(0)).unwrap_err().to_string();
-    assert_eq!(error, format!("xfs: inode {number} lies on a realtime device, which is not read"));
+    assert_eq!(error, format!("xfs: inode {} lies on a realtime device, which is not read", at / 256));
     let error = session.extents(&node, &Stream::Content).unwrap_err().to_string();
     assert!(error.contains("realtime"));
 }
@@ -249,4 +244,50 @@ fn parents_are_those_of_the_tree() {
             session.list(&node, each).unwrap();
         }
     }
+}
+
+/// A file at the root of the volume `v4`, and the place of its inode: inodes have 256 bytes, and the first group begins
+/// the disk.
+fn inode_of(image: &[u8], name: &str) -> (NodeId, usize) {
+    let xfs = Xfs::open(Arc::new(Memory(image.to_vec()))).unwrap();
+    let mut session = xfs.session().unwrap();
+    let root = session.root();
+    let node = session.lookup(&root, name.as_bytes()).unwrap().unwrap();
+    let NodeId::Number(number) = node else { panic!() };
+    (node, number as usize * 256)
+}
+
+/// An extent: where it begins in the file, 54 bits, and on the volume, 52, and its length, 21; in blocks.
+fn extent(logical: u128, block: u128, len: u128) -> [u8; 16] {
+    (logical << 73 | block << 21 | len).to_be_bytes()
+}
+
+#[test]
+fn a_map_that_repeats_blocks_ends_at_what_the_image_holds() {
+    const LEN: u32 = 4000;
+    let mut image = fixtures::image("v4");
+    let (node, at) = inode_of(&image, "large");
+    // 1024 groups of 4096 blocks, of which the image has two.
+    image[88..92].copy_from_slice(&1024_u32.to_be_bytes());
+    image[8..16].copy_from_slice(&(1024_u64 * 4096).to_be_bytes());
+    image[at + 5] = 2;
+    image[at + 82] = 0;
+    let outcome = |image: &[u8], extents: u32, unwritten: u8| {
+        let mut image = image.to_vec();
+        image[at + 56..at + 64].copy_from_slice(&(u64::from(LEN * extents) * 4096).to_be_bytes());
+        image[at + 76..at + 80].copy_from_slice(&extents.to_be_bytes());
+        for number in 0..extents {
+            let place = at + 100 + number as usize * 16;
+            image[place..place + 16].copy_from_slice(&extent(u128::from(number * LEN), 50, u128::from(LEN)));
+            image[place] |= unwritten;
+        }
+        let xfs = Xfs::open(Arc::new(Memory(image))).unwrap();
+        let mut session = xfs.session().unwrap();
+        session.extents(&node, &Stream::Content).map(drop).map_err(|error| error.to_string())
+    };
+    assert_eq!(outcome(&image, 2, 0), Ok(()));
+    // What was allocated and never written costs no reading.
+    assert_eq!(outcome(&image, 3, 0x80), Ok(()));
+    let error = outcome(&image, 3, 0).unwrap_err();
+    assert!(error.contains("maps more than"), "{error}");
 }

@@ -51,10 +51,11 @@ impl Pointers<'_, '_> {
     }
 
     fn block(&mut self, block: u64, below: usize, first: u64) -> ControlFlow<()> {
-        // More than the filesystem has blocks: the same ones come again and again.
+        // More than there are blocks: the same ones come again and again.
         self.nodes = self.nodes.saturating_add(1);
-        if self.nodes > self.out.volume.superblock.blocks_count {
-            self.out.broken("more indirect blocks than the filesystem has blocks".to_owned())?;
+        let blocks = self.out.volume.blocks();
+        if self.nodes > blocks {
+            self.out.broken(format!("more indirect blocks than the image holds ({blocks:#x})"))?;
             return ControlFlow::Break(());
         }
         let after = std::mem::replace(&mut self.logical, first);

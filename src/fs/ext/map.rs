@@ -58,7 +58,7 @@ pub(super) fn walk(
     end: u64,
     each: &mut dyn FnMut(Piece) -> ControlFlow<()>,
 ) {
-    let mut out = Out { volume, inode, end, next: 0, mapped: 0, pending: None, each };
+    let mut out = Out { volume, inode, end, next: 0, stored: 0, pending: None, each };
     let flow =
         if inode.has(FLAG_EXTENTS) { extent::walk(&mut out, scratch) } else { indirect::walk(&mut out, scratch) };
     // A finished map also ends by a break, at the file's end; what is pending then is still due.
@@ -74,7 +74,8 @@ pub(super) struct Out<'a> {
     pub(super) end: u64,
     /// First logical block that may come next.
     next: u64,
-    mapped: u64,
+    /// Blocks that hold data; what was never written costs nothing to read.
+    stored: u64,
     pending: Option<Run>,
     each: &'a mut dyn FnMut(Piece) -> ControlFlow<()>,
 }
@@ -104,9 +105,10 @@ impl Out<'_> {
             return self.broken(what);
         }
         // No file can own more blocks than there are: a map that says so repeats blocks to look long.
-        self.mapped = self.mapped.saturating_add(run.len);
-        if self.mapped > superblock.blocks_count {
-            self.broken(format!("maps more than the {:#x} blocks of the filesystem", superblock.blocks_count))?;
+        self.stored = self.stored.saturating_add(if run.unwritten { 0 } else { run.len });
+        let blocks = self.volume.blocks();
+        if self.stored > blocks {
+            self.broken(format!("maps more blocks than the image holds ({blocks:#x})"))?;
             return ControlFlow::Break(());
         }
         run.len = run.len.min(self.end.saturating_sub(run.logical));
@@ -139,5 +141,92 @@ impl Out<'_> {
             Some(run) => (self.each)(Piece::Run(run)),
             None => ControlFlow::Continue(()),
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "this is a test")]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{super::superblock, *};
+    use crate::image::Memory;
+
+    /// Blocks that the image holds; the superblock of [`superblock::tests::raw`] claims a million.
+    const HELD: u64 = 40;
+    const BLOCK: usize = 4096;
+
+    /// What the map that begins with `root` gives: its runs, and its faults.
+    fn walked(image: Vec<u8>, flags: u32, root: &[u8]) -> (Vec<Run>, Vec<String>) {
+        let superblock = superblock::Superblock::parse(&superblock::tests::raw(1 << 20)).unwrap();
+        let mut raw = [0; 128];
+        raw[..2].copy_from_slice(&0o100_644_u16.to_le_bytes());
+        raw[0x20..0x24].copy_from_slice(&flags.to_le_bytes());
+        raw[0x28..0x28 + root.len()].copy_from_slice(root);
+        let inode = Inode::parse(&superblock, 12, &raw).unwrap();
+        let volume = Volume::new(Arc::new(Memory(image)), superblock);
+        let (mut runs, mut faults) = (Vec::new(), Vec::new());
+        walk(&volume, &inode, &mut Scratch::default(), u64::MAX, &mut |piece| {
+            match piece {
+                Piece::Run(run) => runs.push(run),
+                Piece::Mismatch(error) | Piece::Broken(error) => faults.push(error.to_string()),
+            }
+            ControlFlow::Continue(())
+        });
+        (runs, faults)
+    }
+
+    fn image() -> Vec<u8> {
+        vec![0; usize::try_from(HELD).unwrap() * BLOCK]
+    }
+
+    /// A root with these extents: first logical block, length, first physical block.
+    fn extents(extents: &[(u32, u16, u32)]) -> Vec<u8> {
+        let count = u8::try_from(extents.len()).unwrap();
+        let mut root = vec![0x0A, 0xF3, count, 0, 4, 0, 0, 0, 0, 0, 0, 0];
+        for (logical, len, physical) in extents {
+            root.extend([&logical.to_le_bytes()[..], &len.to_le_bytes(), &[0; 2], &physical.to_le_bytes()].concat());
+        }
+        root
+    }
+
+    #[test]
+    fn extents_that_repeat_blocks_end_at_what_the_image_holds() {
+        let repeated: Vec<_> = (0..4).map(|number| (number * 16, 16, 8)).collect();
+        let (runs, faults) = walked(image(), FLAG_EXTENTS, &extents(&repeated));
+        assert_eq!(runs.len(), 2);
+        assert_eq!(faults, ["ext4: inode 12, block map: maps more blocks than the image holds (0x28)"]);
+    }
+
+    #[test]
+    fn what_is_stored_nowhere_does_not_count_as_mapped() {
+        // Holes of 2^30 blocks, and 2^15 - 1 that were never written.
+        let sparse = [(0, 16, 8), (1 << 30, 16, 24), (2 << 30, 0xFFFF, 100)];
+        let (runs, faults) = walked(image(), FLAG_EXTENTS, &extents(&sparse));
+        assert_eq!((runs.len(), runs[2].len, runs[2].unwritten), (3, 0x7FFF, true));
+        assert_eq!(faults, [""; 0]);
+    }
+
+    #[test]
+    fn a_file_that_an_image_holds_is_read_where_the_image_was_cut_off() {
+        let (runs, faults) = walked(image(), FLAG_EXTENTS, &extents(&[(0, 39, 1)]));
+        assert_eq!((runs.len(), faults), (1, Vec::new()));
+    }
+
+    #[test]
+    fn pointers_that_repeat_blocks_end_at_what_the_image_holds() {
+        let mut image = image();
+        // All pointers of block 8 lead to block 9, and those of block 9 to block 10.
+        for (block, to) in [(8, 9_u32), (9, 10)] {
+            image[block * BLOCK..(block + 1) * BLOCK].copy_from_slice(&to.to_le_bytes().repeat(BLOCK / 4));
+        }
+        let mut root = vec![0; 60];
+        root[52..56].copy_from_slice(&8_u32.to_le_bytes());
+        let (_, faults) = walked(image.clone(), 0, &root);
+        assert_eq!(faults, ["ext4: inode 12, block map: maps more blocks than the image holds (0x28)"]);
+        // Without data, the blocks of pointers are what repeats.
+        image[9 * BLOCK..10 * BLOCK].fill(0);
+        let (_, faults) = walked(image, 0, &root);
+        assert_eq!(faults, ["ext4: inode 12, block map: more indirect blocks than the image holds (0x28)"]);
     }
 }

@@ -102,8 +102,23 @@ impl Superblock {
             .and_then(|blocks| blocks.checked_div(u64::from(blocks_per_group)))
             .and_then(|groups| u32::try_from(groups).ok())
             .ok_or_else(|| bad(format!("{blocks_count} blocks in groups of {blocks_per_group}")))?;
+        let bitmap_bits = block_size.saturating_mul(8);
+        if features.ro_compat(features::RO_BIGALLOC) {
+            let clusters = le32(raw, 0x24);
+            let blocks = cluster_sectors.checked_div(u64::from(block_size) >> 9).unwrap_or(0);
+            if clusters > bitmap_bits {
+                return Err(bad(format!("{clusters} clusters in a group, at most {bitmap_bits}")));
+            }
+            if u64::from(clusters).saturating_mul(blocks) != u64::from(blocks_per_group) {
+                return Err(bad(format!(
+                    "{blocks_per_group} blocks in a group of {clusters} clusters of {blocks} blocks"
+                )));
+            }
+        } else if blocks_per_group > bitmap_bits {
+            return Err(bad(format!("{blocks_per_group} blocks in a group, at most {bitmap_bits}")));
+        }
         let inodes_per_group = le32(raw, 0x28);
-        if inodes_per_group == 0 || inodes_per_group > block_size.saturating_mul(8) {
+        if inodes_per_group == 0 || inodes_per_group > bitmap_bits {
             return Err(bad(format!("{inodes_per_group} inodes in a group")));
         }
         let uuid: [u8; 16] = array(raw, 0x68);
@@ -260,8 +275,54 @@ fn find_copy(image: &dyn Image, stated_group: u32) -> Option<(Superblock, u64)> 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::is_power;
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "this is a test")]
+pub(super) mod tests {
+    use super::*;
+
+    /// Of `blocks` blocks of 4 KiB, without checksums.
+    pub(in super::super) fn raw(blocks: u32) -> [u8; LEN] {
+        let mut raw = [0; LEN];
+        let fields: [(usize, u32); 8] = [
+            (0x0, 16),
+            (0x4, blocks),
+            (0x18, 2),
+            (0x1C, 2),
+            (0x20, 32_768),
+            (0x24, 32_768),
+            (0x28, 16),
+            (0x38, 0xEF53),
+        ];
+        for (at, value) in fields {
+            raw[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        }
+        raw
+    }
+
+    // `ext4_handle_clustersize` of the kernel: a bitmap of one block says which blocks, or clusters, of a group are
+    // used.
+    #[test]
+    fn groups_that_their_bitmaps_cannot_hold_are_refused() {
+        let with = |group: u32, clusters: u32, log_cluster: Option<u32>| {
+            let mut raw = raw(1 << 20);
+            raw[0x20..0x24].copy_from_slice(&group.to_le_bytes());
+            raw[0x24..0x28].copy_from_slice(&clusters.to_le_bytes());
+            if let Some(log) = log_cluster {
+                raw[0x1C..0x20].copy_from_slice(&log.to_le_bytes());
+                raw[0x64..0x68].copy_from_slice(&features::RO_BIGALLOC.to_le_bytes());
+            }
+            Superblock::parse(&raw).map(drop).map_err(|error| error.to_string())
+        };
+        assert_eq!(with(32_768, 32_768, None), Ok(()));
+        let refused = |what: &str| Err(format!("ext4: superblock: {what}"));
+        assert_eq!(with(32_769, 32_769, None), refused("32769 blocks in a group, at most 32768"));
+        assert_eq!(with(32_768 << 4, 32_768, Some(6)), Ok(()));
+        assert_eq!(with(32_768 << 5, 32_768 << 1, Some(6)), refused("65536 clusters in a group, at most 32768"));
+        assert_eq!(
+            with(32_768 << 5, 32_768, Some(6)),
+            refused("1048576 blocks in a group of 32768 clusters of 16 blocks")
+        );
+        assert!(with(32_768, 32_768, Some(1)).is_err());
+    }
 
     #[test]
     fn sparse_groups() {

@@ -67,7 +67,8 @@ struct Walk<'a, 'e> {
     each: Each<'e>,
     next: u64,
     records: u64,
-    mapped: u64,
+    /// Blocks that hold data; what was never written costs nothing to read.
+    stored: u64,
     cap: u64,
     blocks: u32,
     broken: bool,
@@ -76,9 +77,8 @@ struct Walk<'a, 'e> {
 /// Hands out a fork's runs in file order; what is between them is a hole.
 pub(super) fn walk(volume: &Volume, inode: &Inode, which: Which, each: Each<'_>) {
     let Some(fork) = inode.fork(which) else { return };
-    let superblock = &volume.superblock;
     let is_file = which == Which::Data && inode.kind().is_ok_and(|kind| kind == Kind::File);
-    let shared = is_file && superblock.features.reflink();
+    let shared = is_file && volume.superblock.features.reflink();
     let mut walk = Walk {
         volume,
         inode,
@@ -86,8 +86,8 @@ pub(super) fn walk(volume: &Volume, inode: &Inode, which: Which, each: Each<'_>)
         each,
         next: 0,
         records: 0,
-        mapped: 0,
-        cap: superblock.blocks.saturating_mul(if shared { MAX_SHARING } else { 1 }),
+        stored: 0,
+        cap: volume.blocks().saturating_mul(if shared { MAX_SHARING } else { 1 }),
         blocks: 0,
         broken: false,
     };
@@ -136,9 +136,9 @@ impl Walk<'_, '_> {
         for bytes in bytes.chunks_exact(RECORD).take(count) {
             let record = Record::parse(bytes);
             self.records = self.records.saturating_add(1);
-            self.mapped = self.mapped.saturating_add(record.len);
+            self.stored = self.stored.saturating_add(if record.unwritten { 0 } else { record.len });
             let at = format!("the extent of {} blocks at block {:#x} of the file", record.len, record.logical);
-            if self.records > MAX_EXTENTS || self.mapped > self.cap {
+            if self.records > MAX_EXTENTS || self.stored > self.cap {
                 let what = format!("{} maps more than {MAX_EXTENTS} extents or {} blocks", self.inode.at(), self.cap);
                 self.broken = true;
                 let _ = (self.each)(Piece::Broken(Error::budget(LAYER, what)));

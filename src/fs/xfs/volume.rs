@@ -22,6 +22,12 @@ impl Volume {
         self.image.len()
     }
 
+    /// The blocks that content can lie in: those of the filesystem, and of the image. A superblock can say anything.
+    pub(super) fn blocks(&self) -> u64 {
+        let held = self.image.len().checked_div(self.superblock.block_bytes()).unwrap_or(0);
+        held.min(self.superblock.blocks)
+    }
+
     /// Fills `buf` from a byte offset of the volume.
     pub(super) fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
         self.image.read_at(offset, buf)?;
