@@ -102,7 +102,7 @@ impl File {
             let bytes = self.records.get(*index).map(|record| record.bytes.as_slice()).unwrap_or_default();
             clusters.append(part, bytes, volume.boot.clusters()).map_err(wrong)?;
         }
-        clusters.check_length().map_err(wrong)?;
+        clusters.check(volume.clusters_held()).map_err(wrong)?;
         Ok(Some(Value::Clusters(clusters)))
     }
 

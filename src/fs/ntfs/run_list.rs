@@ -48,6 +48,11 @@ impl RunMap {
         self.runs.last().map_or(0, Run::end)
     }
 
+    /// The clusters that are not holes.
+    pub(super) fn stored(&self) -> u64 {
+        self.stored
+    }
+
     pub(super) fn runs(&self) -> &[Run] {
         &self.runs
     }

@@ -107,8 +107,12 @@ impl Clusters {
         }
     }
 
-    /// A value must not be longer than its clusters.
-    pub(super) fn check_length(&self) -> Result<(), String> {
+    /// A value must not be longer than its clusters, nor have more of them than the `held` ones of the image, whatever
+    /// the boot sector says: then it repeats clusters to look long.
+    pub(super) fn check(&self, held: u64) -> Result<(), String> {
+        if self.runs.stored() > held {
+            return Err(format!("runs of more clusters than the image holds ({held:#x})"));
+        }
         let mapped = self.runs.end().saturating_mul(self.cluster_size);
         if self.size > mapped || self.size > i64::MAX.unsigned_abs() {
             return Err(format!("{:#x} bytes, the runs hold {mapped:#x}", self.size));
@@ -233,5 +237,31 @@ impl Clusters {
             return each(Piece { start: written, len: end.saturating_sub(written), stored: Stored::Unwritten });
         }
         Ok(if end < self.size { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::ntfs::attribute::NonResident;
+
+    #[test]
+    fn runs_that_repeat_clusters_end_at_what_the_image_holds() {
+        // 16 clusters at 0x10, twice, and a hole of 32.
+        let pairs = [0x11, 16, 0x10, 0x11, 16, 0, 0x01, 32, 0];
+        let part = NonResident {
+            lowest_vcn: 0,
+            end_vcn: 64,
+            pairs: 0..pairs.len(),
+            unit_shift: 0,
+            size: 64 << 9,
+            initialized: 64 << 9,
+        };
+        let form = Form::NonResident(part);
+        let attribute = Attribute { kind: attribute::DATA, id: 0, flags: 0, name: Vec::new(), form };
+        let mut clusters = Clusters::new(&attribute, 512).unwrap();
+        clusters.append(&attribute, &pairs, 1 << 40).unwrap();
+        assert_eq!(clusters.check(32), Ok(()));
+        assert_eq!(clusters.check(31).unwrap_err(), "runs of more clusters than the image holds (0x1f)");
     }
 }

@@ -37,6 +37,11 @@ impl Volume {
         let mft = Mft::open(image.as_ref(), &boot, notes, gaps)?;
         Ok(Self { image, boot, mft })
     }
+
+    /// The clusters of which the image holds at least a part.
+    pub(super) fn clusters_held(&self) -> u64 {
+        self.image.len().div_ceil(self.boot.cluster_size.max(1))
+    }
 }
 
 /// The boot sector, and whether it is the backup.
