@@ -22,6 +22,8 @@ const MAX_LEVELS: u16 = 9;
 const MAX_TREE_BLOCKS: u32 = 1 << 17;
 /// Extents of one fork; the most fragmented real files have some hundred thousand.
 pub(super) const MAX_EXTENTS: u64 = 4 << 20;
+/// Errors of one fork that are kept, where all of its runs are wanted at once.
+const MAX_ERRORS: usize = 256;
 /// Content of a file may stand for the volume's blocks so many times over, where blocks are shared.
 const MAX_SHARING: u64 = 64;
 
@@ -107,17 +109,26 @@ pub(super) fn walk(volume: &Volume, inode: &Inode, which: Which, each: Each<'_>)
     }
 }
 
-/// All runs of a fork, with what went wrong.
+/// All runs of a fork, with what went wrong; with too much of that, those in front of it.
 pub(super) fn collect(volume: &Volume, inode: &Inode, which: Which, end: u64) -> (Vec<Run>, Vec<Error>) {
-    let (mut runs, mut errors) = (Vec::new(), Vec::new());
+    let (mut runs, mut errors, mut more) = (Vec::new(), Vec::new(), false);
     walk(volume, inode, which, &mut |piece| {
         match piece {
             Piece::Run(run) if run.logical >= end => return ControlFlow::Break(()),
             Piece::Run(run) => runs.push(run),
+            Piece::Mismatch(_) | Piece::Broken(_) if errors.len() >= MAX_ERRORS => {
+                more = true;
+                return ControlFlow::Break(());
+            }
             Piece::Mismatch(error) | Piece::Broken(error) => errors.push(error),
         }
         ControlFlow::Continue(())
     });
+    if more {
+        let name = inode.fork(which).map_or("", |fork| fork.name);
+        let what = format!("more than {MAX_ERRORS} errors; the rest was not read");
+        errors.push(Error::corrupt(LAYER, format!("{}, {name}", inode.at()), what));
+    }
     (runs, errors)
 }
 
@@ -225,5 +236,37 @@ impl Walk<'_, '_> {
         let mut bytes = vec![0; superblock.block_len()];
         self.volume.read_at(offset, &mut bytes)?;
         Ok((bytes, offset))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "this is a test")]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{super::superblock, *};
+    use crate::image::Memory;
+
+    #[test]
+    fn a_tree_that_repeats_a_broken_leaf_gives_some_errors_and_says_that_there_are_more() {
+        const LEAF: u8 = 20;
+        let leaf = usize::from(LEAF) << 12;
+        let superblock = superblock::tests::superblock();
+        let mut image = vec![0; 32 << 12];
+        image[leaf..][..4].copy_from_slice(b"BMAP");
+        // Of 254 empty extents.
+        image[leaf + 7] = 254;
+        let mut raw = vec![0; 256];
+        raw[..6].copy_from_slice(&[b'I', b'N', 0x41, 0xED, 2, 3]);
+        // A tree of one level, whose nine pointers all lead to that leaf.
+        raw[100..104].copy_from_slice(&[0, 1, 0, 9]);
+        for pointer in raw[176..248].chunks_exact_mut(8) {
+            pointer[7] = LEAF;
+        }
+        let inode = Inode::parse(&superblock, 3, &raw).unwrap();
+        let volume = Volume::new(Arc::new(Memory(image)), superblock);
+        let (runs, errors) = collect(&volume, &inode, Which::Data, u64::MAX);
+        assert_eq!((runs.len(), errors.len()), (0, 257));
+        assert_eq!(errors[256].to_string(), "xfs: inode 3, data fork: more than 256 errors; the rest was not read");
     }
 }

@@ -224,10 +224,11 @@ fn copy(image: &dyn Image, first: &[u8]) -> Option<(Superblock, u64)> {
 
 #[cfg(test)]
 #[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "this is a test")]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn superblock() -> Superblock {
+    /// Of version 4: three groups of 1000 blocks of 4 KiB.
+    pub(in super::super) fn superblock() -> Superblock {
         let mut sector = vec![0; 512];
         let mut put = |at: usize, bytes: &[u8]| sector[at..at + bytes.len()].copy_from_slice(bytes);
         put(0, b"XFSB");
