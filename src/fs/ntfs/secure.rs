@@ -25,8 +25,9 @@ const MAX_DESCRIPTOR: usize = 0x2_0000 + 0x200;
 const ENTRY_HEADER: usize = 20;
 /// Each 256 KiB of `$SDS` are followed by a copy.
 const COPY_DISTANCE: u64 = 256 << 10;
-/// Descriptors that one worker keeps.
+/// Descriptors that one worker keeps, and their bytes.
 const MAX_KEPT: usize = 4096;
+const MAX_KEPT_BYTES: usize = 16 << 20;
 
 /// Where each descriptor is.
 pub(super) struct Secure {
@@ -111,6 +112,7 @@ fn hash(descriptor: &[u8]) -> u32 {
 #[derive(Default)]
 pub(super) struct Descriptors {
     kept: HashMap<u32, Arc<[u8]>>,
+    bytes: usize,
 }
 
 impl Descriptors {
@@ -120,10 +122,39 @@ impl Descriptors {
             return Ok(Arc::clone(descriptor));
         }
         let descriptor = secure.read(reader, id)?;
-        if self.kept.len() >= MAX_KEPT {
-            self.kept.clear();
-        }
-        self.kept.insert(id, Arc::clone(&descriptor));
+        self.keep(id, Arc::clone(&descriptor));
         Ok(descriptor)
+    }
+
+    /// Keeps a descriptor that is not kept yet; where there is no room, all others are forgotten.
+    fn keep(&mut self, id: u32, descriptor: Arc<[u8]>) {
+        self.bytes = self.bytes.saturating_add(descriptor.len());
+        if self.kept.len() >= MAX_KEPT || self.bytes > MAX_KEPT_BYTES {
+            self.kept.clear();
+            self.bytes = descriptor.len();
+        }
+        self.kept.insert(id, descriptor);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kept_descriptors_are_bounded_by_their_bytes() {
+        let mut descriptors = Descriptors::default();
+        let mut most = 0;
+        for id in 0..300 {
+            descriptors.keep(id, vec![0; MAX_DESCRIPTOR].into());
+            let held = descriptors.kept.values().map(|descriptor| descriptor.len()).sum();
+            assert!(descriptors.kept.contains_key(&id) && held == descriptors.bytes);
+            most = most.max(held);
+        }
+        assert!((MAX_KEPT_BYTES - MAX_DESCRIPTOR..=MAX_KEPT_BYTES).contains(&most), "{most} bytes");
+        for id in 300..10_000 {
+            descriptors.keep(id, [0; 20].into());
+            assert!(descriptors.kept.len() <= MAX_KEPT);
+        }
     }
 }
