@@ -26,8 +26,10 @@ pub(super) const ROOT: u64 = 5;
 /// The last record of the system files with fixed places: `$Extend`.
 const LAST_SYSTEM_RECORD: u64 = 11;
 const INDEX: &str = "$I30";
-/// Names of one directory of which it is remembered that they stand, to tell lone 8.3 names.
+/// Names of one directory of which it is remembered that they stand, long and 8.3, to tell lone 8.3 names.
 const MAX_NAMES: usize = 4 << 20;
+/// Bytes of the 8.3 names among them: one has 90, a forged one up to 576.
+const MAX_SHORT_BYTES: usize = 256 << 20;
 
 /// Hands out the entries of a directory.
 pub(super) fn list(
@@ -42,8 +44,7 @@ pub(super) fn list(
             return Ok(());
         }
     }
-    let mut long = Vec::new();
-    let mut short = Vec::new();
+    let mut names = Names::default();
     let flow = index.walk(&mut |walked| {
         let entry = match walked {
             Walked::Entry(entry) => entry,
@@ -56,31 +57,58 @@ pub(super) fn list(
         if is_system(dir, reference, &name) {
             return ControlFlow::Continue(());
         }
-        if long.len() >= MAX_NAMES {
+        if names.is_full() {
             let at = format!("record {}", dir.reference.number());
-            each(Listed::Fault(Fault::new(LAYER, at, format!("more than {MAX_NAMES} names; the rest was not read"))))?;
+            let what =
+                format!("more than {MAX_NAMES} names, or {MAX_SHORT_BYTES} bytes of 8.3 names; the rest was not read");
+            each(Listed::Fault(Fault::new(LAYER, at, what)))?;
             return ControlFlow::Break(());
         }
         if name.is_dos() {
             if let Some(key) = entry.key() {
-                short.push((reference, key.to_vec()));
+                names.add_short(reference, key);
             }
             return ControlFlow::Continue(());
         }
-        long.push(reference);
+        names.long.push(reference);
         hand_out(reader, dir, reference, &name, each)
     });
     if flow.is_break() {
         return Ok(());
     }
-    long.sort_unstable();
-    for (reference, key) in short.iter().filter(|(reference, _)| long.binary_search(reference).is_err()) {
+    for (reference, key) in names.lone() {
         let name = FileName::parse(key);
         if name.is_some_and(|name| hand_out(reader, dir, *reference, &name, each).is_break()) {
             break;
         }
     }
     Ok(())
+}
+
+/// The names of a directory as they come by.
+#[derive(Default)]
+struct Names {
+    long: Vec<Reference>,
+    /// 8.3 names with their keys.
+    short: Vec<(Reference, Vec<u8>)>,
+    short_bytes: usize,
+}
+
+impl Names {
+    fn is_full(&self) -> bool {
+        self.long.len().saturating_add(self.short.len()) >= MAX_NAMES || self.short_bytes >= MAX_SHORT_BYTES
+    }
+
+    fn add_short(&mut self, reference: Reference, key: &[u8]) {
+        self.short_bytes = self.short_bytes.saturating_add(key.len());
+        self.short.push((reference, key.to_vec()));
+    }
+
+    /// The 8.3 names of files that have no long name here.
+    fn lone(&mut self) -> impl Iterator<Item = &(Reference, Vec<u8>)> {
+        self.long.sort_unstable();
+        self.short.iter().filter(|(reference, _)| self.long.binary_search(reference).is_err())
+    }
 }
 
 /// The file behind a name: the one whose name is the same unit for unit, else the first that is the same without
@@ -191,4 +219,31 @@ pub(super) fn size(dir: &File) -> u64 {
 pub(super) fn short_name(file: &File) -> Option<String> {
     let name = file.names().find(FileName::is_dos)?;
     Some(String::from_utf16_lossy(&name.units().collect::<Vec<_>>()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_names_count_like_long_ones() {
+        let mut names = Names { long: vec![Reference(1); MAX_NAMES - 2], ..Names::default() };
+        for number in 2..4 {
+            assert!(!names.is_full());
+            names.add_short(Reference(number), &[0; 90]);
+        }
+        assert!(names.is_full());
+        let mut forged = Names::default();
+        forged.add_short(Reference(1), &vec![0; MAX_SHORT_BYTES]);
+        assert!(forged.is_full());
+    }
+
+    #[test]
+    fn a_short_name_beside_a_long_one_is_no_entry() {
+        let mut names = Names { long: vec![Reference(3), Reference(1)], ..Names::default() };
+        for number in 1..4 {
+            names.add_short(Reference(number), &[]);
+        }
+        assert_eq!(names.lone().map(|(reference, _)| reference.0).collect::<Vec<_>>(), [2]);
+    }
 }
