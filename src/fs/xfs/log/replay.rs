@@ -15,7 +15,7 @@ use super::{
     overlay::{Overlay, SECTOR},
     record::{self, Bad},
     ring::{Ring, bad},
-    transaction::{Item, Open, Transaction},
+    transaction::{Open, Transaction},
 };
 use crate::error::Result;
 
@@ -61,22 +61,19 @@ pub(super) fn run<'a>(ring: &Ring<'a>, tail: u64, head: u64, next: u64) -> Resul
         chunks: 0,
     };
     replay.check_groups().map_err(|what| bad(head, what))?;
-    pass(ring, tail, head, &mut |items, _| replay.note_cancelled(items))?;
-    pass(ring, tail, head, &mut |items, lsn| replay.transaction(items, lsn))?;
+    pass(ring, tail, head, &mut |transaction| replay.note_cancelled(transaction))?;
+    pass(ring, tail, head, &mut |transaction| replay.transaction(transaction))?;
     Ok(replay)
 }
 
-type Each<'e> = &'e mut dyn FnMut(&[Item<'_>], u64) -> Result<(), String>;
+type Each<'e> = &'e mut dyn FnMut(&Transaction) -> Result<(), String>;
 
-/// Hands out the items of each transaction that was committed.
+/// Hands out each transaction that was committed.
 fn pass(ring: &Ring<'_>, tail: u64, head: u64, each: Each<'_>) -> Result<()> {
     let mut open = Open::default();
     let broken = record::walk(ring, tail, head, true, &mut |record| {
         record.check(ring)?;
-        open.record(&record, &mut |transaction: &Transaction| {
-            let done = transaction.items().and_then(|items| each(&items, transaction.lsn));
-            done.map_err(|what| bad(record.at, what))
-        })
+        open.record(&record, &mut |transaction| each(transaction).map_err(|what| bad(record.at, what)))
     })?;
     match broken {
         Some(Bad { at, what }) => Err(bad(at, what)),
@@ -85,42 +82,52 @@ fn pass(ring: &Ring<'_>, tail: u64, head: u64, each: Each<'_>) -> Result<()> {
 }
 
 impl Replay<'_> {
-    fn note_cancelled(&mut self, items: &[Item<'_>]) -> Result<(), String> {
-        for item in items.iter().filter(|item| item.kind == KIND_BUFFER) {
+    /// The first pass, in which it also shows whether all items make sense.
+    fn note_cancelled(&mut self, transaction: &Transaction) -> Result<(), String> {
+        for item in transaction.items() {
+            let item = item?;
+            if item.kind != KIND_BUFFER {
+                continue;
+            }
             let buffer = Buffer::parse(item.region(0))?;
             if buffer.is_cancel() {
                 let count = self.cancelled.entry(buffer.place).or_default();
                 *count = count.saturating_add(1);
             }
-        }
-        if self.cancelled.len() > MAX_CANCELLED {
-            return Err(format!("more than {MAX_CANCELLED} buffers were freed"));
+            if self.cancelled.len() > MAX_CANCELLED {
+                return Err(format!("more than {MAX_CANCELLED} buffers were freed"));
+            }
         }
         Ok(())
     }
 
     /// Inodes are made before they are filled, and what cancels a buffer comes last, since it ends the cancelling.
-    fn transaction(&mut self, items: &[Item<'_>], lsn: u64) -> Result<(), String> {
+    fn transaction(&mut self, transaction: &Transaction) -> Result<(), String> {
+        let lsn = transaction.lsn;
         self.transactions = self.transactions.saturating_add(1);
         let mut last = Vec::new();
-        for item in items {
+        for item in transaction.items() {
+            let item = item?;
             match item.kind {
                 KIND_BUFFER => {
                     let buffer = Buffer::parse(item.region(0))?;
                     if buffer.is_cancel() {
                         last.push(buffer.place);
                     } else if !self.is_cancelled(buffer.place) {
-                        buffer::replay(self, &buffer, item, lsn)?;
+                        buffer::replay(self, &buffer, &item, lsn)?;
                     }
                 }
-                KIND_INODE_CREATE => inode_create::replay(self, item)?,
+                KIND_INODE_CREATE => inode_create::replay(self, &item)?,
                 KIND_INODE | KIND_DQUOT | KIND_QUOTAOFF => {}
-                other if !self.pending.take(item)? => return Err(format!("an item of unknown kind {other:#06x}")),
+                other if !self.pending.take(&item)? => return Err(format!("an item of unknown kind {other:#06x}")),
                 _ => {}
             }
         }
-        for item in items.iter().filter(|item| item.kind == KIND_INODE) {
-            inode_item::replay(self, item, lsn)?;
+        for item in transaction.items() {
+            let item = item?;
+            if item.kind == KIND_INODE {
+                inode_item::replay(self, &item, lsn)?;
+            }
         }
         for place in last {
             self.end_cancelling(place);

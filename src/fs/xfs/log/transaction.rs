@@ -58,13 +58,18 @@ pub(super) struct Open {
 /// An item: what kind it is, and its regions, the first of which describes it.
 pub(super) struct Item<'a> {
     pub(super) kind: u16,
-    pub(super) regions: Vec<&'a [u8]>,
+    bytes: &'a [u8],
+    /// Where its first region begins in `bytes`, and where each ends.
+    start: usize,
+    ends: &'a [usize],
 }
 
-impl Item<'_> {
+impl<'a> Item<'a> {
     /// A region; empty where there is none.
-    pub(super) fn region(&self, index: usize) -> &[u8] {
-        self.regions.get(index).copied().unwrap_or_default()
+    pub(super) fn region(&self, index: usize) -> &'a [u8] {
+        let start = index.checked_sub(1).map_or(Some(self.start), |before| self.ends.get(before).copied());
+        let range = start.zip(self.ends.get(index)).and_then(|(start, end)| self.bytes.get(start..*end));
+        range.unwrap_or_default()
     }
 }
 
@@ -163,24 +168,25 @@ impl Transaction {
         Ok(())
     }
 
-    /// Its items, in the order in which they were written.
-    pub(super) fn items(&self) -> Result<Vec<Item<'_>>, String> {
-        let starts = std::iter::once(&0).chain(&self.ends);
-        let mut parts = starts.zip(&self.ends).map(|(start, end)| self.bytes.get(*start..*end).unwrap_or_default());
-        let mut items = Vec::new();
-        while let Some(first) = parts.next() {
+    /// Its items, in the order in which they were written, up to the first that makes no sense. They are made one by
+    /// one: the regions of an item may be tiny, and it would take more than they do.
+    pub(super) fn items(&self) -> impl Iterator<Item = Result<Item<'_>, String>> {
+        let (mut start, mut rest) = (0, self.ends.as_slice());
+        std::iter::from_fn(move || {
+            let first = self.bytes.get(start..*rest.first()?).unwrap_or_default();
             let (kind, count) = (le16(first, 0), usize::from(le16(first, 2)));
+            let left = std::mem::take(&mut rest);
             if first.len() < 4 || count == 0 || count > MAX_REGIONS {
-                return Err(format!("an item of kind {kind:#06x} with {count} regions, {} bytes", first.len()));
+                return Some(Err(format!("an item of kind {kind:#06x} with {count} regions, {} bytes", first.len())));
             }
-            let mut regions = vec![first];
-            regions.extend(parts.by_ref().take(count.saturating_sub(1)));
-            if regions.len() < count {
-                return Err(format!("an item of kind {kind:#06x} with {} of {count} regions", regions.len()));
-            }
-            items.push(Item { kind, regions });
-        }
-        Ok(items)
+            let Some((ends, behind)) = left.split_at_checked(count) else {
+                return Some(Err(format!("an item of kind {kind:#06x} with {} of {count} regions", left.len())));
+            };
+            let item = Item { kind, bytes: &self.bytes, start, ends };
+            start = ends.last().copied().unwrap_or(start);
+            rest = behind;
+            Some(Ok(item))
+        })
     }
 }
 
@@ -205,11 +211,27 @@ mod tests {
         transaction.add(&[], false).unwrap();
         transaction.add(&[1, 2], false).unwrap();
         transaction.add(&[3], true).unwrap();
-        let items = transaction.items().unwrap();
+        let items: Vec<_> = transaction.items().map(Result::unwrap).collect();
         assert_eq!(items.len(), 1);
-        assert_eq!((items[0].kind, items[0].region(1)), (0x123C, &[1, 2, 3][..]));
+        assert_eq!((items[0].kind, items[0].region(1), items[0].region(2)), (0x123C, &[1, 2, 3][..], &[][..]));
         transaction.add(&[0x3C, 0x12, 2, 0], false).unwrap();
-        assert!(transaction.items().is_err());
+        assert!(transaction.items().last().unwrap().is_err());
+    }
+
+    #[test]
+    fn items_of_tiny_regions_are_made_one_by_one() {
+        let mut transaction = Transaction::default();
+        transaction.add(&header(), false).unwrap();
+        for kind in [0x36, 0x37] {
+            transaction.add(&[kind, 0x12, 2, 0], false).unwrap();
+            transaction.add(&[kind], false).unwrap();
+        }
+        transaction.add(&[0x38, 0x12, 0, 0], false).unwrap();
+        transaction.add(&[0x39, 0x12, 1, 0], false).unwrap();
+        let told: Vec<_> = transaction.items().map(|item| item.map(|item| (item.kind, item.region(1)))).collect();
+        // Nothing is handed out behind one that makes no sense.
+        let broken = "an item of kind 0x1238 with 0 regions, 4 bytes".to_owned();
+        assert_eq!(told, [Ok((0x1236, &[0x36][..])), Ok((0x1237, &[0x37][..])), Err(broken)]);
     }
 
     #[test]
