@@ -18,6 +18,8 @@ use super::{
 
 /// Faults that are kept of one file; more of the same say nothing new.
 const MAX_FAULTS: usize = 64;
+/// Bytes of all records of one file: the longest list names some 10,000, which have up to 4 KiB each.
+const MAX_RECORD_BYTES: usize = 48 << 20;
 
 /// All attributes of one file or directory.
 #[derive(Debug)]
@@ -58,6 +60,12 @@ impl File {
             Some(list) => file.follow_list(reader, attributes, &list),
         }
         Ok(file)
+    }
+
+    /// One of these records, with nothing in them.
+    #[cfg(test)]
+    pub(super) fn of_records(records: Vec<Record>) -> Self {
+        Self { reference: Reference(0), directory: false, records, attributes: Vec::new(), faults: Vec::new() }
     }
 
     /// How many records it takes.
@@ -141,6 +149,11 @@ impl File {
         loaded.insert(self.reference.number(), Some((0, own)));
         for entry in entries {
             let number = entry.reference.number();
+            let held = self.records.len().saturating_mul(boot.record_size);
+            if held > MAX_RECORD_BYTES && !loaded.contains_key(&number) {
+                self.fault(Some(format!("its records hold more than {MAX_RECORD_BYTES} bytes; the rest was not read")));
+                break;
+            }
             let record = loaded.entry(number).or_insert_with(|| self.load_extension(reader, entry.reference));
             let Some((index, attributes)) = record else { continue };
             match attributes.iter().find(|attribute| entry.names(attribute)) {
