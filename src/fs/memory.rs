@@ -114,12 +114,6 @@ impl MemoryFs {
         self.nodes[node].broken = Some(fault);
         self
     }
-
-    /// The metadata of the node at `path`, to be changed at will.
-    pub fn metadata_mut(&mut self, path: &str) -> &mut Metadata {
-        let node = self.make(path, Kind::File, 0o644);
-        &mut self.nodes[node].metadata
-    }
 }
 
 impl FileSystem for MemoryFs {
