@@ -2,7 +2,7 @@
 //! and bytes, behind two traits: [`FileSystem`], shared by all workers, and [`Session`], one worker's own reader.
 //! This room knows nothing of policy, and a foreign crate's types never leave their adapter.
 //!
-//! To add a filesystem: a folder here that implements both traits, and one arm in `probe`.
+//! To add a filesystem: a folder here that implements both traits, and a row of `READERS` in `probe`.
 
 mod clusters;
 mod evidence;
