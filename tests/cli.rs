@@ -4,10 +4,11 @@
 mod support;
 
 use std::{
-    fs,
+    fs::{self, File},
     io::{BufRead, BufReader},
     path::PathBuf,
     process::Stdio,
+    time::SystemTime,
 };
 
 use support::{EVENINGS, Folder, command, newest_manifest, planted, snapfim};
@@ -88,6 +89,19 @@ fn diff_exits_by_what_it_finds() {
     // A manifest stands for its target.
     snapfim(["diff", manifest.to_str().unwrap(), new]).exits(0);
     assert_eq!(snapfim(["diff", old, manifest.to_str().unwrap(), "--format", "ndjson"]).exits(1).events(), planted());
+}
+
+#[test]
+fn a_comparison_without_changes_never_says_that_nothing_was_compared() {
+    let Nights { old, new, folder } = nights();
+    let manifest = newest_manifest(&folder.path("state"));
+    let (older, same) = (folder.disk("older.raw", 0), folder.disk("same.raw", 0));
+    File::options().write(true).open(&older).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    // The newer side is the older file, one side has no time, and neither has.
+    for [one, other] in [[&same, &older], [&manifest, &new], [&new, &manifest], [&manifest, &manifest], [&old, &same]] {
+        let run = snapfim(["diff".as_ref(), one.as_os_str(), other.as_os_str()]).exits(0).prints("no changes");
+        assert!(!run.out.contains("first scan"), "{}", run.out);
+    }
 }
 
 #[test]
@@ -356,7 +370,7 @@ fn a_reader_that_goes_away_is_no_error() {
 #[test]
 fn an_output_that_is_full_is_an_error() {
     let Nights { old, new, folder: _folder } = nights();
-    let Ok(full) = fs::File::options().write(true).open("/dev/full") else { return };
+    let Ok(full) = File::options().write(true).open("/dev/full") else { return };
     let output = command().args([&"diff".into(), &old, &new]).stdout(full).output().unwrap();
     assert_eq!(output.status.code(), Some(74));
     assert!(String::from_utf8_lossy(&output.stderr).contains("standard output"));

@@ -245,6 +245,13 @@ impl ScanRecord {
         self.severities.clone_from(&tally.severities);
     }
 
+    /// Whether this scan is the first of its machine, with which the next is compared. A comparison of two targets
+    /// leaves no manifest, and is none.
+    #[must_use]
+    pub fn is_baseline(&self) -> bool {
+        self.previous.is_none() && self.manifest.is_some()
+    }
+
     /// How many entities were seen.
     #[must_use]
     pub fn entities_total(&self) -> u64 {

@@ -164,7 +164,7 @@ fn report(target: &str, outcome: Outcome, args: &ScanArgs, output: &mut Output) 
             Ok(record.exit)
         }
         Outcome::Complete { record, events, .. } => {
-            if record.previous.is_none() {
+            if record.is_baseline() {
                 output.note(&format!(
                     "{}: first scan, the baseline is written; changes show from the next one on",
                     record.machine

@@ -111,10 +111,10 @@ pub fn write_header(out: &mut dyn Write, record: &ScanRecord, style: Style) -> i
             style.paint(Role::Alarm, format!("failed: {}", escaped(why))).to_string()
         }
         Outcome::Complete => {
-            let changes = match (record.window.and_then(|window| window.from), record.changes_total()) {
-                (None, 0) => "first scan, nothing to compare with yet".to_owned(),
-                (_, 0) => "no changes".to_owned(),
-                (_, changes) => human::counted(changes, "change", "changes"),
+            let changes = match record.changes_total() {
+                0 if record.is_baseline() => "first scan, nothing to compare with yet".to_owned(),
+                0 => "no changes".to_owned(),
+                changes => human::counted(changes, "change", "changes"),
             };
             let entities = human::counted(record.entities_total(), "entity", "entities");
             format!("{entities}, {changes}, {}", coverage(record, style))
