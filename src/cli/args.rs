@@ -127,7 +127,7 @@ pub(crate) struct PolicyArgs {
     /// Policy file (TOML)
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
-    /// Built-in profile instead of a policy file's own list: recommended, extended, full; may be repeated
+    /// Built-in profile, beside those that a policy file names: recommended, extended, full; may be repeated
     #[arg(long = "profile", value_name = "NAME")]
     pub(crate) profiles: Vec<String>,
 }

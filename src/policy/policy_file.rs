@@ -45,14 +45,15 @@ impl Policy {
         Self::assemble(Document { profiles, ..Document::default() }, Issues::new("policy", ""))
     }
 
-    /// The same policy on top of other built-in profiles.
+    /// The same policy with more built-in profiles beside its own.
     ///
     /// # Errors
-    /// [`Error::Policy`] when there is no such profile, or `disable` names what they do not have.
+    /// [`Error::Policy`] when there is no such profile.
     pub fn with_profiles(self, names: &[&str]) -> Result<Self> {
         let source = Source { name: "policy".into(), line: 0 };
-        let profiles = names.iter().map(|&name| Entry { text: name.to_owned(), source: source.clone() }).collect();
-        Self::assemble(Document { profiles, ..self.own }, Issues::new("policy", ""))
+        let mut own = self.own;
+        own.profiles.extend(names.iter().map(|&name| Entry { text: name.to_owned(), source: source.clone() }));
+        Self::assemble(own, Issues::new("policy", ""))
     }
 
     /// Joins what the user wrote with the profiles that it names.

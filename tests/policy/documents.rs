@@ -113,10 +113,11 @@ fn toml_that_is_none_is_named_by_line() {
 }
 
 #[test]
-fn other_profiles_can_be_laid_under_the_same_rules() {
+fn profiles_that_are_added_take_nothing_of_the_own_away() {
     let own = policy("version = 1\nprofiles = [\"full\"]\n[[monitor]]\nname = \"r\"\npaths = [\"/srv\"]\n");
     let names = |policy: Policy| policy.for_machine("m").unwrap().profiles;
-    assert_eq!(names(own.clone().with_profiles(&["recommended"]).unwrap()), ["recommended"]);
+    assert_eq!(names(own.clone().with_profiles(&["recommended"]).unwrap()), ["full", "recommended"]);
+    assert_eq!(names(own.clone().with_profiles(&["full"]).unwrap()), ["full"]);
     let error = own.with_profiles(&["extend"]).unwrap_err().to_string();
     assert!(
         error.starts_with("policy: profiles: expected one of recommended, extended, full, found \"extend\""),
