@@ -41,19 +41,38 @@ pub fn parse_span(text: &str) -> Result<SignedDuration> {
 /// # Errors
 /// [`Error::Usage`] when it is none.
 pub fn parse_time(text: &str, now: Timestamp) -> Result<Timestamp> {
-    let text = text.trim();
-    if let Ok(time) = text.parse::<Timestamp>() {
+    parse_moment(text, now).map(|(time, _)| time)
+}
+
+/// The last point in time of what people write so: of a date alone the end of its day, else as [`parse_time`].
+///
+/// # Errors
+/// [`Error::Usage`] when it is none.
+pub fn parse_end(text: &str, now: Timestamp) -> Result<Timestamp> {
+    let (time, is_date) = parse_moment(text, now)?;
+    if !is_date {
         return Ok(time);
     }
-    let civil = text.parse::<Date>().map(|date| date.at(0, 0, 0, 0)).or_else(|_| text.parse::<DateTime>());
+    let day = SignedDuration::from_hours(24).saturating_sub(SignedDuration::from_nanos(1));
+    Ok(time.checked_add(day).unwrap_or(Timestamp::MAX))
+}
+
+/// A point in time, and whether it was written as a date alone.
+fn parse_moment(text: &str, now: Timestamp) -> Result<(Timestamp, bool)> {
+    let text = text.trim();
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Ok((time, false));
+    }
     // A date's own parser takes a date and time too, and drops the time.
-    let civil = if text.len() > "2026-11-21".len() { text.parse::<DateTime>() } else { civil };
-    if let Some(time) = civil.ok().and_then(|civil| TimeZone::UTC.to_timestamp(civil).ok()) {
-        return Ok(time);
+    let date = text.parse::<Date>().ok().filter(|_| text.len() <= "2026-11-21".len());
+    let civil = date.map(|date| date.at(0, 0, 0, 0)).or_else(|| text.parse::<DateTime>().ok());
+    if let Some(time) = civil.and_then(|civil| TimeZone::UTC.to_timestamp(civil).ok()) {
+        return Ok((time, date.is_some()));
     }
     parse_span(text)
         .ok()
         .and_then(|span| now.checked_sub(span).ok())
+        .map(|time| (time, false))
         .ok_or_else(|| Error::Usage(format!("not a time like 2026-11-21T03:00Z, 2026-11-21 or 14d: {text:?}")))
 }
 
@@ -140,6 +159,20 @@ mod tests {
             assert_eq!(parse_time(text, now).unwrap(), at(expected), "{text}");
         }
         assert!(parse_time("yesterday", now).is_err());
+    }
+
+    #[test]
+    fn a_date_ends_with_its_day() {
+        let now = at("2026-11-21T12:00:00Z");
+        for (text, expected) in [
+            ("2026-11-20", "2026-11-20T23:59:59.999999999Z"),
+            ("2026-11-20T00:00", "2026-11-20T00:00:00Z"),
+            ("2026-11-20T03:00:00+01:00", "2026-11-20T02:00:00Z"),
+            ("1d", "2026-11-20T12:00:00Z"),
+        ] {
+            assert_eq!(parse_end(text, now).unwrap(), at(expected), "{text}");
+        }
+        assert!(parse_end("yesterday", now).is_err());
     }
 
     #[test]

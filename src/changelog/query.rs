@@ -34,9 +34,9 @@ pub struct Query {
     pub entities: Vec<EntityType>,
     /// Of these types.
     pub types: Vec<ChangeType>,
-    /// After this time, as a window is after its start.
+    /// From this time on.
     pub since: Option<Timestamp>,
-    /// Up to this time.
+    /// Up to this time, itself included.
     pub until: Option<Timestamp>,
     /// About these paths.
     pub path: Option<PathFilter>,
@@ -86,7 +86,7 @@ impl Query {
             && self.computer.as_ref().is_none_or(|part| contains_folded(&event.computer, part))
             && (self.entities.is_empty() || self.entities.contains(&event.monitored_entity_type))
             && (self.types.is_empty() || self.types.contains(&event.change_type))
-            && self.since.is_none_or(|since| time > since)
+            && self.since.is_none_or(|since| time >= since)
             && self.until.is_none_or(|until| time <= until)
             && self.severity.is_none_or(|severity| event.ext.severity >= severity)
             && self.path.as_ref().is_none_or(|path| path.matches(event))

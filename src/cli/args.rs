@@ -275,10 +275,10 @@ pub(crate) struct LogArgs {
     /// Only these entities; may be repeated
     #[arg(long, value_name = "KIND", value_delimiter = ',')]
     pub(crate) entity: Vec<String>,
-    /// Only since then: 14d, 24h, 2026-11-01, or RFC 3339
+    /// Only from then on: 14d, 24h, 2026-11-01 (from its midnight, UTC), or RFC 3339
     #[arg(long, value_name = "WHEN")]
     pub(crate) since: Option<String>,
-    /// Only until then
+    /// Only up to then, that moment included; of a date, all of its day (UTC)
     #[arg(long, value_name = "WHEN")]
     pub(crate) until: Option<String>,
     /// Only these change types (Created, Modified, RegistryValueSet…); may be repeated

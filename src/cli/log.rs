@@ -38,7 +38,8 @@ pub(super) fn history(args: &HistoryArgs, output: &mut Output) -> Result<u8> {
 
 fn query(args: &LogArgs) -> Result<Query> {
     let now = Timestamp::now();
-    let time = |text: &Option<String>| text.as_deref().map(|text| cadence::parse_time(text, now)).transpose();
+    let since = args.since.as_deref().map(|text| cadence::parse_time(text, now)).transpose()?;
+    let until = args.until.as_deref().map(|text| cadence::parse_end(text, now)).transpose()?;
     let unknown = |flag: &str, text: &str| Error::Usage(format!("{flag} {text}: no such one"));
     let entity = |text: &String| EntityType::by_name(text).ok_or_else(|| unknown("--entity", text));
     let change = |text: &String| ChangeType::by_name(text).ok_or_else(|| unknown("--type", text));
@@ -48,8 +49,8 @@ fn query(args: &LogArgs) -> Result<Query> {
         computer: args.computer.clone(),
         entities: args.entity.iter().map(entity).collect::<Result<_>>()?,
         types: args.types.iter().map(change).collect::<Result<_>>()?,
-        since: time(&args.since)?,
-        until: time(&args.until)?,
+        since,
+        until,
         path: args.path.as_deref().map(PathFilter::glob).transpose()?,
         severity: args.severity.as_deref().map(severity).transpose()?,
     })
