@@ -62,8 +62,7 @@ fn make(dir: &Path, image: &Path, files: usize, bytes: usize) -> bool {
 fn once(image: &Path, temp: &Path, threads: usize) -> f64 {
     let policy = Policy::built_in("full").and_then(|policy| policy.for_machine("bench")).expect("a policy");
     let start = Instant::now();
-    let given = image.to_str().expect("a path in Unicode");
-    let target = target::open(given, &target::Options::default()).expect("a target");
+    let target = target::open(image.as_os_str(), &target::Options::default()).expect("a target");
     let options = scan::Options { threads, budgets: Budgets::default(), temp, reuse: None };
     let scanned = scan::scan(&target.machine, policy, &options, &Progress::default(), Vec::new()).expect("a scan");
     let fault = scanned.seen.faults.listed().next();

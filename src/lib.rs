@@ -35,8 +35,8 @@
 //!
 //! let compared = job::compare(
 //!     &job::Comparison {
-//!         old: &old.path().display().to_string(),
-//!         new: &new.path().display().to_string(),
+//!         old: old.path().as_os_str(),
+//!         new: new.path().as_os_str(),
 //!         open: target::Options::default(),
 //!         machine: Some("web01"),
 //!         policy: &Policy::built_in("full")?,

@@ -1,6 +1,10 @@
 //! The command line of the real binary: verbs, formats and exit codes.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what fails here is the test")]
 
+#[path = "cli/filters.rs"]
+mod filters;
+#[path = "cli/names.rs"]
+mod names;
 mod support;
 
 use std::{
@@ -214,28 +218,6 @@ fn the_log_is_filtered_and_counted() {
         folder.read(&["log", bad[0], bad[1]]).exits(2).says(bad[1]);
     }
     folder.read(&["log"]).exits(0).prints("/etc/ld.so.preload");
-}
-
-#[test]
-fn a_date_in_a_filter_means_all_of_its_day() {
-    let folder = Folder::new();
-    let state = folder.path("state");
-    let scan = |image: &str, day: usize, time: &str, code: i32| {
-        let (image, state) = (folder.disk(image, day), state.to_str().unwrap());
-        let args = ["scan", image.to_str().unwrap(), "--state", state, "--machine", "web01", "--profile", "full"];
-        snapfim(args.iter().chain(&["--snapshot-time", time])).exits(code);
-    };
-    // The planted changes claim times before this window: all of them are shown at its end, a midnight.
-    scan("day0.raw", 0, "2026-01-20", 0);
-    scan("day1.raw", 1, "2026-01-21", 1);
-    let log = |more: &[&str]| {
-        let args: Vec<_> = ["log", "--format", "ndjson"].iter().chain(more).copied().collect();
-        folder.read(&args).exits(0).events()
-    };
-    assert_eq!(log(&["--since", "2026-01-21"]), planted());
-    assert_eq!(log(&["--since", "2026-01-21", "--until", "2026-01-21"]), planted());
-    assert_eq!(log(&["--until", "2026-01-21T00:00:00Z"]), planted());
-    assert!(log(&["--since", "2026-01-22"]).is_empty() && log(&["--until", "2026-01-20"]).is_empty());
 }
 
 #[test]

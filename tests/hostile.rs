@@ -47,7 +47,7 @@ impl Numbers {
 
 /// The records of everything on an image, or the error that it ends in.
 fn records(image: &Path, threads: usize) -> Result<Vec<Record>> {
-    let target = target::open(image.to_str().unwrap(), &target::Options::default())?;
+    let target = target::open(image.as_os_str(), &target::Options::default())?;
     target.require_filesystem()?;
     let policy = Policy::built_in("full")?.for_machine("m")?;
     let budgets = Budgets { hole_bytes: 64 << 20, memory: 8 << 20, ..Budgets::default() };

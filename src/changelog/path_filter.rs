@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
-use super::entity_path::short_hive;
+use super::entity_path::{readable, short_hive};
 use super::{EntityType, Event};
 use crate::error::{Error, Result};
 
@@ -15,7 +15,15 @@ pub enum PathFilter {
     Glob(PathGlob),
     /// One file or key, with its streams or values, wherever it was renamed from or to, also along with what it
     /// lies beneath.
-    Exact(String),
+    Exact(ExactPath),
+}
+
+/// One path, as an event spells it.
+#[derive(Debug, Clone)]
+pub struct ExactPath {
+    spelled: String,
+    /// Whether it is valid Unicode: else an event that is about it has its bytes, too.
+    is_unicode: bool,
 }
 
 /// A pattern: `*`, `?` and `[a-z]` stay inside one segment, `**` crosses segments; what it matches is covered
@@ -45,13 +53,16 @@ impl PathFilter {
         }))
     }
 
-    /// The history of one path or key.
+    /// The history of one path or key, by its exact bytes.
     #[must_use]
-    pub fn exact(path: &str) -> Self {
-        let path = if looks_windows(path) { with_short_hive(path) } else { Cow::Borrowed(path) };
+    pub fn exact(path: &[u8]) -> Self {
+        let is_unicode = std::str::from_utf8(path).is_ok();
+        let path = readable(path);
+        let path = if looks_windows(&path) { with_short_hive(&path) } else { Cow::Borrowed(path.as_str()) };
         let trimmed = path.trim_end_matches(if looks_windows(&path) { '\\' } else { '/' });
         let is_root = trimmed.is_empty() || trimmed.ends_with(':');
-        Self::Exact(if is_root { path.into_owned() } else { trimmed.to_owned() })
+        let spelled = if is_root { path.into_owned() } else { trimmed.to_owned() };
+        Self::Exact(ExactPath { spelled, is_unicode })
     }
 
     /// Whether an event is about such a path.
@@ -68,15 +79,29 @@ impl PathFilter {
             _ => None,
         };
         let spelled = event.ext.spelled.as_deref();
-        let mut names = [Some(path.as_str()), own, original.as_deref(), spelled].into_iter().flatten();
         match self {
             Self::Glob(glob) => {
                 let value = event.value_name().map(|value| format!("{path}\\{value}"));
-                names.chain(value.as_deref()).any(|name| glob.matches(name))
+                let names = [Some(path.as_str()), own, original.as_deref(), spelled, value.as_deref()];
+                names.into_iter().flatten().any(|name| glob.matches(name))
             }
             Self::Exact(wanted) => {
+                let (hex, stream_hex) = (event.ext.path_hex.is_some(), event.ext.name_hex.is_some());
+                let named = [
+                    (Some(path.as_str()), hex || own.is_some() && stream_hex),
+                    (own, hex),
+                    (original.as_deref(), event.ext.original_path_hex.is_some()),
+                ];
+                // The bytes of a rule's spelling are not known.
+                let spelled = spelled.is_some_and(|spelled| same(spelled, &wanted.spelled));
                 let moved_along = event.ext.count.is_some();
-                names.any(|name| same(name, wanted) || moved_along && is_beneath(wanted, name))
+                spelled
+                    || named.into_iter().filter_map(|(name, has_bytes)| Some((name?, has_bytes))).any(
+                        |(name, has_bytes)| {
+                            same(name, &wanted.spelled) && has_bytes != wanted.is_unicode
+                                || moved_along && is_beneath(&wanted.spelled, name)
+                        },
+                    )
             }
         }
     }

@@ -197,13 +197,13 @@ impl State {
         Ok((groups, reading))
     }
 
-    /// Every recorded change of one path or key, oldest first.
+    /// Every recorded change of one path or key, by its exact bytes, oldest first.
     ///
     /// # Errors
     /// As [`State::log`].
     pub fn history(
         &self,
-        path: &str,
+        path: &[u8],
         machine: Option<MachineName>,
         each: &mut dyn FnMut(Event) -> Result<ControlFlow<()>>,
     ) -> Result<Reading> {

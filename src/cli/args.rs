@@ -1,6 +1,6 @@
 //! What can be typed. The same definitions give the help, the man page and the shell completions.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -185,7 +185,7 @@ pub(crate) enum LogFormat {
 pub(crate) struct ScanArgs {
     /// Disk images, block devices or mounted directories; disks of one machine joined by +; IMAGE@SNAPSHOT
     #[arg(required = true, value_name = "TARGET")]
-    pub(crate) targets: Vec<String>,
+    pub(crate) targets: Vec<OsString>,
     /// State directory: manifests, change log and proofs; made when it is not there
     #[arg(long, value_name = "DIR")]
     pub(crate) state: PathBuf,
@@ -241,9 +241,9 @@ pub(crate) struct RescanArgs {
 #[derive(Debug, Args)]
 pub(crate) struct DiffArgs {
     /// The older target or manifest
-    pub(crate) old: String,
+    pub(crate) old: OsString,
     /// The newer target or manifest
-    pub(crate) new: String,
+    pub(crate) new: OsString,
     #[command(flatten)]
     pub(crate) policy: PolicyArgs,
     #[command(flatten)]
@@ -313,8 +313,8 @@ pub(crate) struct StatusArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct HistoryArgs {
-    /// A path or registry key, as the log spells it
-    pub(crate) path: String,
+    /// A path or registry key, as it is or as the log spells it
+    pub(crate) path: OsString,
     /// State directory
     #[arg(long, value_name = "DIR")]
     pub(crate) state: PathBuf,
@@ -329,7 +329,7 @@ pub(crate) struct HistoryArgs {
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
     /// The target
-    pub(crate) target: String,
+    pub(crate) target: OsString,
     #[command(flatten)]
     pub(crate) open: OpenArgs,
     /// How it is printed
@@ -340,9 +340,9 @@ pub(crate) struct InspectArgs {
 #[derive(Debug, Args)]
 pub(crate) struct CatArgs {
     /// The target
-    pub(crate) target: String,
-    /// The path inside it; PATH:STREAM for a named stream; a registry key with --value
-    pub(crate) path: String,
+    pub(crate) target: OsString,
+    /// The path inside it, as it is or as the log spells it; PATH:STREAM for a named stream; a registry key with --value
+    pub(crate) path: OsString,
     /// The registry value to print
     #[arg(long, value_name = "NAME")]
     pub(crate) value: Option<String>,
@@ -378,7 +378,7 @@ pub(crate) enum PolicyVerb {
     /// Say which rule takes or drops a path, and why
     Explain {
         /// A path or registry key
-        path: String,
+        path: OsString,
         #[command(flatten)]
         policy: PolicyArgs,
         /// The policy as it is for this machine

@@ -1,7 +1,7 @@
 //! `snapfim cat TARGET PATH`: one file's bytes out of a target, links inside the image followed; or the data of a
 //! registry value, byte for byte.
 
-use std::ops::ControlFlow;
+use std::{borrow::Cow, ops::ControlFlow, os::unix::ffi::OsStrExt};
 
 use super::{args::CatArgs, output::Output};
 use crate::{
@@ -9,6 +9,8 @@ use crate::{
     fs::{Kind, Sink, Stream},
     machine::{Machine, Resolution, Resolver, resolve::Place},
     policy::{EntityPath, Root},
+    registry::{Hive, KeyId},
+    report::escape,
     scan::Budgets,
     target,
 };
@@ -43,44 +45,70 @@ impl Sink for Print<'_> {
 
 pub(super) fn run(args: &CatArgs, output: &mut Output) -> Result<u8> {
     let target = target::open(&args.target, &args.open.options(None)?)?;
-    let key = EntityPath::parse(args.path.as_bytes()).ok().filter(|path| matches!(path.root, Root::Hive(_)));
-    match (key, &args.value) {
-        (Some(key), Some(value)) => return registry_value(&target.machine, key, value, output),
-        (Some(_), None) => return Err(Error::Usage(format!("{}: a registry key needs --value NAME", args.path))),
-        (None, Some(_)) => return Err(Error::Usage(format!("{}: --value is for registry keys", args.path))),
-        (None, None) => {}
+    let shown = escape::escaped_bytes(args.path.as_bytes());
+    // The name as it stands wins; else it may be spelled as the log spells it.
+    let spelled = args.path.to_str().and_then(escape::unescaped);
+    let paths = || [Some(args.path.as_bytes()), spelled.as_deref()].into_iter().flatten();
+    let key = |path| EntityPath::parse(path).ok().filter(|path| matches!(path.root, Root::Hive(_)));
+    let keys: Vec<_> = paths().filter_map(key).collect();
+    match (keys.is_empty(), &args.value) {
+        (false, Some(value)) => return registry_value(&target.machine, keys, value, output),
+        (false, None) => return Err(Error::Usage(format!("{shown}: a registry key needs --value NAME"))),
+        (true, Some(_)) => return Err(Error::Usage(format!("{shown}: --value is for registry keys"))),
+        (true, None) => {}
     }
     let mut sessions = target.machine.sessions();
     let mut resolver = Resolver::new(&mut sessions);
-    let (place, stream) = find(&target.machine, &mut resolver, &args.path)?;
-    if stream == Stream::Content && place.kind != Some(Kind::File) {
-        return Err(Error::Target(format!("{}: expected a file, found something else", args.path)));
+    for path in paths() {
+        let Some((place, stream)) = find(&target.machine, &mut resolver, path)? else { continue };
+        if stream == Stream::Content && place.kind != Some(Kind::File) {
+            return Err(Error::Target(format!("{shown}: expected a file, found something else")));
+        }
+        resolver.sessions().of(place.volume)?.read(&place.node, &stream, &mut Print(output))?;
+        return Ok(0);
     }
-    resolver.sessions().of(place.volume)?.read(&place.node, &stream, &mut Print(output))?;
-    Ok(0)
+    Err(Error::Target(format!("{shown}: no such file in the target")))
 }
 
-/// Prints the data of a value of a key; `(Default)` is the unnamed value where none has that name.
-fn registry_value(machine: &Machine, mut key: EntityPath, name: &str, output: &mut Output) -> Result<u8> {
-    if let (Some(set), [system, current, ..]) = (&machine.control_set, key.segments.as_mut_slice())
-        && system.eq_ignore_ascii_case(b"SYSTEM")
-        && current.eq_ignore_ascii_case(b"CurrentControlSet")
-    {
-        *current = set.clone().into_bytes();
+/// Prints the data of a value of the first of these keys that is there; `(Default)` is the unnamed value where none
+/// has that name.
+fn registry_value(machine: &Machine, keys: Vec<EntityPath>, name: &str, output: &mut Output) -> Result<u8> {
+    let mut missing = None;
+    for mut key in keys {
+        if let (Some(set), [system, current, ..]) = (&machine.control_set, key.segments.as_mut_slice())
+            && system.eq_ignore_ascii_case(b"SYSTEM")
+            && current.eq_ignore_ascii_case(b"CurrentControlSet")
+        {
+            *current = set.clone().into_bytes();
+        }
+        let path = key.to_bytes();
+        let shown = escape::escaped_bytes(&path).into_owned();
+        let absent = |what: &str| Error::Target(format!("{shown}: {what}"));
+        let (file, below) = machine.hive_of(&path).ok_or_else(|| absent("no hive of the target holds this key"))?;
+        let hive = file.open(&mut machine.sessions(), Budgets::default().hive_bytes)?.hive;
+        let names: Vec<_> = below.split(|byte| *byte == b'\\').filter(|name| !name.is_empty()).collect();
+        let found = hive.find(&names)?;
+        let key = match (found.keys.first(), found.faults.into_iter().next()) {
+            (Some(key), _) => *key,
+            (None, Some(fault)) => return Err(absent(&fault.to_string())),
+            (None, None) => {
+                missing.get_or_insert_with(|| absent("no such key in the target"));
+                continue;
+            }
+        };
+        return value_of(&hive, key, name, &absent, output);
     }
-    let path = key.to_bytes();
-    let shown = String::from_utf8_lossy(&path).into_owned();
-    let absent = |what: &str| Error::Target(format!("{shown}: {what}"));
-    let (file, below) = machine.hive_of(&path).ok_or_else(|| absent("no hive of the target holds this key"))?;
-    let hive = file.open(&mut machine.sessions(), Budgets::default().hive_bytes)?.hive;
-    let names: Vec<_> = below.split(|byte| *byte == b'\\').filter(|name| !name.is_empty()).collect();
-    let found = hive.find(&names)?;
-    let key = match (found.keys.first(), found.faults.into_iter().next()) {
-        (Some(key), _) => *key,
-        (None, Some(fault)) => return Err(absent(&fault.to_string())),
-        (None, None) => return Err(absent("no such key in the target")),
-    };
+    Err(missing.unwrap_or_else(|| Error::Bug("a value of no key".to_owned())))
+}
+
+/// Prints the data of a value of this key.
+fn value_of(hive: &Hive, key: KeyId, name: &str, absent: &dyn Fn(&str) -> Error, output: &mut Output) -> Result<u8> {
     let mut value = hive.value(key, name)?;
+    if value.is_none()
+        && let Some(spelled) = escape::unescaped(name)
+    {
+        value = hive.value(key, &spelled)?;
+    }
     if value.is_none() && name.eq_ignore_ascii_case("(Default)") {
         value = hive.value(key, "")?;
     }
@@ -93,20 +121,22 @@ fn registry_value(machine: &Machine, mut key: EntityPath, name: &str, output: &m
 }
 
 /// The entity that a path names, and the stream behind its last colon, where the path as it stands names nothing.
-fn find(machine: &Machine, resolver: &mut Resolver<'_, '_>, path: &str) -> Result<(Place, Stream)> {
+fn find(machine: &Machine, resolver: &mut Resolver<'_, '_>, path: &[u8]) -> Result<Option<(Place, Stream)>> {
     // A volume that stands alone needs no id in front of its paths.
-    let path = match (path.strip_prefix('/'), machine.mounts.as_slice()) {
-        (Some(rest), [only]) if only.path.starts_with(b"@") => format!("{}{rest}", String::from_utf8_lossy(&only.path)),
-        _ => path.to_owned(),
+    let path = match (path.strip_prefix(b"/"), machine.mounts.as_slice()) {
+        (Some(rest), [only]) if only.path.starts_with(b"@") => Cow::Owned([only.path.as_slice(), rest].concat()),
+        _ => Cow::Borrowed(path),
     };
-    if let Resolution::Found(place) = resolver.resolve(path.as_bytes())? {
-        return Ok((place, Stream::Content));
+    if let Resolution::Found(place) = resolver.resolve(&path)? {
+        return Ok(Some((place, Stream::Content)));
     }
-    if let Some((file, stream)) = path.rsplit_once(':')
-        && !stream.contains(['/', '\\'])
-        && let Resolution::Found(place) = resolver.resolve(file.as_bytes())?
+    let colon = path.iter().rposition(|byte| *byte == b':');
+    let (file, stream) = path.split_at(colon.unwrap_or(path.len()));
+    if let [b':', stream @ ..] = stream
+        && !stream.iter().any(|byte| matches!(byte, b'/' | b'\\'))
+        && let Resolution::Found(place) = resolver.resolve(file)?
     {
-        return Ok((place, Stream::Named(stream.as_bytes().to_vec())));
+        return Ok(Some((place, Stream::Named(stream.to_vec()))));
     }
-    Err(Error::Target(format!("{path}: no such file in the target")))
+    Ok(None)
 }

@@ -27,7 +27,8 @@ pub(super) fn run(args: &DiffArgs, output: &mut Output) -> Result<u8> {
     };
     let progress = Arc::new(Progress::default());
     let compared = {
-        let _follow = Follow::start(&format!("{} and {}", args.old, args.new), &progress, output.progress);
+        let _follow =
+            Follow::start(&format!("{} and {}", args.old.display(), args.new.display()), &progress, output.progress);
         job::compare(&comparison, &progress)?
     };
     print(&compared.record, Some(&compared.events), args.format, output)?;

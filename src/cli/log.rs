@@ -1,6 +1,6 @@
 //! `snapfim log` and `snapfim history`: reading the change log.
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, os::unix::ffi::OsStrExt};
 
 use jiff::Timestamp;
 
@@ -15,7 +15,7 @@ use crate::{
         query::{Order, Query, Reading},
     },
     error::{Error, Result},
-    report::{csv, ndjson, status, text},
+    report::{csv, escape, ndjson, status, text},
     severity::Severity,
 };
 
@@ -32,7 +32,20 @@ pub(super) fn run(args: &LogArgs, output: &mut Output) -> Result<u8> {
 pub(super) fn history(args: &HistoryArgs, output: &mut Output) -> Result<u8> {
     let state = State::open(&args.state)?;
     let machine = args.machine.as_deref().map(MachineName::given).transpose()?;
-    let reading = print(output, args.format, |each| state.history(&args.path, machine, each))?;
+    let path = args.path.as_bytes();
+    let spelled = args.path.to_str().and_then(escape::unescaped);
+    let reading = print(output, args.format, |each| {
+        let mut any = false;
+        let mut found = |event| {
+            any = true;
+            each(event)
+        };
+        let reading = state.history(path, machine.clone(), &mut found)?;
+        match spelled {
+            Some(spelled) if !any => state.history(&spelled, machine, each),
+            _ => Ok(reading),
+        }
+    })?;
     Ok(end(output, &reading))
 }
 

@@ -1,5 +1,7 @@
 //! `snapfim policy show|check|explain`.
 
+use std::os::unix::ffi::OsStrExt;
+
 use super::{
     args::{PolicyArgs, PolicyVerb},
     output::Output,
@@ -8,13 +10,16 @@ use super::{
 use crate::{
     error::{Error, Result},
     policy::{Effect, EffectivePolicy, EntityPath, Matcher, Policy, Reach, Root},
+    report::escape,
 };
 
 pub(super) fn run(verb: &PolicyVerb, output: &mut Output) -> Result<u8> {
     match verb {
         PolicyVerb::Show { policy, machine } => show(&effective(policy, machine.as_deref())?, output),
         PolicyVerb::Check { file } => check(file, output),
-        PolicyVerb::Explain { path, policy, machine } => explain(path, &effective(policy, machine.as_deref())?, output),
+        PolicyVerb::Explain { path, policy, machine } => {
+            explain(path.as_bytes(), &effective(policy, machine.as_deref())?, output)
+        }
     }
 }
 
@@ -36,13 +41,14 @@ fn check(file: &std::path::Path, output: &mut Output) -> Result<u8> {
     Ok(0)
 }
 
-fn explain(given: &str, policy: &EffectivePolicy, output: &mut Output) -> Result<u8> {
+fn explain(given: &[u8], policy: &EffectivePolicy, output: &mut Output) -> Result<u8> {
     let matcher = Matcher::new(policy)?;
-    let (given, container) = match given.strip_suffix(['/', '\\']) {
-        Some(stem) if !stem.is_empty() => (stem, true),
+    let (given, container) = match given {
+        [stem @ .., b'/' | b'\\'] if !stem.is_empty() => (stem, true),
         _ => (given, false),
     };
-    let path = EntityPath::parse(given.as_bytes())?;
+    let path = EntityPath::parse(given)?;
+    let given = escape::escaped_bytes(given);
     let container = container || path.segments.is_empty() || matches!(path.root, Root::Hive(_));
     let reasons = matcher.explain(&path, None, container);
     let verdict = matcher.verdict(&path, None, container);

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    ffi::{OsStr, OsString},
     sync::Arc,
     time::SystemTime,
 };
@@ -73,7 +74,7 @@ pub(super) fn run(args: &ScanArgs, output: &mut Output) -> Result<u8> {
         };
         let progress = Arc::new(Progress::default());
         let outcome = {
-            let _follow = Follow::start(target, &progress, output.progress);
+            let _follow = Follow::start(&target.display().to_string(), &progress, output.progress);
             job::scan(&night, &progress)
         };
         match outcome {
@@ -89,7 +90,7 @@ pub(super) fn run(args: &ScanArgs, output: &mut Output) -> Result<u8> {
 
 /// The targets to scan: all of them, in their order; but with `--every`, of several snapshots of one machine only
 /// the newest, since the older ones would take its turn.
-fn chosen(args: &ScanArgs, every: bool, output: &mut Output) -> Vec<String> {
+fn chosen(args: &ScanArgs, every: bool, output: &mut Output) -> Vec<OsString> {
     if !every || args.targets.len() < 2 {
         return args.targets.clone();
     }
@@ -111,6 +112,7 @@ fn chosen(args: &ScanArgs, every: bool, output: &mut Output) -> Vec<String> {
         }
     }
     for target in older.iter().filter_map(|at| args.targets.get(*at)) {
+        let target = target.display();
         output.note(&format!(
             "{target}: a newer snapshot of the same machine is among the targets; this one is left out"
         ));
@@ -119,7 +121,8 @@ fn chosen(args: &ScanArgs, every: bool, output: &mut Output) -> Vec<String> {
 }
 
 /// With several targets it must be clear whose error it is.
-fn prefixed(target: &str, message: String) -> Error {
+fn prefixed(target: &OsStr, message: String) -> Error {
+    let target = &target.display().to_string();
     if message.contains(target) { Error::Target(message) } else { Error::Target(format!("{target}: {message}")) }
 }
 
@@ -144,7 +147,7 @@ impl Codes {
     }
 }
 
-fn report(target: &str, outcome: Outcome, args: &ScanArgs, output: &mut Output) -> Result<u8> {
+fn report(target: &OsStr, outcome: Outcome, args: &ScanArgs, output: &mut Output) -> Result<u8> {
     let (machine, taken_back) = match &outcome {
         Outcome::NotDue { machine, taken_back, .. } => (machine, taken_back),
         Outcome::Failed { record, taken_back, .. } | Outcome::Complete { record, taken_back, .. } => {
@@ -222,7 +225,7 @@ pub(super) fn print(
 }
 
 /// Says what would be scanned.
-fn dry(given: &str, open: &target::Options, output: &mut Output) -> u8 {
+fn dry(given: &OsStr, open: &target::Options, output: &mut Output) -> u8 {
     let target = match target::open(given, open) {
         Ok(target) => target,
         Err(error) => {
@@ -232,7 +235,7 @@ fn dry(given: &str, open: &target::Options, output: &mut Output) -> u8 {
     };
     let machine = &target.machine;
     let system = machine.os.name.clone().unwrap_or_else(|| format!("{} system", machine.os.family.as_str()));
-    output.line(&crate::report::escaped(&format!("{given}: {system}")));
+    output.line(&crate::report::escaped(&format!("{}: {system}", target.given)));
     for mount in &machine.mounts {
         let volume = &machine.volumes[mount.volume];
         let path = String::from_utf8_lossy(&mount.path);

@@ -1,6 +1,7 @@
 //! A comparison of two targets or manifests, once, without a state directory.
 
 use std::{
+    ffi::OsStr,
     fs::File,
     io::{Read, Seek, SeekFrom},
     path::Path,
@@ -29,9 +30,9 @@ use crate::{
 /// What a comparison is told.
 pub struct Comparison<'a> {
     /// The older target or manifest.
-    pub old: &'a str,
+    pub old: &'a OsStr,
     /// The newer target or manifest.
-    pub new: &'a str,
+    pub new: &'a OsStr,
     /// How targets are opened.
     pub open: target::Options,
     /// The machine's name; from the newer one's file name when there is none.
@@ -83,7 +84,7 @@ pub fn compare(comparison: &Comparison<'_>, progress: &Progress) -> Result<Compa
         None => name_of(comparison.new)?,
     };
     let scan_id = ScanId::at(start);
-    let target = format!("{} → {}", comparison.old, comparison.new);
+    let target = format!("{} → {}", comparison.old.display(), comparison.new.display());
     let mut record = ScanRecord::new(machine.clone(), scan_id, start, target);
     record.outcome = RunOutcome::Complete;
     record.policy = comparison.policy_name.to_owned();
@@ -137,7 +138,7 @@ fn temporary(dir: &Path) -> Result<File> {
 }
 
 /// Whether a name is that of a manifest.
-fn is_manifest(given: &str) -> bool {
+fn is_manifest(given: &OsStr) -> bool {
     let mut magic = [0; 4];
     let is_file = Path::new(given).is_file();
     is_file && File::open(given).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic == ZSTD_MAGIC
@@ -159,7 +160,7 @@ fn of_manifests(given: [&str; 2]) -> Result<[Option<OfManifest>; 2]> {
 
 fn side(
     comparison: &Comparison<'_>,
-    given: &str,
+    given: &OsStr,
     machine: &MachineName,
     progress: &Progress,
     record: &mut ScanRecord,
@@ -182,5 +183,5 @@ fn side(
     file.seek(SeekFrom::Start(0)).map_err(|error| Error::State(format!("temporary manifest: {error}")))?;
     let modified = target.modified.and_then(|time| Timestamp::try_from(time).ok());
     let time = cadence::snapshot_time(None, modified, record.started)?;
-    Ok(Side { reader: Reader::new(given, file)?, time: Some(time) })
+    Ok(Side { reader: Reader::new(given.display().to_string(), file)?, time: Some(time) })
 }

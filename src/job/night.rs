@@ -1,7 +1,7 @@
 //! One night's scan of one target into a state directory: due or not, scanned, compared with the machine's last
 //! scan, written down. A scan that fails is written down too.
 
-use std::{path::Path, thread};
+use std::{ffi::OsStr, path::Path, thread};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -29,7 +29,7 @@ pub struct Night<'a> {
     /// Where it is.
     pub state_path: &'a Path,
     /// The target as it was typed.
-    pub target: &'a str,
+    pub target: &'a OsStr,
     /// How it is opened.
     pub open: target::Options,
     /// The machine's name; from the target's file name when there is none.
@@ -108,7 +108,7 @@ pub fn scan(night: &Night<'_>, progress: &Progress) -> Result<Outcome> {
         return Ok(Outcome::NotDue { machine: name, last, taken_back });
     }
     let mut publish = machine.begin(start)?;
-    let mut record = ScanRecord::new(name, publish.scan_id(), start, night.target);
+    let mut record = ScanRecord::new(name, publish.scan_id(), start, night.target.display().to_string());
     record.policy = night.policy_name.to_owned();
     record.threads = night.threads as u64;
     record.every_seconds = night.every.map(|every| every.as_secs());
@@ -140,7 +140,7 @@ pub fn refuse_state_inside(state: &Path, target: &str) -> Result<()> {
 ///
 /// # Errors
 /// When the file name says nothing.
-pub fn name_of(target: &str) -> Result<MachineName> {
+pub fn name_of(target: &OsStr) -> Result<MachineName> {
     let first = target::parse(target).into_iter().next();
     let path = first.map(|disk| disk.path).unwrap_or_default();
     // `.` and `..` have no file name until they are resolved.

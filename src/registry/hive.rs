@@ -278,12 +278,12 @@ impl Hive {
     ///
     /// # Errors
     /// [`Error::Corrupt`] when no key stands at `id`.
-    pub fn value(&self, id: KeyId, name: &str) -> Result<Option<Value<'_>>> {
+    pub fn value(&self, id: KeyId, name: impl AsRef<[u8]>) -> Result<Option<Value<'_>>> {
         let bins = self.bins();
         let (stated, list_at) = KeyNode::read(bins, id.0)?.values();
         let list = if stated == 0 { &[] } else { cell::read(bins, list_at, "values list")? };
         let mut cells = list.chunks_exact(4).take(le::size(stated)).filter_map(|element| le::u32(element, 0));
-        let named = |at: &u32| key_value::name_of(bins, *at).is_ok_and(|found| name::same(&found, name.as_bytes()));
+        let named = |at: &u32| key_value::name_of(bins, *at).is_ok_and(|found| name::same(&found, name.as_ref()));
         cells.find(named).map(|at| key_value::read(bins, self.minor, at)).transpose()
     }
 }

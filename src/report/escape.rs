@@ -5,7 +5,8 @@
 //! The form: C0 controls and DEL as `\x1b`, all other characters that deceive (C1 controls, bidirectional marks,
 //! zero width, separators and blanks that are no space, tags, variation selectors) as `\u{202e}`, bytes that are
 //! not UTF-8 as `\xff`. A backslash stays as it is, for Windows paths are full of them; where it must be told
-//! whether a name holds a control character or the text of its escape, the NDJSON form tells.
+//! whether a name holds a control character or the text of its escape, the NDJSON form tells. [`unescaped`] reads a
+//! copied name back; who looks for one tries it as it stands first.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -37,6 +38,40 @@ pub fn escaped_bytes(bytes: &[u8]) -> Cow<'_, str> {
         }
     }
     Cow::Owned(safe)
+}
+
+/// The bytes that are spelled so by [`escaped_bytes`], where that escapes any of them: of a name that was copied from
+/// a report. What it never writes, as `\x41` or the escape of a byte of valid UTF-8, spells nothing.
+#[must_use]
+pub fn unescaped(spelled: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(spelled.len());
+    let mut rest = spelled;
+    while let Some(c) = rest.chars().next() {
+        rest = match take_escape(rest, &mut bytes) {
+            Some(behind) => behind,
+            None => {
+                let (plain, behind) = rest.split_at(c.len_utf8());
+                bytes.extend_from_slice(plain.as_bytes());
+                behind
+            }
+        };
+    }
+    (bytes != spelled.as_bytes() && escaped_bytes(&bytes) == spelled).then_some(bytes)
+}
+
+/// Takes what the escape stands for that text begins with; what follows it. A report writes it in one way only.
+fn take_escape<'t>(text: &'t str, bytes: &mut Vec<u8>) -> Option<&'t str> {
+    if let Some(rest) = text.strip_prefix("\\x") {
+        let (digits, behind) = rest.split_at_checked(2)?;
+        let byte = u8::from_str_radix(digits, 16).ok().filter(|byte| format!("{byte:02x}") == digits)?;
+        (!byte.is_ascii() || byte.is_ascii_control()).then(|| bytes.push(byte))?;
+        return Some(behind);
+    }
+    let (digits, behind) = text.strip_prefix("\\u{")?.split_once('}')?;
+    let number = u32::from_str_radix(digits, 16).ok().filter(|number| format!("{number:x}") == digits)?;
+    let c = char::from_u32(number).filter(|c| is_deceptive(*c) && !c.is_ascii())?;
+    bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+    Some(behind)
 }
 
 fn push_escaped(safe: &mut String, text: &str) {
@@ -73,6 +108,27 @@ mod tests {
             assert_eq!(escaped_bytes(text.as_bytes()), expected);
         }
         assert_eq!(escaped_bytes(b"caf\xe9\x1b"), r"caf\xe9\x1b");
+    }
+
+    #[test]
+    fn what_a_report_spells_is_read_back_to_the_same_bytes() {
+        for bytes in [
+            &b"nl\nx"[..],
+            b"esc\x1b[2J",
+            "rtl\u{202e}x".as_bytes(),
+            "\u{e0041}\u{a0}\u{85}".as_bytes(),
+            b"caf\xe9\x1b",
+            b"C:\\\xed\xa0\x80\x7f",
+            b"a\\x41\\x+1\\x1B\n",
+            b"\\u{41}\xff\\u{zz}\\x",
+        ] {
+            assert_eq!(unescaped(&escaped_bytes(bytes)).as_deref(), Some(bytes), "{}", bytes.escape_ascii());
+        }
+        // Spelled otherwise than a report does, or nothing to escape.
+        for text in ["plain", r"C:\x64", r"\x41", r"\xc3\xa9", r"\x1B", r"\u{0202e}", r"\u{41}", r"\xé", r"\x+1", "\n"]
+        {
+            assert_eq!(unescaped(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod name;
 mod volumes;
 
 use std::{
+    ffi::OsStr,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -62,7 +63,7 @@ pub struct Disk {
 
 /// A target, opened.
 pub struct Target {
-    /// As it was typed.
+    /// As it was typed, for people.
     pub given: String,
     /// Its disks, in the order in which they were named.
     pub disks: Vec<Disk>,
@@ -110,8 +111,9 @@ impl Target {
 /// # Errors
 /// When an image cannot be opened or recognised, when it holds nothing at all, and when the system on it is
 /// ambiguous.
-pub fn open(given: &str, options: &Options) -> Result<Target> {
+pub fn open(given: &OsStr, options: &Options) -> Result<Target> {
     let names = parse(given);
+    let given = given.display().to_string();
     let (mut disks, mut volumes) = (Vec::new(), Vec::new());
     let (mut found_volumes, mut owners) = (Vec::new(), Vec::new());
     let (mut notes, mut gaps) = (Vec::new(), Vec::new());
@@ -134,7 +136,7 @@ pub fn open(given: &str, options: &Options) -> Result<Target> {
             if names.len() > 1 {
                 return Err(Error::Usage(format!("{}: a hive cannot be joined to disks", name.path.display())));
             }
-            return hive::open(given, &name.path);
+            return hive::open(&given, &name.path);
         }
         let open =
             image::probe::OpenOptions { image_root: options.image_root.clone(), snapshot: name.snapshot.clone() };
@@ -168,7 +170,7 @@ pub fn open(given: &str, options: &Options) -> Result<Target> {
     volumes.extend(found_volumes.iter().zip(owned).map(|(found, owner)| volumes::of_volume(found, owner)));
     volumes::make_ids_unique(&mut volumes);
     let machine = Machine::assemble(volumes, options.root.as_deref())?;
-    let target = Target { given: given.to_owned(), disks, machine, notes, gaps, modified, read };
+    let target = Target { given, disks, machine, notes, gaps, modified, read };
     let is_gap = |volume: &Volume| matches!(volume.state, State::Gap(_));
     if target.gaps.is_empty() && !target.machine.volumes.iter().any(is_gap) {
         target.require_filesystem()?;

@@ -124,7 +124,7 @@ pub(crate) fn scan_with(
     verify: Option<Sample>,
     lines: bool,
 ) -> Result<Scan> {
-    let target = target::open(path.to_str().unwrap(), &target::Options::default())?;
+    let target = target::open(path.as_os_str(), &target::Options::default())?;
     let previous = match earlier {
         Some((scan, list)) => {
             let mut file = scan.side.try_clone().unwrap();

@@ -43,7 +43,7 @@ fn mutated_disks_are_scanned_to_the_end() {
         let edits: Vec<_> =
             (0..12).map(|_| (pages[next(pages.len())] + next(4096), [0, 1, 0x7f, 0xff, 0x20, 0x5c][next(6)])).collect();
         edits.iter().for_each(|(at, byte)| put(*at, &[*byte]));
-        match target::open(&path, &target::Options::default()) {
+        match target::open(path.as_ref(), &target::Options::default()) {
             Ok(target) => {
                 let found = scan(&target, FULL);
                 let faults = found.of(Kind::Fault);

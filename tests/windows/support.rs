@@ -35,7 +35,7 @@ pub(crate) fn disk() -> (tempfile::TempDir, String) {
 }
 
 pub(crate) fn open(path: &str) -> Target {
-    target::open(path, &target::Options::default()).unwrap()
+    target::open(path.as_ref(), &target::Options::default()).unwrap()
 }
 
 /// What a scan found.

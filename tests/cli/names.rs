@@ -1,0 +1,74 @@
+//! Names that are not Unicode, that would steer a terminal, and that look as if they were escaped.
+
+use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt, path::Path};
+
+use crate::{
+    Nights, nights,
+    support::{Folder, snapfim},
+};
+
+#[test]
+fn hostile_names_are_found_as_the_log_spells_them_and_as_they_are() {
+    let Nights { folder, new, .. } = nights();
+    let state = folder.path("state");
+    let log = folder.read(&["log"]).exits(0).out;
+    for (raw, spelled) in [
+        (&b"/usr/local/bin/up\xffdate"[..], r"/usr/local/bin/up\xffdate"),
+        (b"/usr/local/bin/ls\x1b[2K\x1b[1A", r"/usr/local/bin/ls\x1b[2K\x1b[1A"),
+    ] {
+        assert!(log.contains(spelled), "{spelled} in {log}");
+        for path in [OsStr::from_bytes(raw), spelled.as_ref()] {
+            let found = snapfim(["history".as_ref(), path, "--state".as_ref(), state.as_os_str()]).exits(0);
+            assert_eq!(found.out.lines().count(), 1, "{}: {}", path.display(), found.out);
+            assert!(!snapfim(["cat".as_ref(), new.as_os_str(), path]).exits(0).out.is_empty());
+        }
+    }
+    snapfim(["cat".as_ref(), new.as_os_str(), OsStr::from_bytes(b"/no\x1b\xff")])
+        .exits(65)
+        .says(r"/no\x1b\xff: no such");
+}
+
+#[test]
+fn a_name_that_looks_escaped_wins_over_what_it_spells() {
+    let folder = Folder::new();
+    let (old, new) = (folder.path("old"), folder.path("new"));
+    fs::create_dir_all(&old).unwrap();
+    fs::create_dir_all(&new).unwrap();
+    let (literal, byte) = (r"bad\xffname", OsStr::from_bytes(b"bad\xffname"));
+    fs::write(new.join(byte), "byte").unwrap();
+    let [old, new] = [&old, &new].map(|path| path.to_str().unwrap());
+    let cat =
+        |name: &OsStr| snapfim(["cat".as_ref(), new.as_ref(), Path::new("/").join(name).as_os_str()]).exits(0).out;
+    assert_eq!((cat(literal.as_ref()), cat(byte)), ("byte".to_owned(), "byte".to_owned()));
+    fs::write(Path::new(new).join(literal), "literal").unwrap();
+    assert_eq!((cat(literal.as_ref()), cat(byte)), ("literal".to_owned(), "byte".to_owned()));
+
+    let state = folder.path("state");
+    for (target, code) in [(old, 0), (new, 1)] {
+        let args = ["scan", target, "--machine", "m", "--profile", "full", "--state"];
+        snapfim(args.map(OsStr::new).into_iter().chain([state.as_os_str()])).exits(code);
+    }
+    let history = |name: &OsStr| {
+        let path = Path::new("@directory/").join(name);
+        let args = ["--format".as_ref(), "ndjson".as_ref(), "--state".as_ref(), state.as_os_str()];
+        let events = snapfim(["history".as_ref(), path.as_os_str()].into_iter().chain(args)).exits(0).json();
+        assert_eq!(events.len(), 1, "{events:?}");
+        events[0]["Ext"]["PathHex"].is_string()
+    };
+    assert_eq!((history(literal.as_ref()), history(byte)), (false, true));
+}
+
+#[test]
+fn a_target_may_have_any_name() {
+    let folder = Folder::new();
+    let dir = folder.path("d");
+    fs::create_dir(&dir).unwrap();
+    let target = dir.join(OsStr::from_bytes(b"bad\xff.raw"));
+    fs::rename(folder.disk("day0.raw", 0), &target).unwrap();
+    let state = folder.path("state");
+    let scan = ["scan".as_ref(), target.as_os_str(), "--state".as_ref(), state.as_os_str()];
+    snapfim(scan).exits(0).prints("first scan");
+    assert!(state.join("machines/bad%FF").is_dir());
+    snapfim(["inspect".as_ref(), target.as_os_str()]).exits(0).prints("ext4");
+    snapfim(["diff".as_ref(), target.as_os_str(), target.as_os_str()]).exits(0).prints("no changes");
+}
