@@ -3,6 +3,8 @@
 
 #[path = "cli/filters.rs"]
 mod filters;
+#[path = "cli/input.rs"]
+mod input;
 #[path = "cli/names.rs"]
 mod names;
 mod support;

@@ -110,7 +110,7 @@ pub(crate) struct OpenArgs {
     #[arg(long)]
     pub(crate) cross_devices: bool,
     /// A key for encrypted volumes: LUKS passphrase or key file; BitLocker recovery password, .BEK file or password;
-    /// may be repeated, each is tried on each
+    /// may be repeated, each is tried on each; - is standard input
     #[arg(long = "key-file", value_name = "FILE")]
     pub(crate) key_files: Vec<PathBuf>,
     /// Memory for one key derivation (Argon2), in MiB
@@ -124,7 +124,7 @@ pub(crate) struct OpenArgs {
 /// What is monitored.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct PolicyArgs {
-    /// Policy file (TOML)
+    /// Policy file (TOML); - is standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
     /// Built-in profile, beside those that a policy file names: recommended, extended, full; may be repeated
@@ -224,7 +224,7 @@ pub(crate) struct ScanArgs {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RescanArgs {
     /// What changed since the last scan, as qemu-img map, nbdinfo --map, EBS list-changed-blocks, Azure get page
-    /// ranges, rbd diff, VMware QueryChangedDiskAreas or thin_delta print it; once for each disk of the target
+    /// ranges, rbd diff, VMware QueryChangedDiskAreas or thin_delta print it; once for each disk of the target; - is standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) changed: Vec<PathBuf>,
     /// The scan since which --changed tells; without it the list is not used
@@ -240,9 +240,9 @@ pub(crate) struct RescanArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DiffArgs {
-    /// The older target or manifest
+    /// The older target or manifest; - is a manifest on standard input
     pub(crate) old: OsString,
-    /// The newer target or manifest
+    /// The newer target or manifest; - is a manifest on standard input
     pub(crate) new: OsString,
     #[command(flatten)]
     pub(crate) policy: PolicyArgs,
@@ -352,7 +352,7 @@ pub(crate) struct CatArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ManifestArgs {
-    /// The manifest
+    /// The manifest; - is standard input
     pub(crate) file: PathBuf,
     /// Print the header instead
     #[arg(long)]
@@ -372,7 +372,7 @@ pub(crate) enum PolicyVerb {
     },
     /// Validate a policy file
     Check {
-        /// The file
+        /// The file; - is standard input
         file: PathBuf,
     },
     /// Say which rule takes or drops a path, and why

@@ -4,7 +4,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{args::DiffArgs, output::Output, progress::Follow, scan::print, settings::NamedPolicy};
+use super::{
+    args::DiffArgs,
+    output::Output,
+    progress::Follow,
+    scan::print,
+    settings::{NamedPolicy, standard_input_once},
+};
 use crate::{
     error::Result,
     job::{self, Comparison},
@@ -12,6 +18,8 @@ use crate::{
 };
 
 pub(super) fn run(args: &DiffArgs, output: &mut Output) -> Result<u8> {
+    let sides = [args.old.as_os_str(), args.new.as_os_str()];
+    standard_input_once(sides.into_iter().chain(args.open.files()).chain(args.policy.files()))?;
     let NamedPolicy { policy, name } = args.policy.policy("full")?;
     let comparison = Comparison {
         old: &args.old,

@@ -3,11 +3,11 @@
 use super::{args::ManifestArgs, output::Output};
 use crate::{
     error::{Error, Result},
-    manifest::Reader,
+    job,
 };
 
 pub(super) fn run(args: &ManifestArgs, output: &mut Output) -> Result<u8> {
-    let mut reader = Reader::open(&args.file)?;
+    let mut reader = job::manifest(&args.file)?;
     if args.header {
         let header = serde_json::to_string(reader.header()).map_err(|error| Error::Bug(error.to_string()))?;
         output.line(&header);

@@ -5,11 +5,11 @@ use std::os::unix::ffi::OsStrExt;
 use super::{
     args::{PolicyArgs, PolicyVerb},
     output::Output,
-    settings::{comparable, policy_text},
+    settings::policy_file,
 };
 use crate::{
     error::{Error, Result},
-    policy::{Effect, EffectivePolicy, EntityPath, Matcher, Policy, Reach, Root},
+    policy::{Effect, EffectivePolicy, EntityPath, Matcher, Reach, Root},
     report::escape,
 };
 
@@ -34,9 +34,8 @@ fn show(policy: &EffectivePolicy, output: &mut Output) -> Result<u8> {
 }
 
 fn check(file: &std::path::Path, output: &mut Output) -> Result<u8> {
-    let shown = file.display().to_string();
-    let text = policy_text(file)?;
-    let policy = Policy::parse(&text, &shown, &comparable())?.for_machine("")?;
+    let (policy, shown) = policy_file(file)?;
+    let policy = policy.for_machine("")?;
     output.line(&format!("{shown}: {} rules apply to every machine, no errors", policy.rules.len()));
     Ok(0)
 }

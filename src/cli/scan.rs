@@ -13,7 +13,7 @@ use super::{
     args::{ReportFormat, ScanArgs},
     output::Output,
     progress::Follow,
-    settings::NamedPolicy,
+    settings::{NamedPolicy, standard_input_once},
     throttle,
 };
 use crate::{
@@ -33,6 +33,8 @@ pub(super) fn run(args: &ScanArgs, output: &mut Output) -> Result<u8> {
     if !args.rescan.changed.is_empty() && args.targets.len() > 1 {
         return Err(Error::Usage("--changed is about one target, and there are several".to_owned()));
     }
+    let lists = args.rescan.changed.iter().map(|path| path.as_os_str());
+    standard_input_once(lists.chain(args.open.files()).chain(args.policy.files()))?;
     let rescan = args.rescan.rescan();
     let open = args.open.options(Some(&args.work))?;
     let NamedPolicy { policy, name } = args.policy.policy("recommended")?;

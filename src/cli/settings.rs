@@ -1,6 +1,6 @@
 //! From what was typed to what it means: budgets, threads, policies.
 
-use std::{io::Read, path::Path};
+use std::{ffi::OsStr, path::Path};
 
 use super::{
     args::{OpenArgs, PolicyArgs, RescanArgs, WorkArgs},
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    job::Rescan,
+    job::{Rescan, input},
     manifest::attribute,
     policy::Policy,
     scan::Budgets,
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Policies are small; a file larger than this is none.
-const POLICY_CAP: u64 = 16 << 20;
+const MAX_POLICY: u64 = 16 << 20;
 
 impl WorkArgs {
     /// Worker threads: as said, else one for each core.
@@ -49,15 +49,18 @@ impl OpenArgs {
         })
     }
 
+    /// The files named.
+    pub(super) fn files(&self) -> impl Iterator<Item = &OsStr> {
+        self.key_files.iter().map(|path| path.as_os_str())
+    }
+
     fn keys(&self) -> Result<Keys> {
+        standard_input_once(self.files())?;
         let memory = self.max_key_memory.saturating_mul(1024);
         let mut keys = Keys::new(KeyLimits { memory, rounds: self.max_key_rounds });
         for path in &self.key_files {
-            let shown = path.display().to_string();
-            let failed = |error| Error::io("key file", shown.clone(), error);
-            let mut bytes = Vec::new();
-            let file = std::fs::File::open(path).map_err(failed)?;
-            file.take(MAX_KEY_FILE.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+            let shown = input::shown(path);
+            let bytes = input::read(path, MAX_KEY_FILE).map_err(|error| Error::io("key file", shown.clone(), error))?;
             if bytes.is_empty() || bytes.len() as u64 > MAX_KEY_FILE {
                 return Err(Error::Usage(format!("--key-file {shown}: expected 1 to {MAX_KEY_FILE} bytes")));
             }
@@ -85,13 +88,17 @@ pub(super) struct NamedPolicy {
 }
 
 impl PolicyArgs {
+    /// The file named.
+    pub(super) fn files(&self) -> impl Iterator<Item = &OsStr> {
+        self.policy.iter().map(|path| path.as_os_str())
+    }
+
     /// The policy file with the profiles named beside it; without either, the profile `default`.
     pub(super) fn policy(&self, default: &str) -> Result<NamedPolicy> {
         let profiles: Vec<&str> = self.profiles.iter().map(String::as_str).collect();
         match &self.policy {
             Some(path) => {
-                let shown = path.display().to_string();
-                let policy = Policy::parse(&policy_text(path)?, &shown, &comparable())?;
+                let (policy, shown) = policy_file(path)?;
                 let policy = if profiles.is_empty() { policy } else { policy.with_profiles(&profiles)? };
                 Ok(NamedPolicy { policy, name: shown })
             }
@@ -107,22 +114,31 @@ impl PolicyArgs {
     }
 }
 
-/// The text of a policy file.
-pub(super) fn policy_text(path: &Path) -> Result<String> {
-    let shown = path.display();
-    let unreadable = |error| Error::Policy(format!("{shown}: {error}"));
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    file.take(POLICY_CAP.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > POLICY_CAP {
-        return Err(Error::Policy(format!("{shown}: longer than {POLICY_CAP} bytes, which no policy is")));
+/// Reads a policy file; what messages call it stands beside it.
+pub(super) fn policy_file(path: &Path) -> Result<(Policy, String)> {
+    let shown = input::shown(path);
+    let wrong = |what: &dyn std::fmt::Display| Error::Policy(format!("{shown}: {what}"));
+    let bytes = input::read(path, MAX_POLICY).map_err(|error| wrong(&error))?;
+    if bytes.len() as u64 > MAX_POLICY {
+        return Err(wrong(&format!("longer than {MAX_POLICY} bytes, which no policy is")));
     }
-    String::from_utf8(bytes).map_err(|error| {
+    let text = String::from_utf8(bytes).map_err(|error| {
         let (text, rest) = error.as_bytes().split_at(error.utf8_error().valid_up_to());
         let line = text.iter().filter(|byte| **byte == b'\n').count().saturating_add(1);
         let found = rest.first().copied().unwrap_or_default();
         Error::Policy(format!("{shown}:{line}: expected a text in UTF-8, found the byte {found:#04x}"))
-    })
+    })?;
+    Ok((Policy::parse(&text, &shown, &comparable())?, shown))
+}
+
+/// That standard input, which can be read once, is asked for once.
+pub(super) fn standard_input_once<'n>(names: impl IntoIterator<Item = &'n OsStr>) -> Result<()> {
+    if names.into_iter().filter(|name| input::is_standard(name)).count() > 1 {
+        return Err(Error::Usage(
+            "- is standard input, which can be read once, and is given more than once".to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 /// The names that a rule's `compare` may use: attributes and groups of attributes.

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use super::{
     coverage::{self, OfManifest},
     difference::{self, Labels, Receiver, Sides},
+    input,
     night::name_of,
     scope,
 };
@@ -74,14 +75,16 @@ const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// When a side cannot be opened or read.
 pub fn compare(comparison: &Comparison<'_>, progress: &Progress) -> Result<Compared> {
     let start = (comparison.now)();
+    // Standard input has no name.
+    let named = if input::is_standard(comparison.new) { comparison.old } else { comparison.new };
     let machine = match comparison.machine {
         Some(name) => MachineName::given(name)?,
         // A manifest of a state lies in the folder of its machine.
-        None if is_manifest(comparison.new) => name_of(comparison.new).or_else(|error| {
-            let folder = Path::new(comparison.new).parent().and_then(Path::file_name);
+        None if is_manifest(named) => name_of(named).or_else(|error| {
+            let folder = Path::new(named).parent().and_then(Path::file_name);
             folder.map_or(Err(error), |folder| MachineName::of_target(folder.as_encoded_bytes()))
         })?,
-        None => name_of(comparison.new)?,
+        None => name_of(named)?,
     };
     let scan_id = ScanId::at(start);
     let target = format!("{} → {}", comparison.old.display(), comparison.new.display());
@@ -89,13 +92,15 @@ pub fn compare(comparison: &Comparison<'_>, progress: &Progress) -> Result<Compa
     record.outcome = RunOutcome::Complete;
     record.policy = comparison.policy_name.to_owned();
     record.threads = comparison.threads as u64;
-    for known in of_manifests([comparison.old, comparison.new])?.into_iter().flatten() {
+    let [old, new] = [comparison.old, comparison.new].map(|given| Given::open(comparison, given));
+    let (old, new) = (old?, new?);
+    for known in of_manifests([&old, &new])?.into_iter().flatten() {
         known.fill(&mut record);
     }
-    let old = side(comparison, comparison.old, &machine, progress, &mut record)?;
+    let old = side(comparison, comparison.old, old, &machine, progress, &mut record)?;
     record.entities.clear();
     record.faults = 0;
-    let new = side(comparison, comparison.new, &machine, progress, &mut record)?;
+    let new = side(comparison, comparison.new, new, &machine, progress, &mut record)?;
     record.computer = new.reader.header().os.host.clone();
     record.os = new.reader.header().os.name.clone();
     // Two files may have been copied in any order: then the window is empty, and says so.
@@ -137,17 +142,53 @@ fn temporary(dir: &Path) -> Result<File> {
     tempfile::tempfile_in(dir).map_err(|error| Error::State(format!("temporary file in {}: {error}", dir.display())))
 }
 
-/// Whether a name is that of a manifest.
+/// Whether a name is that of a manifest. Nothing else is read from standard input: a disk is read at any place.
 fn is_manifest(given: &OsStr) -> bool {
+    if input::is_standard(given) {
+        return true;
+    }
     let mut magic = [0; 4];
     let is_file = Path::new(given).is_file();
     is_file && File::open(given).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic == ZSTD_MAGIC
 }
 
+/// A manifest that is one side of a comparison.
+struct Given {
+    /// What messages call it.
+    name: String,
+    file: File,
+}
+
+impl Given {
+    /// Opens it, where that name is one of a manifest. Standard input is copied to a file: it is read twice.
+    fn open(comparison: &Comparison<'_>, given: &OsStr) -> Result<Option<Self>> {
+        if !is_manifest(given) {
+            return Ok(None);
+        }
+        let name = input::shown(Path::new(given));
+        let failed = |error| Error::State(format!("{name}: {error}"));
+        let file = if input::is_standard(given) {
+            let mut copy = temporary(comparison.temp)?;
+            std::io::copy(&mut std::io::stdin(), &mut copy).map_err(failed)?;
+            copy
+        } else {
+            File::open(given).map_err(failed)?
+        };
+        Ok(Some(Self { name, file }))
+    }
+
+    /// Reads it from its beginning, one reader at a time.
+    fn reader(&self) -> Result<Reader> {
+        let mut file = &self.file;
+        let begun = file.seek(SeekFrom::Start(0)).and_then(|_| file.try_clone());
+        Reader::new(self.name.clone(), begun.map_err(|error| Error::State(format!("{}: {error}", self.name)))?)
+    }
+}
+
 /// What those that are manifests say of their scans' coverage; both are read at once.
-fn of_manifests(given: [&str; 2]) -> Result<[Option<OfManifest>; 2]> {
-    let read = |given: &str| -> Result<Option<OfManifest>> {
-        is_manifest(given).then(|| OfManifest::read(Reader::open(Path::new(given))?)).transpose()
+fn of_manifests(given: [&Option<Given>; 2]) -> Result<[Option<OfManifest>; 2]> {
+    let read = |given: &Option<Given>| -> Result<Option<OfManifest>> {
+        given.as_ref().map(|given| OfManifest::read(given.reader()?)).transpose()
     };
     let [old, new] = given;
     thread::scope(|scope| {
@@ -158,15 +199,27 @@ fn of_manifests(given: [&str; 2]) -> Result<[Option<OfManifest>; 2]> {
     })
 }
 
+/// Opens a manifest by its name.
+///
+/// # Errors
+/// [`Error::State`] when it cannot be opened or its first line is not a header.
+pub fn manifest(name: &Path) -> Result<Reader> {
+    if input::is_standard(name) {
+        return Reader::new(input::shown(name), std::io::stdin());
+    }
+    Reader::open(name)
+}
+
 fn side(
     comparison: &Comparison<'_>,
     given: &OsStr,
+    manifest: Option<Given>,
     machine: &MachineName,
     progress: &Progress,
     record: &mut ScanRecord,
 ) -> Result<Side> {
-    if is_manifest(given) {
-        return Ok(Side { reader: Reader::open(Path::new(given))?, time: None });
+    if let Some(manifest) = manifest {
+        return Ok(Side { reader: manifest.reader()?, time: None });
     }
     let target = target::open(given, &comparison.open)?;
     target.require_filesystem()?;

@@ -4,11 +4,12 @@
 mod compare;
 mod coverage;
 mod difference;
+pub mod input;
 mod night;
 mod rescan;
 mod scope;
 mod write;
 
-pub use compare::{Compared, Comparison, Side, compare};
+pub use compare::{Compared, Comparison, Side, compare, manifest};
 pub use night::{Night, Outcome, name_of, refuse_state_inside, scan};
 pub use rescan::{FULL_SCAN, Rescan};

@@ -2,8 +2,6 @@
 //! its places still mean the same. Every doubt is a full scan, said aloud.
 
 use std::{
-    fs::File,
-    io::Read,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     thread,
@@ -11,6 +9,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::input;
 use crate::{
     changed::{self, ChangedRanges},
     changelog::{Machine, ScanId},
@@ -156,10 +155,8 @@ fn from_files(paths: &[PathBuf], disks: usize) -> Result<Vec<ChangedRanges>> {
         return Err(refused(format!("--changed is given {} times for {disks} disks", paths.len())));
     }
     let read = |path: &PathBuf| {
-        let named = |error: &dyn std::fmt::Display| refused(format!("{}: {error}", path.display()));
-        let mut bytes = Vec::new();
-        let file = File::open(path).map_err(|error| named(&error))?;
-        file.take(changed::MAX_LIST.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| named(&error))?;
+        let named = |error: &dyn std::fmt::Display| refused(format!("{}: {error}", input::shown(path)));
+        let bytes = input::read(path, changed::MAX_LIST).map_err(|error| named(&error))?;
         changed::parse(&bytes).map_err(|error| named(&error))
     };
     paths.iter().map(read).collect()
