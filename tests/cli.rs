@@ -1,6 +1,8 @@
 //! The command line of the real binary: verbs, formats and exit codes.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what fails here is the test")]
 
+#[path = "cli/explained.rs"]
+mod explained;
 #[path = "cli/filters.rs"]
 mod filters;
 #[path = "cli/input.rs"]

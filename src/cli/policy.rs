@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    policy::{Effect, EffectivePolicy, EntityPath, Matcher, Reach, Root},
+    policy::{Effect, EffectivePolicy, EntityPath, Hive, Matcher, Reach, Reason, Root, Verdict},
     report::escape,
 };
 
@@ -51,11 +51,47 @@ fn explain(given: &[u8], policy: &EffectivePolicy, output: &mut Output) -> Resul
     let container = container || path.segments.is_empty() || matches!(path.root, Root::Hive(_));
     let reasons = matcher.explain(&path, None, container);
     let verdict = matcher.verdict(&path, None, container);
-    output.line(&match (verdict.is_taken(), reasons.is_empty()) {
-        (true, _) => format!("{given}: monitored by {}", policy.names(verdict.all()).join(", ")),
-        (false, true) => format!("{given}: not monitored: no rule reaches it"),
-        (false, false) => format!("{given}: not monitored"),
-    });
+    // Which set is the current one is known of a target alone, and logs spell all of them by number.
+    let set = control_set(&path).filter(|_| policy.control_set.is_none());
+    let there = set.map(|set| Matcher::new(&policy.clone().with_control_set(set))).transpose()?;
+    let there = there.map(|there| (there.verdict(&path, None, container), there.explain(&path, None, container)));
+    let there = there.filter(|(other, _)| other.is_taken() != verdict.is_taken() || other.all() != verdict.all());
+    let holds = |verdict: &Verdict, is_reached| match (verdict.is_taken(), is_reached) {
+        (true, _) => format!("monitored by {}", policy.names(verdict.all()).join(", ")),
+        (false, false) => "not monitored: no rule reaches it".to_owned(),
+        (false, true) => "not monitored".to_owned(),
+    };
+    let unless = if there.is_some() { ", unless its control set is the current one" } else { "" };
+    output.line(&format!("{given}: {}{unless}", holds(&verdict, !reasons.is_empty())));
+    say_reasons(&reasons, output);
+    if let (Some(set), Some((other, reasons))) = (set, &there) {
+        output.line(&format!(
+            "  {set} may be what CurrentControlSet means; the image tells, see snapfim inspect. Then: {}",
+            holds(other, !reasons.is_empty())
+        ));
+        say_reasons(reasons, output);
+    }
+    if let Some(severity) = policy.severity(verdict.all()) {
+        output.line(&format!("  severity {}", severity.as_str()));
+    }
+    if matches!(path.root, Root::Linux | Root::Drive(_)) && !verdict.is_taken() {
+        output.line("  (links inside an image can bring a rule here too: a scan follows the rules' own paths)");
+    }
+    Ok(0)
+}
+
+/// The control set that a path lies in, as `ControlSet001`.
+fn control_set(path: &EntityPath) -> Option<&str> {
+    let (Root::Hive(Hive::LocalMachine), [system, set, ..]) = (&path.root, path.segments.as_slice()) else {
+        return None;
+    };
+    let set = std::str::from_utf8(set).ok()?;
+    let (name, number) = set.split_at_checked("ControlSet".len())?;
+    let is_numbered = !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit());
+    (system.eq_ignore_ascii_case(b"SYSTEM") && name.eq_ignore_ascii_case("ControlSet") && is_numbered).then_some(set)
+}
+
+fn say_reasons(reasons: &[Reason], output: &mut Output) {
     for reason in reasons {
         let does = match reason.effect {
             Effect::Takes => "takes",
@@ -70,11 +106,4 @@ fn explain(given: &[u8], policy: &EffectivePolicy, output: &mut Output) -> Resul
         let source = &reason.source;
         output.line(&format!("  {does}  {}  ({how}; rule {rule}, {}:{})", reason.pattern, source.name, source.line));
     }
-    if let Some(severity) = policy.severity(verdict.all()) {
-        output.line(&format!("  severity {}", severity.as_str()));
-    }
-    if matches!(path.root, Root::Linux | Root::Drive(_)) && !verdict.is_taken() {
-        output.line("  (links inside an image can bring a rule here too: a scan follows the rules' own paths)");
-    }
-    Ok(0)
 }

@@ -1,0 +1,14 @@
+//! What is said about a policy, and about what cannot be done.
+
+use crate::support::snapfim;
+
+#[test]
+fn a_key_as_the_log_spells_it_is_explained_for_the_current_control_set_too() {
+    let explain = |path: &str| snapfim(["policy", "explain", path, "--profile", "extended"]).exits(0);
+    explain(r"HKLM\SYSTEM\CurrentControlSet\Services\x").prints("Services\\x: monitored by");
+    let run = explain(r"HKLM\SYSTEM\ControlSet001\Services\x").prints("not monitored");
+    run.prints("unless its control set is the current one").prints("ControlSet001 may be").prints("Then: monitored by");
+    let plain = explain(r"HKLM\SYSTEM\ControlSet001\Nothing").prints("no rule reaches it");
+    assert!(!plain.out.contains("unless"), "{}", plain.out);
+    assert!(!explain(r"HKLM\SYSTEM\Setup").out.contains("unless"));
+}
