@@ -1,16 +1,13 @@
 //! `snapfim manifest FILE`: a manifest's records as they stand in it.
 
 use super::{args::ManifestArgs, output::Output};
-use crate::{
-    error::{Error, Result},
-    job,
-};
+use crate::{error::Result, job};
 
 pub(super) fn run(args: &ManifestArgs, output: &mut Output) -> Result<u8> {
     let mut reader = job::manifest(&args.file)?;
     if args.header {
-        let header = serde_json::to_string(reader.header()).map_err(|error| Error::Bug(error.to_string()))?;
-        output.line(&header);
+        output.data(reader.header_line());
+        output.data(b"\n");
         return Ok(0);
     }
     reader = reader.ahead()?;

@@ -24,6 +24,8 @@ const SORTED_BLOCK: usize = 64 << 10;
 pub struct Reader {
     name: String,
     header: Header,
+    /// The line that the header was read from; empty where it was not read.
+    header_line: Vec<u8>,
     source: Source,
     block: Block,
     /// The current line's place in the block, behind which the next one is.
@@ -78,21 +80,22 @@ impl Reader {
     fn of(name: String, input: Box<dyn Read + Send>, records_max: u64, whole: Option<[u8; 32]>) -> Result<Self> {
         let mut blocks = Blocks::new(&name, input, records_max, whole)?;
         let mut block = Block::default();
-        let header = blocks.header(&mut block)?;
-        let header = Header::parse(&header).map_err(|Malformed(what)| damaged(&name, what))?;
-        Ok(Self { name, header, source: Source::Here(Box::new(blocks)), block, current: None, record: 0 })
+        let header_line = blocks.header(&mut block)?;
+        let header = Header::parse(&header_line).map_err(|Malformed(what)| damaged(&name, what))?;
+        let source = Source::Here(Box::new(blocks));
+        Ok(Self { name, header, header_line, source, block, current: None, record: 0 })
     }
 
     /// Reads what is being written, behind its header.
     pub(super) fn live(name: &str, header: Header, live: Live) -> Self {
-        let (name, block) = (name.to_owned(), Block::default());
-        Self { name, header, source: Source::Live(live), block, current: None, record: 0 }
+        let (name, block, header_line) = (name.to_owned(), Block::default(), Vec::new());
+        Self { name, header, header_line, source: Source::Live(live), block, current: None, record: 0 }
     }
 
     /// Reads lines that were sorted, of which the header is known and no footer is needed.
     pub(super) fn sorted(name: &str, header: Header, merged: Merged) -> Self {
         let (name, block, source) = (name.to_owned(), Block::default(), Source::Sorted(Box::new(merged)));
-        Self { name, header, source, block, current: None, record: 0 }
+        Self { name, header, header_line: Vec::new(), source, block, current: None, record: 0 }
     }
 
     /// Decompresses and hashes in a thread of its own from here on, a few blocks ahead.
@@ -111,6 +114,12 @@ impl Reader {
     #[must_use]
     pub fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// The first line as it stands in the file, without its newline; empty where the records come from no file.
+    #[must_use]
+    pub fn header_line(&self) -> &[u8] {
+        &self.header_line
     }
 
     /// What it is called in messages.
