@@ -87,6 +87,9 @@ impl ChangeType {
 }
 
 impl EntityType {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::File, Self::Registry, Self::Scan];
+
     /// The name in an event.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -100,7 +103,7 @@ impl EntityType {
     /// The type of that name, whatever its case.
     #[must_use]
     pub fn by_name(name: &str) -> Option<Self> {
-        [Self::File, Self::Registry, Self::Scan].into_iter().find(|t| t.as_str().eq_ignore_ascii_case(name))
+        Self::ALL.into_iter().find(|t| t.as_str().eq_ignore_ascii_case(name))
     }
 }
 

@@ -45,6 +45,7 @@ impl Sink for Print<'_> {
 
 pub(super) fn run(args: &CatArgs, output: &mut Output) -> Result<u8> {
     let target = target::open(&args.target, &args.open.options(None)?)?;
+    target.require_filesystem()?;
     let shown = escape::escaped_bytes(args.path.as_bytes());
     // The name as it stands wins; else it may be spelled as the log spells it.
     let spelled = args.path.to_str().and_then(escape::unescaped);

@@ -19,9 +19,12 @@ use crate::{
     severity::Severity,
 };
 
+/// How many machines are named to who names another.
+const MAX_MACHINES: usize = 5;
+
 pub(super) fn run(args: &LogArgs, output: &mut Output) -> Result<u8> {
     let state = State::open(&args.state)?;
-    let query = query(args)?;
+    let query = query(args, &state)?;
     if !args.count_by.is_empty() {
         return count(&state, &query, args, output);
     }
@@ -31,7 +34,7 @@ pub(super) fn run(args: &LogArgs, output: &mut Output) -> Result<u8> {
 
 pub(super) fn history(args: &HistoryArgs, output: &mut Output) -> Result<u8> {
     let state = State::open(&args.state)?;
-    let machine = args.machine.as_deref().map(MachineName::given).transpose()?;
+    let machine = known(&state, args.machine.as_deref())?;
     let path = args.path.as_bytes();
     let spelled = args.path.to_str().and_then(escape::unescaped);
     let reading = print(output, args.format, |each| {
@@ -49,16 +52,44 @@ pub(super) fn history(args: &HistoryArgs, output: &mut Output) -> Result<u8> {
     Ok(end(output, &reading))
 }
 
-fn query(args: &LogArgs) -> Result<Query> {
+/// The machine of that name, which the state must know: a misspelled one has no changes, and looks well.
+fn known(state: &State, name: Option<&str>) -> Result<Option<MachineName>> {
+    let Some(name) = name.map(MachineName::given).transpose()? else { return Ok(None) };
+    let machines = state.machines()?;
+    // Whose folder was removed may still have a log.
+    if machines.contains(&name) || !state.scans(Some(&name), None)?.is_empty() {
+        return Ok(Some(name));
+    }
+    let shown: Vec<_> = machines.iter().take(MAX_MACHINES).map(MachineName::as_str).collect();
+    let there = match machines.len().saturating_sub(shown.len()) {
+        _ if machines.is_empty() => "it has none".to_owned(),
+        0 => format!("it has {}", shown.join(", ")),
+        more => format!("it has {} and {more} more, see snapfim status", shown.join(", ")),
+    };
+    Err(Error::Usage(format!("--machine {name}: the state has no such machine; {there}")))
+}
+
+fn query(args: &LogArgs, state: &State) -> Result<Query> {
     let now = Timestamp::now();
     let since = args.since.as_deref().map(|text| cadence::parse_time(text, now)).transpose()?;
     let until = args.until.as_deref().map(|text| cadence::parse_end(text, now)).transpose()?;
-    let unknown = |flag: &str, text: &str| Error::Usage(format!("{flag} {text}: no such one"));
-    let entity = |text: &String| EntityType::by_name(text).ok_or_else(|| unknown("--entity", text));
-    let change = |text: &String| ChangeType::by_name(text).ok_or_else(|| unknown("--type", text));
-    let severity = |text: &str| Severity::by_name(text).ok_or_else(|| unknown("--severity", text));
+    let unknown = |flag: &str, text: &str, known: Vec<&str>| {
+        Error::Usage(format!("{flag} {text}: no such one; there are {}", known.join(", ")))
+    };
+    let entity = |text: &String| {
+        let known = || EntityType::ALL.into_iter().map(EntityType::as_str).collect();
+        EntityType::by_name(text).ok_or_else(|| unknown("--entity", text, known()))
+    };
+    let change = |text: &String| {
+        let known = || ChangeType::ALL.iter().copied().map(ChangeType::as_str).collect();
+        ChangeType::by_name(text).ok_or_else(|| unknown("--type", text, known()))
+    };
+    let severity = |text: &str| {
+        let known = || Severity::ALL.into_iter().map(Severity::as_str).collect();
+        Severity::by_name(text).ok_or_else(|| unknown("--severity", text, known()))
+    };
     Ok(Query {
-        machine: args.machine.as_deref().map(MachineName::given).transpose()?,
+        machine: known(state, args.machine.as_deref())?,
         computer: args.computer.clone(),
         entities: args.entity.iter().map(entity).collect::<Result<_>>()?,
         types: args.types.iter().map(change).collect::<Result<_>>()?,

@@ -85,7 +85,7 @@ impl Target {
         self.read.load(Ordering::Relaxed)
     }
 
-    /// That there is a filesystem, or a hive by itself, to scan. A target of nothing but gaps can be inspected, and gives no verdict.
+    /// That there is a filesystem, or a hive by itself, to read. A target of nothing but gaps can be inspected, and gives no verdict.
     ///
     /// # Errors
     /// [`Error::Target`], which says what was found instead.
@@ -102,7 +102,9 @@ impl Target {
             found.push("no volume at all".to_owned());
         }
         let (given, found) = (&self.given, found.join(", "));
-        Err(Error::Target(format!("{given}: nothing to scan: expected at least one filesystem, found {found}")))
+        Err(Error::Target(format!(
+            "{given}: nothing of it can be read: expected at least one filesystem, found {found}"
+        )))
     }
 }
 

@@ -1,6 +1,8 @@
 //! What is said about a policy, and about what cannot be done.
 
-use crate::support::snapfim;
+use std::fs::{self, File};
+
+use crate::support::{Folder, fixture, snapfim};
 
 #[test]
 fn a_key_as_the_log_spells_it_is_explained_for_the_current_control_set_too() {
@@ -11,4 +13,14 @@ fn a_key_as_the_log_spells_it_is_explained_for_the_current_control_set_too() {
     let plain = explain(r"HKLM\SYSTEM\ControlSet001\Nothing").prints("no rule reaches it");
     assert!(!plain.out.contains("unless"), "{}", plain.out);
     assert!(!explain(r"HKLM\SYSTEM\Setup").out.contains("unless"));
+}
+
+#[test]
+fn a_file_of_an_image_of_which_nothing_can_be_read_is_not_called_missing() {
+    let folder = Folder::new();
+    let image = folder.path("locked.raw");
+    let packed = File::open(fixture("../crypt/luks1.zst")).unwrap();
+    fs::write(&image, zstd::decode_all(packed).unwrap()).unwrap();
+    let run = snapfim(["cat", image.to_str().unwrap(), "/etc/passwd"]).exits(65).says("nothing of it can be read");
+    assert!(!run.err.contains("no such file"), "{}", run.err);
 }

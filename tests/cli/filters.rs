@@ -1,6 +1,9 @@
 //! What the filters of the log take.
 
-use crate::support::{Folder, planted, snapfim};
+use crate::{
+    Nights, nights,
+    support::{Folder, planted, snapfim},
+};
 
 #[test]
 fn a_date_in_a_filter_means_all_of_its_day() {
@@ -22,4 +25,18 @@ fn a_date_in_a_filter_means_all_of_its_day() {
     assert_eq!(log(&["--since", "2026-01-21", "--until", "2026-01-21"]), planted());
     assert_eq!(log(&["--until", "2026-01-21T00:00:00Z"]), planted());
     assert!(log(&["--since", "2026-01-22"]).is_empty() && log(&["--until", "2026-01-20"]).is_empty());
+}
+
+#[test]
+fn a_filter_that_nothing_can_pass_is_refused_with_what_there_is() {
+    let Nights { folder, .. } = nights();
+    for (filter, known) in [
+        (["--type", "foo"], "there are Created, Modified"),
+        (["--severity", "foo"], "there are info, low, medium, high"),
+        (["--entity", "foo"], "there are File, Registry, Scan"),
+        (["--machine", "web02"], "--machine web02: the state has no such machine; it has web01"),
+    ] {
+        assert_eq!(folder.read(&["log", filter[0], filter[1]]).exits(2).says(known).out, "");
+    }
+    folder.read(&["history", "/etc", "--machine", "web02"]).exits(2).says("it has web01");
 }
