@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    machine::{State, Volume},
+    machine::{Family, State, Volume},
     report::{escape, human::size as human_bytes},
     target::{self, Target},
 };
@@ -23,6 +23,22 @@ pub(super) fn run(args: &InspectArgs, output: &mut Output) -> Result<u8> {
         || !target.machine.missing.is_empty()
         || target.machine.volumes.iter().any(|volume| remarks(volume).iter().any(|(mark, _)| *mark == "gap"));
     Ok(if gap { 4 } else { 0 })
+}
+
+/// The system of a target, for people.
+pub(super) fn system(target: &Target) -> String {
+    let os = &target.machine.os;
+    match (os.family, &os.name) {
+        (Family::None, _) => "no operating system found".to_owned(),
+        (_, Some(name)) => name.clone(),
+        (family, None) => format!("{} system", family.as_str()),
+    }
+}
+
+/// The system of a target, for programs.
+pub(super) fn os(target: &Target) -> serde_json::Value {
+    let os = &target.machine.os;
+    json!({"family": os.family.as_str(), "name": os.name, "host": os.host})
 }
 
 /// Where a volume is mounted, if anywhere.
@@ -76,13 +92,9 @@ fn text(target: &Target, output: &mut Output) {
     let mut say =
         |depth: usize, line: String| output.line(&format!("{}{}", "  ".repeat(depth), escape::escaped(&line)));
     say(0, target.given.clone());
-    let os = &target.machine.os;
-    let system = os.name.clone().unwrap_or_else(|| format!("{} system", os.family.as_str()));
-    let host = os.host.as_deref().map(|host| format!(", calls itself {host}")).unwrap_or_default();
-    say(
-        1,
-        if os.family.as_str() == "none" { "no operating system found".to_owned() } else { format!("{system}{host}") },
-    );
+    let host = target.machine.os.host.as_deref().filter(|_| target.machine.os.family != Family::None);
+    let host = host.map(|host| format!(", calls itself {host}")).unwrap_or_default();
+    say(1, format!("{}{host}", system(target)));
     for (number, disk) in target.disks.iter().enumerate() {
         let size = if disk.size > 0 { format!(", {}", human_bytes(disk.size)) } else { String::new() };
         let table = disk.table.map(|table| format!(", partition table {table}")).unwrap_or_default();
@@ -164,11 +176,10 @@ fn as_json(target: &Target) -> serde_json::Value {
         .iter()
         .map(|hive| json!({"mount": String::from_utf8_lossy(&hive.mount), "logs": hive.logs.len()}))
         .collect();
-    let os = &target.machine.os;
     json!({
         "target": target.given, "disks": disks, "volumes": volumes, "missing": missing, "hives": hives,
         "control_set": target.machine.control_set,
-        "os": {"family": os.family.as_str(), "name": os.name, "host": os.host},
+        "os": os(target),
         "notes": target.notes.iter().chain(&target.machine.notes).collect::<Vec<_>>(), "gaps": target.gaps,
     })
 }

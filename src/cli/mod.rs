@@ -4,6 +4,7 @@
 mod args;
 mod cat;
 mod diff;
+mod dry_run;
 mod inspect;
 mod log;
 mod manifest;

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use super::{
     args::{ReportFormat, ScanArgs},
+    dry_run,
     output::Output,
     progress::Follow,
     settings::{NamedPolicy, standard_input_once},
@@ -20,7 +21,6 @@ use crate::{
     changelog::{CoverageState, EventFile, ScanRecord, State, cadence, event_file::Line},
     error::{Error, Result},
     job::{self, FULL_SCAN, Night, Outcome},
-    machine::State as VolumeState,
     report::{human, ndjson, text},
     scan::Progress,
     target,
@@ -44,7 +44,16 @@ pub(super) fn run(args: &ScanArgs, output: &mut Output) -> Result<u8> {
     if args.dry_run {
         let mut codes = Codes::default();
         for target in &args.targets {
-            codes.add(dry(target, &open, output));
+            codes.add(match target::open(target, &open) {
+                Ok(opened) => {
+                    dry_run::print(&opened, args.format, output);
+                    0
+                }
+                Err(error) => {
+                    output.error(&prefixed(target, error.to_string()));
+                    error.exit_code()
+                }
+            });
         }
         return Ok(codes.code());
     }
@@ -224,29 +233,4 @@ pub(super) fn print(
         }
     }
     Ok(())
-}
-
-/// Says what would be scanned.
-fn dry(given: &OsStr, open: &target::Options, output: &mut Output) -> u8 {
-    let target = match target::open(given, open) {
-        Ok(target) => target,
-        Err(error) => {
-            output.error(&prefixed(given, error.to_string()));
-            return error.exit_code();
-        }
-    };
-    let machine = &target.machine;
-    let system = machine.os.name.clone().unwrap_or_else(|| format!("{} system", machine.os.family.as_str()));
-    output.line(&crate::report::escaped(&format!("{}: {system}", target.given)));
-    for mount in &machine.mounts {
-        let volume = &machine.volumes[mount.volume];
-        let path = String::from_utf8_lossy(&mount.path);
-        output.line(&crate::report::escaped(&format!("  would scan {path} ({} on {})", volume.content, volume.id)));
-    }
-    for volume in &machine.volumes {
-        if let VolumeState::Gap(why) | VolumeState::Note(why) = &volume.state {
-            output.line(&crate::report::escaped(&format!("  cannot scan {}: {why}", volume.id)));
-        }
-    }
-    0
 }

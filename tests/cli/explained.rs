@@ -24,3 +24,19 @@ fn a_file_of_an_image_of_which_nothing_can_be_read_is_not_called_missing() {
     let run = snapfim(["cat", image.to_str().unwrap(), "/etc/passwd"]).exits(65).says("nothing of it can be read");
     assert!(!run.err.contains("no such file"), "{}", run.err);
 }
+
+#[test]
+fn a_dry_run_is_ndjson_where_that_is_asked_for() {
+    let folder = Folder::new();
+    let (disk, tree) = (folder.disk("day0.raw", 0), folder.path("tree"));
+    fs::create_dir(&tree).unwrap();
+    let [disk, tree] = [&disk, &tree].map(|path| path.to_str().unwrap());
+    let dry = ["scan", disk, tree, "--state", "s", "--dry-run", "--format"];
+    let rows = snapfim(dry.iter().chain(&["ndjson"])).exits(0).json();
+    assert_eq!(rows.len(), 2);
+    assert_eq!((rows[0]["target"].as_str(), rows[0]["os"]["host"].as_str()), (Some(disk), Some("deb-web01")));
+    let paths = rows[0]["would_scan"].as_array().unwrap().iter().map(|row| row["path"].as_str().unwrap());
+    assert_eq!(paths.collect::<Vec<_>>(), ["/", "/boot", "/boot/efi"]);
+    let text = snapfim(dry.iter().chain(&["text"])).exits(0).prints("would scan /boot/efi (vfat on");
+    text.prints("tree: no operating system found");
+}
