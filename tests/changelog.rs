@@ -66,7 +66,7 @@ fn with_context<T>(each: impl FnOnce(&Context<'_>) -> T) -> T {
     let machine = name("web01");
     let window = Window { from: Some(at(FROM)), to: at(TO) };
     let scan_id = "20261121T190000Z".parse().unwrap();
-    each(&Context { machine: &machine, computer: "web01.lan", scan_id, window, severity: &severity })
+    each(&Context { machine: &machine, computer: "web01.lan", scan_id, window, clock: None, severity: &severity })
 }
 
 fn event(change: &Change) -> Event {
@@ -334,7 +334,8 @@ fn publish(path: &Path, scan: &Scan<'_>, prepare: impl FnOnce(&mut ScanRecord)) 
     manifest.write_all(scan.start.as_bytes()).unwrap();
     publish.prove(manifest.proof());
     let scan_id = publish.scan_id();
-    let context = Context { machine: &machine, computer: scan.computer, scan_id, window, severity: &severity };
+    let context =
+        Context { machine: &machine, computer: scan.computer, scan_id, window, clock: None, severity: &severity };
     for change in &scan.changes {
         publish.event(&Event::from_change(change, &context).unwrap()).unwrap();
     }

@@ -47,7 +47,14 @@ fn run(path: &Path, start: Timestamp, label: &str) -> Result<ScanId> {
             owner_changed: None,
             moved_along: 0,
         };
-        let context = Context { machine: &name, computer: "web01", scan_id, window, severity: &|_| Severity::Medium };
+        let context = Context {
+            machine: &name,
+            computer: "web01",
+            scan_id,
+            window,
+            clock: None,
+            severity: &|_| Severity::Medium,
+        };
         publish.event(&Event::from_change(&change, &context)?)?;
     }
     let mut record = ScanRecord::new(name, scan_id, start, "web01.raw");

@@ -201,7 +201,8 @@ pub struct Event {
 pub struct Ext {
     /// [`EXT_VERSION`].
     pub version: u32,
-    /// Hash of machine, window, entity and change: the same when a run is repeated.
+    /// Hash of machine, window, entity and change: the same when a run is repeated. Old and new stand in for a window's
+    /// end that is no snapshot's time.
     pub event_id: String,
     /// The machine's name in the state directory.
     pub machine: String,

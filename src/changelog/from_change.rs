@@ -27,6 +27,8 @@ pub struct Context<'a> {
     pub scan_id: ScanId,
     /// From the snapshot before to this one.
     pub window: Window,
+    /// When the run started, where the window may end then for want of a snapshot's time: no part of an event's id.
+    pub clock: Option<Timestamp>,
     /// The highest severity of the rules that cover an entity.
     pub severity: &'a dyn Fn(&Record) -> Severity,
 }
@@ -85,10 +87,12 @@ impl Context<'_> {
     }
 
     /// The hash of machine, window, entity and change; 128 bits of it, in hexadecimal. Each part is led by its
-    /// length, so that no two lists of parts read the same.
-    pub(super) fn event_id(&self, change: ChangeType, parts: &[&[u8]]) -> String {
-        let from = self.window.from.map(|from| from.to_string()).unwrap_or_default();
-        let to = self.window.to.to_string();
+    /// length, so that no two lists of parts read the same. Where the window ends by the clock, what changed stands in
+    /// for it: the id is the same in every run, and that of other inputs differs.
+    pub(super) fn event_id(&self, change: ChangeType, parts: &[&[u8]], ext: &Ext) -> String {
+        let time = |time: Option<Timestamp>| time.filter(|time| Some(*time) != self.clock);
+        let from = time(self.window.from).map(|from| from.to_string()).unwrap_or_default();
+        let to = time(Some(self.window.to)).map_or_else(|| what_changed(ext), |to| to.to_string());
         let common = [self.machine.as_str(), &from, &to, change.as_str()].map(str::as_bytes);
         let mut hash = Sha256::new();
         for part in common.iter().chain(parts) {
@@ -97,6 +101,10 @@ impl Context<'_> {
         }
         hex(hash.finalize().get(..16).unwrap_or_default())
     }
+}
+
+fn what_changed(ext: &Ext) -> String {
+    json!([ext.old, ext.new, ext.why, ext.what, ext.entered, ext.left, ext.entities]).to_string()
 }
 
 impl Event {
@@ -145,10 +153,10 @@ impl Event {
         set_old_and_new(ext, change)?;
         let parts = [old, new].map(|side| side.map(Record::key));
         ext.event_id = match parts {
-            [Some(old), Some(new)] if old == new => context.event_id(change_type, &key_parts(&new)),
+            [Some(old), Some(new)] if old == new => context.event_id(change_type, &key_parts(&new), ext),
             [old, new] => {
                 let keys: Vec<_> = [&old, &new].into_iter().flatten().flat_map(key_parts).collect();
-                context.event_id(change_type, &keys)
+                context.event_id(change_type, &keys, ext)
             }
         };
 

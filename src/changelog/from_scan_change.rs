@@ -58,7 +58,7 @@ impl Event {
             }
         };
         let volume = event.ext.volume.clone().unwrap_or_default();
-        event.ext.event_id = context.event_id(event.change_type, &[volume.as_bytes()]);
+        event.ext.event_id = context.event_id(event.change_type, &[volume.as_bytes()], &event.ext);
         event
     }
 }

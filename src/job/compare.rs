@@ -111,7 +111,7 @@ pub fn compare(comparison: &Comparison<'_>, progress: &Progress) -> Result<Compa
     let policy = scope::of_header(new.reader.header(), new.reader.name())?;
     let mut receiver = Listed(EventWriter::new(temporary(comparison.temp)?, "events"));
     let sides = Sides { old: old.reader.ahead()?, carried: None, new: new.reader.ahead()? };
-    let labels = Labels { machine: &machine, scan_id, window };
+    let labels = Labels { machine: &machine, scan_id, window, clock: Some(start) };
     let sorter = Sorter::new(comparison.temp, comparison.budgets.memory);
     let summary = difference::events(sides, &labels, sorter, &mut receiver)?;
     coverage::hidden(&mut record, &summary.hidden, &policy);

@@ -5,6 +5,8 @@ use std::{
     thread,
 };
 
+use jiff::Timestamp;
+
 use super::scope::{self, Rules, ScopeChange, Severities};
 use crate::{
     changelog::{Context, Event, MachineName, ScanId, Window},
@@ -33,6 +35,8 @@ pub(super) struct Labels<'a> {
     pub(super) machine: &'a MachineName,
     pub(super) scan_id: ScanId,
     pub(super) window: Window,
+    /// The start of a run whose window may end by it; see [`Context::clock`].
+    pub(super) clock: Option<Timestamp>,
 }
 
 /// What a diff finds, on its way to who says it.
@@ -127,6 +131,7 @@ pub(super) fn events<R: Receiver + Send>(
                 computer: &computer,
                 scan_id: labels.scan_id,
                 window: labels.window,
+                clock: labels.clock,
                 severity: &severity,
             };
             found.into_iter().flatten().try_for_each(|found| found.say(&context, receiver))

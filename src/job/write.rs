@@ -55,7 +55,7 @@ pub(super) fn write(
     };
     let mut compare = |old: Reader, new: Reader| {
         let sides = Sides { old, carried: carried(publish)?, new };
-        let labels = Labels { machine: &record.machine, scan_id: record.scan_id, window };
+        let labels = Labels { machine: &record.machine, scan_id: record.scan_id, window, clock: None };
         let mut receiver = Written { publish, header: &header, carried: None };
         let summary = difference::events(sides, &labels, sorter.clone(), &mut receiver).map_err(advised)?;
         receiver.finish()?;

@@ -1,10 +1,15 @@
 //! Comparisons of sides that have no time, or the wrong one.
 
-use std::{fs::File, time::SystemTime};
+use std::{
+    ffi::OsStr,
+    fs::{self, File},
+    path::Path,
+    time::SystemTime,
+};
 
 use crate::{
     Nights, nights,
-    support::{newest_manifest, snapfim},
+    support::{Folder, newest_manifest, snapfim},
 };
 
 #[test]
@@ -18,4 +23,50 @@ fn a_comparison_without_changes_never_says_that_nothing_was_compared() {
         let run = snapfim(["diff".as_ref(), one.as_os_str(), other.as_os_str()]).exits(0).prints("no changes");
         assert!(!run.out.contains("first scan"), "{}", run.out);
     }
+}
+
+#[test]
+fn the_events_of_two_manifests_have_the_same_ids_in_every_run() {
+    let folder = Folder::new();
+    let [day0, day1] = [0, 1].map(|day| {
+        let state = folder.path(&format!("state{day}"));
+        let image = folder.disk(&format!("day{day}.raw"), day);
+        let args = ["scan", "--machine", "web01", "--profile", "full", "--state"].map(OsStr::new);
+        snapfim(args.into_iter().chain([state.as_os_str(), image.as_os_str()])).exits(0);
+        newest_manifest(&state)
+    });
+    let (old, new) = (folder.path("old"), folder.path("new"));
+    for (dir, word) in [(&old, "one"), (&new, "two")] {
+        fs::create_dir(dir).unwrap();
+        fs::write(dir.join("file"), word).unwrap();
+    }
+    for [one, other] in [[&day0, &day1], [&day1, &day0], [&old, &new]] {
+        let ids = || {
+            let args = ["diff", "--machine", "m", "--format", "ndjson"].map(OsStr::new);
+            let events = snapfim(args.into_iter().chain([one.as_os_str(), other.as_os_str()])).exits(1).json();
+            events.iter().map(|event| event["Ext"]["EventId"].to_string()).collect::<Vec<_>>()
+        };
+        let first = ids();
+        assert_eq!(first, ids());
+        let mut each = first.clone();
+        each.sort();
+        each.dedup();
+        assert_eq!(each.len(), first.len(), "no two events share one");
+    }
+}
+
+#[test]
+fn what_changes_back_has_another_id() {
+    let folder = Folder::new();
+    let (one, two) = (folder.path("one"), folder.path("two"));
+    for dir in [&one, &two] {
+        fs::create_dir(dir).unwrap();
+        fs::write(dir.join("file"), dir.as_os_str().as_encoded_bytes()).unwrap();
+    }
+    let id = |from: &Path, to: &Path| {
+        let args = ["diff", "--machine", "m", "--format", "ndjson"].map(OsStr::new);
+        let events = snapfim(args.into_iter().chain([from.as_os_str(), to.as_os_str()])).exits(1).json();
+        events.iter().find(|event| event["FileName"] == "file").unwrap()["Ext"]["EventId"].to_string()
+    };
+    assert_ne!(id(&one, &two), id(&two, &one));
 }
