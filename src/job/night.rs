@@ -132,7 +132,7 @@ pub fn scan(night: &Night<'_>, progress: &Progress) -> Result<Outcome> {
 ///
 /// # Errors
 /// [`Error::Usage`] when it does.
-pub fn refuse_state_inside(state: &Path, target: &str) -> Result<()> {
+pub fn refuse_state_inside(state: &Path, target: &OsStr) -> Result<()> {
     target::parse(target).iter().try_for_each(|disk| refuse_inside(state, &disk.path))
 }
 

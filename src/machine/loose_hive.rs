@@ -41,7 +41,9 @@ impl Machine {
             .ok_or_else(|| Error::Target(format!("{name}: no such hive")))?;
         file.logs = logs_beside(session, name)?;
         let set = if root_of(name) == ROOTS[0].1 {
-            file.open(&mut sessions, hive::LEARN_CAP).ok().and_then(|opened| hive::control_set(&opened.hive).ok().flatten())
+            file.open(&mut sessions, hive::LEARN_CAP)
+                .ok()
+                .and_then(|opened| hive::control_set(&opened.hive).ok().flatten())
         } else {
             None
         };
