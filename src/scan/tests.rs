@@ -52,11 +52,10 @@ fn of_too_many_names_of_one_directory_the_same_are_told_whatever_the_threads() {
             |_| {},
         )
     };
-    let (one, seen) = scanned(&machine(), 1);
+    let (one, _) = scanned(&machine(), 1);
     let (three, _) = scanned(&machine(), 3);
     assert_eq!(one.lines().collect::<Vec<_>>(), three.lines().collect::<Vec<_>>());
     let told = |why: &str| one.lines().filter(|line| line.contains(why)).count();
     assert_eq!(told("more than 65536 entries lead to directories that deny them"), NAMES - 65_536);
     assert_eq!(told("was entered under another name already"), 65_536);
-    assert_eq!(seen.counts().of(Kind::Fault), NAMES as u64);
 }
