@@ -9,6 +9,7 @@ mod entity;
 mod faults;
 mod hash;
 mod kept;
+mod listing;
 mod note;
 mod plan;
 mod progress;
