@@ -5,6 +5,7 @@ mod args;
 mod cat;
 mod diff;
 mod dry_run;
+mod groups;
 mod inspect;
 mod log;
 mod manifest;

@@ -2,11 +2,7 @@
 
 use std::os::unix::ffi::OsStrExt;
 
-use super::{
-    args::{PolicyArgs, PolicyVerb},
-    output::Output,
-    settings::policy_file,
-};
+use super::{args::PolicyVerb, groups::PolicyArgs, output::Output, settings::policy_file};
 use crate::{
     error::{Error, Result},
     policy::{Effect, EffectivePolicy, EntityPath, Hive, Matcher, Reach, Reason, Root, Verdict},

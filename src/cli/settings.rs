@@ -3,7 +3,7 @@
 use std::{ffi::OsStr, path::Path};
 
 use super::{
-    args::{OpenArgs, PolicyArgs, RescanArgs, WorkArgs},
+    groups::{OpenArgs, PolicyArgs, RescanArgs, WorkArgs},
     throttle,
 };
 use crate::{
