@@ -280,14 +280,18 @@ pub fn join(dir: &[u8], name: &[u8], separator: u8) -> Vec<u8> {
     path
 }
 
-/// What system a volume holds, and how people may be told of it.
+/// What system a volume holds, and how people may be told of it. Where names match without case, a Windows is looked for
+/// first: folders called `usr` and `bin` make no Linux of it.
 fn recognise(volume: &Volume) -> Result<Option<(Family, String)>> {
     let Some(fs) = volume.fs.as_deref() else { return Ok(None) };
-    let linux = linux::recognise(fs).map(|system| system.map(|system| (Family::Linux, system)));
-    match linux {
+    let windows = || windows::recognise(fs).then(|| (Family::Windows, "a Windows system".to_owned()));
+    let linux = || linux::recognise(fs).map(|system| system.map(|system| (Family::Linux, system)));
+    if fs.folds_case() {
+        return windows().map_or_else(linux, |system| Ok(Some(system)));
+    }
+    match linux() {
         Ok(Some(system)) => Ok(Some(system)),
-        _ if windows::recognise(fs) => Ok(Some((Family::Windows, "a Windows system".to_owned()))),
-        other => other,
+        other => windows().map_or(other, |system| Ok(Some(system))),
     }
 }
 

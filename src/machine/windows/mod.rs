@@ -207,3 +207,43 @@ fn mount(machine: &mut Machine, letter: char, volume: usize) {
         machine.missing.push(Missing { path, why });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        fs::{Session, VolumeInfo, memory::MemoryFs},
+        machine::{Volume, recognise},
+    };
+
+    /// A volume whose names match without case.
+    struct Folding(MemoryFs);
+
+    impl FileSystem for Folding {
+        fn info(&self) -> &VolumeInfo {
+            self.0.info()
+        }
+
+        fn session(&self) -> Result<Box<dyn Session + '_>> {
+            self.0.session()
+        }
+
+        fn folds_case(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn folders_called_usr_and_bin_make_no_linux_of_a_windows() {
+        let family = |paths: &[&str]| {
+            let mut fs = MemoryFs::new("c", "c");
+            paths.iter().for_each(|path| {
+                fs.dir(path);
+            });
+            recognise(&Volume::alone("@c", std::sync::Arc::new(Folding(fs)))).unwrap().map(|(family, _)| family)
+        };
+        assert_eq!(family(&["Windows/System32/config", "usr", "bin", "etc"]), Some(Family::Windows));
+        assert_eq!(family(&["usr", "bin"]), Some(Family::Linux));
+        assert_eq!(family(&["Users"]), None);
+    }
+}
