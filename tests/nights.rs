@@ -401,3 +401,16 @@ fn a_machine_that_went_dark_does_not_turn_green_the_night_after() {
     let still = folder.night(&root, 2, &[]).exits(4).says("of earlier scans were on it and cannot be compared");
     assert_eq!(still.out, "", "it is lost once");
 }
+
+#[test]
+fn a_comparison_of_manifests_says_what_their_scans_could_not_read() {
+    let folder = Folder::new();
+    folder.night(&folder.disk_with("gone.raw", 0, without("boot:superblock")), 0, &[]).exits(4);
+    let manifest = newest_manifest(&folder.path("state"));
+    let twice = ["diff".as_ref(), manifest.as_os_str(), manifest.as_os_str()];
+    snapfim(twice).exits(4).prints("gap");
+    let damaged = Folder::new();
+    damaged.night(&damaged.disk_with("broken.raw", 0, flipped("root:inode:/usr/bin/passwd", 40)), 0, &[]).exits(4);
+    let manifest = newest_manifest(&damaged.path("state"));
+    snapfim(["diff".as_ref(), manifest.as_os_str(), manifest.as_os_str()]).exits(4).prints("path:/usr/bin/passwd");
+}

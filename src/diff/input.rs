@@ -50,11 +50,28 @@ pub trait Output {
     /// What the receiver likes; it ends the diff.
     fn change(&mut self, change: Change) -> Result<()>;
 
+    /// A fault of either side, as a line of its manifest, as it passes by. Most do not ask.
+    ///
+    /// # Errors
+    /// What the receiver likes; it ends the diff.
+    fn fault(&mut self, _of: Which, _line: &[u8]) -> Result<()> {
+        Ok(())
+    }
+
     /// The last good record of something that can no longer be read, for the next diff's [`Input::carried`].
     ///
     /// # Errors
     /// What the receiver likes; it ends the diff.
     fn carry(&mut self, record: Record) -> Result<()>;
+}
+
+/// A side of a diff.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// The earlier scan.
+    Old,
+    /// The later one.
+    New,
 }
 
 /// Keeps everything, where there is little.

@@ -7,7 +7,7 @@ use super::{
     cursor::{Cursor, JoinKey},
     draft::Draft,
     group::{Group, pair},
-    input::{Input, Output, PolicyDiff, Summary},
+    input::{Input, Output, PolicyDiff, Summary, Which},
     outbox::{Outbox, waited},
     owner::Owner,
     rename::Candidates,
@@ -46,7 +46,7 @@ pub fn run(input: Input<'_>, out: &mut dyn Output) -> Result<Summary> {
         entered: 0,
         left: 0,
     };
-    merge.run(input.old.ahead()?, input.carried, input.new.ahead()?)?;
+    merge.run(input.old.ahead()?, input.carried, input.new.ahead()?, out)?;
 
     if let Some(change) = machine_changed(&old_header, &new_header) {
         out.scan_change(change)?;
@@ -96,7 +96,7 @@ struct Merge<'a> {
 }
 
 impl Merge<'_> {
-    fn run(&mut self, old: Reader, carried: Option<Reader>, new: Reader) -> Result<()> {
+    fn run(&mut self, old: Reader, carried: Option<Reader>, new: Reader, out: &mut dyn Output) -> Result<()> {
         let mut old = Cursor::new(old)?;
         let mut carried = carried.map(Cursor::new).transpose()?;
         let mut new = Cursor::new(new)?;
@@ -120,6 +120,7 @@ impl Merge<'_> {
             if let Some(fault) = old.key()?.filter(|key| key.class == Class::Fault) {
                 key.assign(fault);
                 self.old_faults.add(&key, old.line()).map_err(waited)?;
+                out.fault(Which::Old, old.line())?;
                 old.advance()?;
                 continue;
             }
@@ -136,6 +137,7 @@ impl Merge<'_> {
             key.assign(next);
             if key.class == Class::Fault {
                 self.cover.fault(&key, new.line()).map_err(waited)?;
+                out.fault(Which::New, new.line())?;
                 new.advance()?;
                 continue;
             }

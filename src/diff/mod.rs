@@ -24,5 +24,5 @@ mod rename;
 mod volumes;
 
 pub use change::{Change, ChangeKind, Finding, ScanChange};
-pub use input::{Collected, Input, Output, PolicyDiff, Summary};
+pub use input::{Collected, Input, Output, PolicyDiff, Summary, Which};
 pub use merge::run;

@@ -5,14 +5,13 @@ use std::{
     fs::File,
     io::{Read, Seek, SeekFrom},
     path::Path,
-    thread,
 };
 
 use jiff::Timestamp;
 
 use super::{
-    coverage::{self, OfManifest},
-    difference::{self, Labels, Receiver, Sides},
+    coverage,
+    difference::{self, Difference, Labels, Receiver, Sides},
     input,
     night::name_of,
     scope,
@@ -63,6 +62,7 @@ pub struct Compared {
 /// One side of a comparison.
 pub struct Side {
     reader: Reader,
+    /// When the snapshot was taken; of a manifest nobody knows.
     time: Option<Timestamp>,
 }
 
@@ -92,15 +92,10 @@ pub fn compare(comparison: &Comparison<'_>, progress: &Progress) -> Result<Compa
     record.outcome = RunOutcome::Complete;
     record.policy = comparison.policy_name.to_owned();
     record.threads = comparison.threads as u64;
-    let [old, new] = [comparison.old, comparison.new].map(|given| Given::open(comparison, given));
-    let (old, new) = (old?, new?);
-    for known in of_manifests([&old, &new])?.into_iter().flatten() {
-        known.fill(&mut record);
-    }
-    let old = side(comparison, comparison.old, old, &machine, progress, &mut record)?;
+    let old = side(comparison, comparison.old, &machine, progress, &mut record)?;
     record.entities.clear();
     record.faults = 0;
-    let new = side(comparison, comparison.new, new, &machine, progress, &mut record)?;
+    let new = side(comparison, comparison.new, &machine, progress, &mut record)?;
     record.computer = new.reader.header().os.host.clone();
     record.os = new.reader.header().os.name.clone();
     // Two files may have been copied in any order: then the window is empty, and says so.
@@ -110,10 +105,15 @@ pub fn compare(comparison: &Comparison<'_>, progress: &Progress) -> Result<Compa
     record.bytes.hashed = progress.bytes();
     let policy = scope::of_header(new.reader.header(), new.reader.name())?;
     let mut receiver = Listed(EventWriter::new(temporary(comparison.temp)?, "events"));
+    let are_manifests = [old.time.is_none(), new.time.is_none()];
     let sides = Sides { old: old.reader.ahead()?, carried: None, new: new.reader.ahead()? };
     let labels = Labels { machine: &machine, scan_id, window, clock: Some(start) };
     let sorter = Sorter::new(comparison.temp, comparison.budgets.memory);
-    let summary = difference::events(sides, &labels, sorter, &mut receiver)?;
+    let Difference { summary, faults } = difference::events(sides, &labels, sorter, &mut receiver)?;
+    // Those of a target are listed already.
+    for (faults, _) in faults.iter().zip(are_manifests).filter(|(_, is_manifest)| *is_manifest) {
+        coverage::faults(&mut record, faults);
+    }
     coverage::hidden(&mut record, &summary.hidden, &policy);
     let (events, tally) = receiver.0.finish()?;
     if record.entities.is_empty() {
@@ -152,53 +152,6 @@ fn is_manifest(given: &OsStr) -> bool {
     is_file && File::open(given).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic == ZSTD_MAGIC
 }
 
-/// A manifest that is one side of a comparison.
-struct Given {
-    /// What messages call it.
-    name: String,
-    file: File,
-}
-
-impl Given {
-    /// Opens it, where that name is one of a manifest. Standard input is copied to a file: it is read twice.
-    fn open(comparison: &Comparison<'_>, given: &OsStr) -> Result<Option<Self>> {
-        if !is_manifest(given) {
-            return Ok(None);
-        }
-        let name = input::shown(Path::new(given));
-        let failed = |error| Error::State(format!("{name}: {error}"));
-        let file = if input::is_standard(given) {
-            let mut copy = temporary(comparison.temp)?;
-            std::io::copy(&mut std::io::stdin(), &mut copy).map_err(failed)?;
-            copy
-        } else {
-            File::open(given).map_err(failed)?
-        };
-        Ok(Some(Self { name, file }))
-    }
-
-    /// Reads it from its beginning, one reader at a time.
-    fn reader(&self) -> Result<Reader> {
-        let mut file = &self.file;
-        let begun = file.seek(SeekFrom::Start(0)).and_then(|_| file.try_clone());
-        Reader::new(self.name.clone(), begun.map_err(|error| Error::State(format!("{}: {error}", self.name)))?)
-    }
-}
-
-/// What those that are manifests say of their scans' coverage; both are read at once.
-fn of_manifests(given: [&Option<Given>; 2]) -> Result<[Option<OfManifest>; 2]> {
-    let read = |given: &Option<Given>| -> Result<Option<OfManifest>> {
-        given.as_ref().map(|given| OfManifest::read(given.reader()?)).transpose()
-    };
-    let [old, new] = given;
-    thread::scope(|scope| {
-        let old = scope.spawn(|| read(old));
-        let new = read(new);
-        let old = old.join().unwrap_or_else(|_| Err(Error::Bug("the reader of a manifest died".to_owned())));
-        Ok([old?, new?])
-    })
-}
-
 /// Opens a manifest by its name.
 ///
 /// # Errors
@@ -213,13 +166,14 @@ pub fn manifest(name: &Path) -> Result<Reader> {
 fn side(
     comparison: &Comparison<'_>,
     given: &OsStr,
-    manifest: Option<Given>,
     machine: &MachineName,
     progress: &Progress,
     record: &mut ScanRecord,
 ) -> Result<Side> {
-    if let Some(manifest) = manifest {
-        return Ok(Side { reader: manifest.reader()?, time: None });
+    if is_manifest(given) {
+        let reader = manifest(Path::new(given))?;
+        coverage::volumes(record, reader.header(), &scope::of_header(reader.header(), reader.name())?);
+        return Ok(Side { reader, time: None });
     }
     let target = target::open(given, &comparison.open)?;
     target.require_filesystem()?;

@@ -1,11 +1,9 @@
 //! The coverage list: everything monitored that could not be read, and what is worth knowing besides.
 
-use super::scope;
 use crate::{
     changelog::{Coverage, CoverageState, ScanRecord},
-    error::Result,
     machine::{Family, State},
-    manifest::{Reader, VolumeEntry, VolumeState},
+    manifest::{Header, VolumeState},
     policy::EffectivePolicy,
     scan::{Faults, Note},
     target::Target,
@@ -88,44 +86,17 @@ pub(super) fn faults(record: &mut ScanRecord, faults: &Faults) {
     }
 }
 
-/// What a manifest says of the coverage of its scan.
-pub(super) struct OfManifest {
-    volumes: Vec<Coverage>,
-    faults: Faults,
-}
-
-impl OfManifest {
-    /// Reads all of it.
-    ///
-    /// # Errors
-    /// When it is damaged.
-    pub(super) fn read(mut manifest: Reader) -> Result<Self> {
-        let policy = scope::of_header(manifest.header(), manifest.name())?;
-        let row = |volume: &VolumeEntry| {
-            let name = format!("volume:{}", volume.volume);
-            let state = match volume.state {
-                VolumeState::Read => return None,
-                VolumeState::Note => CoverageState::Note,
-                VolumeState::Gap if policy.accepts_gap(name.as_bytes()) => CoverageState::Accepted,
-                VolumeState::Gap => CoverageState::Gap,
-            };
-            Some(Coverage { state, name, why: volume.why.clone().unwrap_or_else(|| volume.fs.clone()) })
+/// Lists what the header of a manifest says of the volumes of its scan.
+pub(super) fn volumes(record: &mut ScanRecord, header: &Header, policy: &EffectivePolicy) {
+    for volume in &header.volumes {
+        let name = format!("volume:{}", volume.volume);
+        let state = match volume.state {
+            VolumeState::Read => continue,
+            VolumeState::Note => CoverageState::Note,
+            VolumeState::Gap if policy.accepts_gap(name.as_bytes()) => CoverageState::Accepted,
+            VolumeState::Gap => CoverageState::Gap,
         };
-        let volumes = manifest.header().volumes.iter().filter_map(row).collect();
-        let mut faults = Faults::default();
-        while manifest.advance()? {
-            // Few lines are of faults, and most need not be taken apart to see that.
-            if memchr::memmem::find(manifest.line(), br#""kind":"fault""#).is_some() {
-                faults.add(&manifest.current()?, &policy);
-            }
-        }
-        Ok(Self { volumes, faults })
-    }
-
-    /// As [`fill`].
-    pub(super) fn fill(self, record: &mut ScanRecord) {
-        self.volumes.into_iter().for_each(|row| record.cover(row));
-        faults(record, &self.faults);
+        record.cover(Coverage { state, name, why: volume.why.clone().unwrap_or_else(|| volume.fs.clone()) });
     }
 }
 

@@ -10,9 +10,11 @@ use jiff::Timestamp;
 use super::scope::{self, Rules, ScopeChange, Severities};
 use crate::{
     changelog::{Context, Event, MachineName, ScanId, Window},
-    diff::{self, Change, ScanChange, Summary},
+    diff::{self, Change, ScanChange, Summary, Which},
     error::{Error, Result},
-    manifest::{Attribute, Reader, Record, Sorter},
+    manifest::{Attribute, Reader, Record, Sorter, json},
+    policy::EffectivePolicy,
+    scan::Faults,
 };
 
 /// Takes what a difference is made of.
@@ -28,6 +30,13 @@ pub(super) struct Sides {
     pub(super) old: Reader,
     pub(super) carried: Option<Reader>,
     pub(super) new: Reader,
+}
+
+/// What a difference comes to besides its events.
+pub(super) struct Difference {
+    pub(super) summary: Summary,
+    /// What could not be read of the old side and of the new one.
+    pub(super) faults: [Faults; 2],
 }
 
 /// What every event has in common.
@@ -53,12 +62,14 @@ const BATCH: usize = 8;
 const DEPTH: usize = 4;
 
 /// The end at which what is found goes in.
-struct Hands {
+struct Hands<'a> {
     to: SyncSender<Vec<Found>>,
     batch: Vec<Found>,
+    policies: [&'a EffectivePolicy; 2],
+    faults: [Faults; 2],
 }
 
-impl Hands {
+impl Hands<'_> {
     fn hand_over(&mut self, found: Found) -> Result<()> {
         self.batch.push(found);
         if self.batch.len() < BATCH { Ok(()) } else { self.flush() }
@@ -74,13 +85,21 @@ fn died() -> Error {
     Error::Bug("the thread that makes events died".to_owned())
 }
 
-impl diff::Output for Hands {
+impl diff::Output for Hands<'_> {
     fn scan_change(&mut self, change: ScanChange) -> Result<()> {
         self.hand_over(Found::ScanChange(change))
     }
 
     fn change(&mut self, change: Change) -> Result<()> {
         self.hand_over(Found::Change(change))
+    }
+
+    fn fault(&mut self, of: Which, line: &[u8]) -> Result<()> {
+        let record =
+            json::decode(line).map_err(|malformed| Error::State(format!("a fault is damaged: {malformed}")))?;
+        let side = usize::from(of == Which::New);
+        self.faults[side].add(&record, self.policies[side]);
+        Ok(())
     }
 
     fn carry(&mut self, record: Record) -> Result<()> {
@@ -104,7 +123,7 @@ pub(super) fn events<R: Receiver + Send>(
     labels: &Labels<'_>,
     sorter: Sorter,
     receiver: &mut R,
-) -> Result<Summary> {
+) -> Result<Difference> {
     let old_policy = scope::of_header(sides.old.header(), sides.old.name())?;
     let new_policy = scope::of_header(sides.new.header(), sides.new.name())?;
     let rules = Rules::new(&new_policy, Some(&old_policy));
@@ -138,10 +157,12 @@ pub(super) fn events<R: Receiver + Send>(
         };
         let no_thread = |error| Error::State(format!("no thread to write events: {error}"));
         let said = thread::Builder::new().name("events".to_owned()).spawn_scoped(scope, say).map_err(no_thread)?;
-        let mut hands = Hands { to, batch: Vec::with_capacity(BATCH) };
+        let policies = [&old_policy, &new_policy];
+        let mut hands = Hands { to, batch: Vec::with_capacity(BATCH), policies, faults: Default::default() };
         let summary = diff::run(input, &mut hands).and_then(|summary| hands.flush().map(|()| summary));
-        drop(hands);
+        let Hands { to, faults, .. } = hands;
+        drop(to);
         said.join().unwrap_or_else(|_| Err(died()))?;
-        summary
+        Ok(Difference { summary: summary?, faults })
     })
 }

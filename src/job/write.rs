@@ -57,7 +57,8 @@ pub(super) fn write(
         let sides = Sides { old, carried: carried(publish)?, new };
         let labels = Labels { machine: &record.machine, scan_id: record.scan_id, window, clock: None };
         let mut receiver = Written { publish, header: &header, carried: None };
-        let summary = difference::events(sides, &labels, sorter.clone(), &mut receiver).map_err(advised)?;
+        let compared = difference::events(sides, &labels, sorter.clone(), &mut receiver).map_err(advised)?;
+        let summary = compared.summary;
         receiver.finish()?;
         record.carried = summary.carried;
         coverage::hidden(record, &summary.hidden, policy);
