@@ -117,3 +117,26 @@ fn devices(machine: &mut Machine, system: &Hive, letters: &mut Vec<(char, usize)
     }
     damage.map_or(Ok(()), |fault| Err(Error::corrupt("registry", fault.at, fault.error)))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::machine::test_machine;
+
+    #[test]
+    fn letters_that_nobody_can_tell_are_said_so_that_what_moves_is_lost_and_not_deleted() {
+        let machine = test_machine(
+            |root| {
+                root.dir("/Windows/System32/config");
+            },
+            |data| {
+                data.file("/file", "x");
+            },
+        );
+        let paths: Vec<_> = machine.mounts.iter().map(|mount| String::from_utf8_lossy(&mount.path)).collect();
+        assert_eq!(paths, [r"C:\", "@data/"]);
+        assert_eq!(
+            machine.unplaced.as_deref(),
+            Some(r"HKLM\SYSTEM could not be read, which says which volume has which letter")
+        );
+    }
+}

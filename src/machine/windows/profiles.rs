@@ -218,3 +218,22 @@ fn unlisted(machine: &mut Machine, root: usize, parent: &str, named: &HashSet<(u
     }
     damage.map_or(Ok(()), |fault| Err(Error::corrupt("machine", fault.at, fault.error)))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{error::Fault, machine::test_machine};
+
+    #[test]
+    fn a_profile_folder_that_cannot_be_read_is_missing_and_not_gone() {
+        let machine = test_machine(
+            |root| {
+                root.dir("/Windows/System32/config").dir("/Users/alice").dir("/Users/bob");
+                root.damage("/Users/bob", Fault::new("memory", "", "damaged"));
+            },
+            |_| {},
+        );
+        let missing: Vec<_> = machine.missing.iter().map(|missing| String::from_utf8_lossy(&missing.path)).collect();
+        assert!(missing.iter().any(|path| path == r"HKU\@Users\bob"), "{missing:?}");
+        assert!(!missing.iter().any(|path| path.contains("alice")), "{missing:?}");
+    }
+}
