@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::change::ScanChange;
 use crate::manifest::{
     Header, Value, VolumeEntry, VolumeState,
+    header::is_root,
     json::{Field, encode_value},
 };
 
@@ -177,7 +178,6 @@ pub(super) fn machine_changed(old: &Header, new: &Header) -> Option<ScanChange> 
 
 /// The volume of the system itself.
 fn root(header: &Header) -> Option<&VolumeEntry> {
-    let is_root = |mount: &str| mount == "/" || mount.eq_ignore_ascii_case("c:\\");
     header.volumes.iter().find(|entry| entry.mount.as_deref().is_some_and(is_root))
 }
 

@@ -105,15 +105,13 @@ pub fn compare(comparison: &Comparison<'_>, progress: &Progress) -> Result<Compa
     record.bytes.hashed = progress.bytes();
     let policy = scope::of_header(new.reader.header(), new.reader.name())?;
     let mut receiver = Listed(EventWriter::new(temporary(comparison.temp)?, "events"));
-    let are_manifests = [old.time.is_none(), new.time.is_none()];
-    let sides = Sides { old: old.reader.ahead()?, carried: None, new: new.reader.ahead()? };
+    // Those of a target are listed already.
+    let untold = [old.time.is_none(), new.time.is_none()];
+    let sides = Sides { old: old.reader.ahead()?, carried: None, new: new.reader.ahead()?, untold };
     let labels = Labels { machine: &machine, scan_id, window, clock: Some(start) };
     let sorter = Sorter::new(comparison.temp, comparison.budgets.memory);
     let Difference { summary, faults } = difference::events(sides, &labels, sorter, &mut receiver)?;
-    // Those of a target are listed already.
-    for (faults, _) in faults.iter().zip(are_manifests).filter(|(_, is_manifest)| *is_manifest) {
-        coverage::faults(&mut record, faults);
-    }
+    faults.iter().for_each(|faults| coverage::faults(&mut record, faults));
     coverage::hidden(&mut record, &summary.hidden, &policy);
     let (events, tally) = receiver.0.finish()?;
     if record.entities.is_empty() {

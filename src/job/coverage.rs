@@ -20,10 +20,7 @@ pub(super) fn fill(
     faults: &Faults,
     notes: &[Note],
 ) {
-    let mut gap = |name: String, why: String| {
-        let state = if policy.accepts_gap(name.as_bytes()) { CoverageState::Accepted } else { CoverageState::Gap };
-        record.cover(Coverage { state, name, why });
-    };
+    let mut gap = |name: String, why: String| gap(record, policy, name, why);
     for why in &target.gaps {
         gap("disk".to_owned(), why.clone());
     }
@@ -75,14 +72,22 @@ pub(super) fn fill(
     }
 }
 
+/// Lists a gap, as accepted where the policy accepts it by its name.
+fn gap(record: &mut ScanRecord, policy: &EffectivePolicy, name: String, why: String) {
+    record.cover(Coverage { state: gap_state(policy.accepts_gap(name.as_bytes())), name, why });
+}
+
+fn gap_state(accepted: bool) -> CoverageState {
+    if accepted { CoverageState::Accepted } else { CoverageState::Gap }
+}
+
 /// Lists what could not be read of a scan, and counts the rest.
 pub(super) fn faults(record: &mut ScanRecord, faults: &Faults) {
-    let state = |accepted| if accepted { CoverageState::Accepted } else { CoverageState::Gap };
     for fault in faults.listed() {
-        record.cover(Coverage { state: state(fault.accepted), name: fault.name(), why: fault.why.clone() });
+        record.cover(Coverage { state: gap_state(fault.accepted), name: fault.name(), why: fault.why.clone() });
     }
     for accepted in [false, true] {
-        record.cover_unlisted(state(accepted), faults.unlisted(accepted));
+        record.cover_unlisted(gap_state(accepted), faults.unlisted(accepted));
     }
 }
 
@@ -90,13 +95,12 @@ pub(super) fn faults(record: &mut ScanRecord, faults: &Faults) {
 pub(super) fn volumes(record: &mut ScanRecord, header: &Header, policy: &EffectivePolicy) {
     for volume in &header.volumes {
         let name = format!("volume:{}", volume.volume);
-        let state = match volume.state {
-            VolumeState::Read => continue,
-            VolumeState::Note => CoverageState::Note,
-            VolumeState::Gap if policy.accepts_gap(name.as_bytes()) => CoverageState::Accepted,
-            VolumeState::Gap => CoverageState::Gap,
-        };
-        record.cover(Coverage { state, name, why: volume.why.clone().unwrap_or_else(|| volume.fs.clone()) });
+        let why = volume.why.clone().unwrap_or_else(|| volume.fs.clone());
+        match volume.state {
+            VolumeState::Read => {}
+            VolumeState::Note => record.cover(Coverage { state: CoverageState::Note, name, why }),
+            VolumeState::Gap => gap(record, policy, name, why),
+        }
     }
 }
 
@@ -108,9 +112,8 @@ pub(super) fn hidden(record: &mut ScanRecord, volumes: &[(String, u64)], policy:
         if record.coverage.iter().any(|row| row.name == name && row.state != CoverageState::Note) {
             continue;
         }
-        let state = if policy.accepts_gap(name.as_bytes()) { CoverageState::Accepted } else { CoverageState::Gap };
         let why = format!("{entities} entities of earlier scans were on it and cannot be compared: it is lost");
-        record.cover(Coverage { state, name, why });
+        gap(record, policy, name, why);
     }
 }
 

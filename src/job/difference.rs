@@ -30,12 +30,14 @@ pub(super) struct Sides {
     pub(super) old: Reader,
     pub(super) carried: Option<Reader>,
     pub(super) new: Reader,
+    /// Whether the faults of the old side and of the new one are to be gathered: a scan has told its own.
+    pub(super) untold: [bool; 2],
 }
 
 /// What a difference comes to besides its events.
 pub(super) struct Difference {
     pub(super) summary: Summary,
-    /// What could not be read of the old side and of the new one.
+    /// What could not be read of the old side and of the new one, where that was not told yet.
     pub(super) faults: [Faults; 2],
 }
 
@@ -66,6 +68,7 @@ struct Hands<'a> {
     to: SyncSender<Vec<Found>>,
     batch: Vec<Found>,
     policies: [&'a EffectivePolicy; 2],
+    untold: [bool; 2],
     faults: [Faults; 2],
 }
 
@@ -95,9 +98,12 @@ impl diff::Output for Hands<'_> {
     }
 
     fn fault(&mut self, of: Which, line: &[u8]) -> Result<()> {
+        let side = usize::from(of == Which::New);
+        if !self.untold[side] {
+            return Ok(());
+        }
         let record =
             json::decode(line).map_err(|malformed| Error::State(format!("a fault is damaged: {malformed}")))?;
-        let side = usize::from(of == Which::New);
         self.faults[side].add(&record, self.policies[side]);
         Ok(())
     }
@@ -132,6 +138,7 @@ pub(super) fn events<R: Receiver + Send>(
     let severities = Severities::new(&old_policy, &new_policy)?;
     let in_old = |record: &Record| change.as_ref().is_none_or(|change| change.in_old(record));
     let in_new = |record: &Record| change.as_ref().is_none_or(|change| change.in_new(record));
+    let untold = sides.untold;
     let input = diff::Input {
         old: sides.old,
         carried: sides.carried,
@@ -158,7 +165,7 @@ pub(super) fn events<R: Receiver + Send>(
         let no_thread = |error| Error::State(format!("no thread to write events: {error}"));
         let said = thread::Builder::new().name("events".to_owned()).spawn_scoped(scope, say).map_err(no_thread)?;
         let policies = [&old_policy, &new_policy];
-        let mut hands = Hands { to, batch: Vec::with_capacity(BATCH), policies, faults: Default::default() };
+        let mut hands = Hands { to, batch: Vec::with_capacity(BATCH), policies, untold, faults: Default::default() };
         let summary = diff::run(input, &mut hands).and_then(|summary| hands.flush().map(|()| summary));
         let Hands { to, faults, .. } = hands;
         drop(to);

@@ -54,11 +54,10 @@ pub(super) fn write(
         None => &mut (),
     };
     let mut compare = |old: Reader, new: Reader| {
-        let sides = Sides { old, carried: carried(publish)?, new };
+        let sides = Sides { old, carried: carried(publish)?, new, untold: [false; 2] };
         let labels = Labels { machine: &record.machine, scan_id: record.scan_id, window, clock: None };
         let mut receiver = Written { publish, header: &header, carried: None };
-        let compared = difference::events(sides, &labels, sorter.clone(), &mut receiver).map_err(advised)?;
-        let summary = compared.summary;
+        let summary = difference::events(sides, &labels, sorter.clone(), &mut receiver).map_err(advised)?.summary;
         receiver.finish()?;
         record.carried = summary.carried;
         coverage::hidden(record, &summary.hidden, policy);

@@ -188,8 +188,7 @@ impl Machine {
     ///
     /// # Errors
     /// [`Error::Policy`] when there are two systems and `root` names none, or when `root` names no volume.
-    pub fn assemble(volumes: Vec<Volume>, root: Option<&str>) -> Result<Self> {
-        let mut volumes = volumes;
+    pub fn assemble(mut volumes: Vec<Volume>, root: Option<&str>) -> Result<Self> {
         let system = find_root(&mut volumes, root)?;
         let mut machine = Self::of(volumes);
         match system {

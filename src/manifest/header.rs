@@ -60,6 +60,12 @@ pub struct VolumeEntry {
     pub why: Option<String>,
 }
 
+/// Whether a volume that is mounted there is that of the system itself.
+#[must_use]
+pub fn is_root(mount: &str) -> bool {
+    mount == "/" || mount.eq_ignore_ascii_case(r"C:\")
+}
+
 /// Whether a volume was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -175,14 +175,6 @@ impl Reader {
         self.current.map(|current| self.block().line(current)).unwrap_or_default()
     }
 
-    /// The current line as a record.
-    ///
-    /// # Errors
-    /// When it is none.
-    pub fn current(&self) -> Result<Record> {
-        json::decode(self.line()).map_err(|malformed| self.malformed(malformed))
-    }
-
     /// The next record.
     ///
     /// # Errors
@@ -191,7 +183,7 @@ impl Reader {
         if !self.advance()? {
             return Ok(None);
         }
-        self.current().map(Some)
+        json::decode(self.line()).map(Some).map_err(|malformed| self.malformed(malformed))
     }
 
     /// The records that are left.

@@ -25,7 +25,9 @@ use std::io::Write;
 use crate::{
     error::{Error, Result},
     machine::{Machine, State},
-    manifest::{self, Collector, Counts, Header, Kind, Os, Record, Runs, Sorter, VolumeEntry, VolumeState},
+    manifest::{
+        self, Collector, Counts, Header, Kind, Os, Record, Runs, Sorter, VolumeEntry, VolumeState, header::is_root,
+    },
     policy::EffectivePolicy,
 };
 
@@ -207,14 +209,15 @@ fn header(machine: &Machine, policy: &EffectivePolicy) -> Result<Header> {
             State::Gap(why) => (VolumeState::Gap, Some(why.clone())),
         };
         let mount = machine.mounts.iter().find(|mount| mount.volume == index && !mount.path.starts_with(b"@"));
-        let is_root = mount.is_some_and(|mount| mount.path == b"/" || mount.path.eq_ignore_ascii_case(br"C:\"));
+        let mount = mount.map(|mount| String::from_utf8_lossy(&mount.path).into_owned());
+        let is_root = mount.as_deref().is_some_and(is_root);
         let why = why.or_else(|| machine.unplaced.clone().filter(|_| is_root));
         VolumeEntry {
             volume: volume.id.clone(),
             fs: volume.content.clone(),
             id: volume.uuid.clone(),
             label: volume.label.clone(),
-            mount: mount.map(|mount| String::from_utf8_lossy(&mount.path).into_owned()),
+            mount,
             state,
             why,
         }
