@@ -4,6 +4,7 @@
 use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    sync::Arc,
     thread,
 };
 
@@ -21,7 +22,7 @@ use crate::{
     },
     machine::Volume,
     scan::reuse::{
-        self, DiskLayout, FileState, Layout, MAX_STRETCHES, Previous, Reuse, Sample, SideHeader, SnapshotState,
+        self, DiskLayout, Earlier, FileState, Layout, MAX_STRETCHES, Previous, Reuse, Sample, SideHeader, SnapshotState,
         Stretch, VolumeLayout,
     },
     target::{Disk, Target},
@@ -130,11 +131,11 @@ fn previous(
         };
         let lists = match listed {
             true => from_files(&asked.changed, target.disks.len()).and_then(|lists| Ok(Some(joined(lists, layers()?)))),
-            false => layers(),
+            false => layers().map(|told| told.map(|told| told.into_iter().unzip())),
         };
         (side.join().unwrap_or_else(|_| Err(Error::Bug("the reader of extents died".to_owned()))), lists)
     });
-    let Some(lists) = lists? else { return Ok(None) };
+    let Some((lists, earlier)) = lists? else { return Ok(None) };
     if let Some(why) = layout.differs(&header.layout) {
         return Err(refused(why));
     }
@@ -147,7 +148,7 @@ fn previous(
     let from = format!("{provenance}, {ranges} changed ranges of {bytes} bytes");
     // What is carried stands in no manifest, and must be compared with what is there now.
     let lines = machine.latest_carried()?.is_none();
-    Ok(Some((Previous::new(side?, lists, lines), from)))
+    Ok(Some((Previous::new(side?, lists, lines).with(earlier), from)))
 }
 
 fn from_files(paths: &[PathBuf], disks: usize) -> Result<Vec<ChangedRanges>> {
@@ -163,11 +164,13 @@ fn from_files(paths: &[PathBuf], disks: usize) -> Result<Vec<ChangedRanges>> {
 }
 
 /// Lists, and what the layers of the target tell besides: a list of one layer does not know of those between.
-fn joined(mut lists: Vec<ChangedRanges>, layers: Option<Vec<ChangedRanges>>) -> Vec<ChangedRanges> {
-    for (list, layers) in lists.iter_mut().zip(layers.into_iter().flatten()) {
+fn joined(mut lists: Vec<ChangedRanges>, layers: Option<Vec<Told>>) -> (Vec<ChangedRanges>, Vec<Earlier>) {
+    let told = |(list, (layers, earlier)): (&mut ChangedRanges, Told)| {
         list.join(layers);
-    }
-    lists
+        earlier
+    };
+    let earlier = lists.iter_mut().zip(layers.into_iter().flatten()).map(told).collect();
+    (lists, earlier)
 }
 
 /// Whether the target may stand on the image of the scan before, or both may be snapshots of one image. Not where they
@@ -180,17 +183,27 @@ fn are_related(now: &Layout, before: &Layout) -> bool {
     now.disks.len() == before.disks.len() && now.disks.iter().zip(&before.disks).all(related)
 }
 
+/// What the layers of one disk tell: where it may have changed, and what it was.
+type Told = (ChangedRanges, Earlier);
+
 /// What the containers of related disks tell; `None` where they are of a kind that tells nothing.
-fn from_layers(target: &Target, before: &Layout, image_root: Option<&Path>) -> Result<Option<Vec<ChangedRanges>>> {
-    target.disks.iter().zip(&before.disks).map(|(disk, before)| of_disk(disk, before, image_root)).collect()
+fn from_layers(target: &Target, before: &Layout, image_root: Option<&Path>) -> Result<Option<Vec<Told>>> {
+    let disks = (0..target.disks.len()).zip(&before.disks);
+    disks.map(|(disk, before)| of_disk(target, disk, before, image_root)).collect()
 }
 
 fn path_of(disk: &DiskLayout) -> Option<&str> {
     disk.files.first().map(|file| file.path.as_str())
 }
 
-fn of_disk(disk: &Disk, before: &DiskLayout, image_root: Option<&Path>) -> Result<Option<ChangedRanges>> {
-    let (Some(newer), Some(path)) = (&disk.layered, path_of(before)) else { return Ok(None) };
+fn of_disk(
+    target: &Target,
+    number: usize,
+    before: &DiskLayout,
+    image_root: Option<&Path>,
+) -> Result<Option<Told>> {
+    let Some(disk) = target.disks.get(number) else { return Ok(None) };
+    let (Some(newer), Some(now), Some(path)) = (&disk.layered, &disk.image, path_of(before)) else { return Ok(None) };
     for (number, file) in before.files.iter().enumerate() {
         // The clusters of an internal snapshot stay as they are while its file is written to.
         let is_frozen = number == 0 && before.snapshot.is_some();
@@ -210,7 +223,8 @@ fn of_disk(disk: &Disk, before: &DiskLayout, image_root: Option<&Path>) -> Resul
     }
     let Some(layered) = &older.layered else { return Ok(None) };
     let ranges = changed_since(newer.as_ref(), layered.as_ref())?;
-    Ok(Some(ChangedRanges::of_layers(ranges, disk.size)))
+    let earlier = Earlier { now: Arc::clone(now), before: target.beside(number, older.image) };
+    Ok(Some((ChangedRanges::of_layers(ranges, disk.size), earlier)))
 }
 
 fn layout(target: &Target, scan: Timestamp) -> Option<Layout> {

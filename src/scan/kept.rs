@@ -80,7 +80,7 @@ impl<'m, R: Records> Worker<'_, 'm, R> {
         }
         // More holes than a scan would hash are left to it.
         let holds = self.evidence.zeros() <= walk.budgets.hole_bytes
-            && self.places.iter().all(|(disk, offset, len)| previous.is_unchanged(*disk, *offset, *len));
+            && previous.holds(|| self.places.iter().copied());
         if !(holds || self.is_same(previous, record, found)?) || !previous.take(record) {
             return Ok(false);
         }

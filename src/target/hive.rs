@@ -52,5 +52,6 @@ pub(super) fn open(given: &str, path: &Path) -> Result<Target> {
         gaps: Vec::new(),
         modified: metadata.modified().ok(),
         read: Arc::new(AtomicU64::new(0)),
+        on_read: None,
     })
 }

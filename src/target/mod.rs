@@ -76,6 +76,7 @@ pub struct Target {
     /// The newest modification time of the files that hold it.
     pub modified: Option<SystemTime>,
     read: Arc<AtomicU64>,
+    on_read: Option<OnRead>,
 }
 
 impl Target {
@@ -83,6 +84,12 @@ impl Target {
     #[must_use]
     pub fn bytes_read(&self) -> u64 {
         self.read.load(Ordering::Relaxed)
+    }
+
+    /// Another image that is read beside the disk of this number: as much of the target's reading as the disk itself.
+    #[must_use]
+    pub fn beside(&self, disk: usize, image: Arc<dyn Image>) -> Arc<dyn Image> {
+        Arc::new(Metered::new(image, disk, Arc::clone(&self.read), self.on_read.clone()))
     }
 
     /// That there is a filesystem, or a hive by itself, to read. A target of nothing but gaps can be inspected, and gives no verdict.
@@ -172,7 +179,7 @@ pub fn open(given: &OsStr, options: &Options) -> Result<Target> {
     volumes.extend(found_volumes.iter().zip(owned).map(|(found, owner)| volumes::of_volume(found, owner)));
     volumes::make_ids_unique(&mut volumes);
     let machine = Machine::assemble(volumes, options.root.as_deref())?;
-    let target = Target { given, disks, machine, notes, gaps, modified, read };
+    let target = Target { given, disks, machine, notes, gaps, modified, read, on_read: options.on_read.clone() };
     let is_gap = |volume: &Volume| matches!(volume.state, State::Gap(_));
     if target.gaps.is_empty() && !target.machine.volumes.iter().any(is_gap) {
         target.require_filesystem()?;

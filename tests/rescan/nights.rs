@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use snapfim::scan::reuse::Sample;
 
-use crate::support::{Scan, differences, fixture, list, put, same, scan, scan_with};
+use crate::support::{Given, LIST, Scan, differences, fixture, list, put, same, scan, scan_with};
 
 /// What `debugfs` reads of the files of a day: fixtures/rescan/make.sh.
 fn truth(day: usize) -> BTreeMap<String, String> {
@@ -42,7 +42,8 @@ fn every_night_on_top_of_every_other_is_as_a_full_scan() {
             for format in 0..4 {
                 let list = list(&ranges, days[new].len() as u64, format);
                 let lines = format % 2 == 0;
-                let rescan = scan_with(&path(new), Some((&full[old], &list)), None, lines).unwrap();
+                let given = Given { lines, ..LIST };
+                let rescan = scan_with(&path(new), Some((&full[old], &list)), given).unwrap();
                 let what = format!("day {new} on top of day {old}, list {format}");
                 same(&full[new].manifest, &rescan.manifest, &what);
                 assert!(rescan.taken_over > 400_000 && rescan.taken_over + rescan.hashed > 500_000, "{what}");
@@ -64,10 +65,33 @@ fn a_renamed_file_is_not_read_again() {
     let before = scan(&put(dir.path(), "disk.raw", &days[0]), None, None).unwrap();
     let list = list(&differences(&days[0], &days[1], 512), days[1].len() as u64, 0);
     let after = scan(&put(dir.path(), "disk.raw", &days[1]), Some((&before, &list)), None).unwrap();
-    // make.sh: only /etc/new and /many/7 were written.
-    let sizes: u64 =
-        [(700_000..=701_500).count() * 7, (100_000..=107_999).count() * 7 + 4].map(|n| n as u64).iter().sum();
-    assert_eq!(after.hashed, sizes);
+    assert_eq!(after.hashed, WRITTEN);
+}
+
+/// make.sh: of day 1 only /etc/new and /many/7 were written, 1,501 and 8,000 lines of 7 bytes and 4 bytes more.
+const WRITTEN: u64 = 1_501 * 7 + 8_000 * 7 + 4;
+
+#[test]
+fn neighbours_of_what_changed_are_looked_into_where_the_disk_as_it_was_is_at_hand() {
+    let dir = tempfile::tempdir().unwrap();
+    let days = [0, 1].map(|day| fixture(&format!("rescan/day{day}.raw.zst")));
+    let before = scan(&put(dir.path(), "disk.raw", &days[0]), None, None).unwrap();
+    let disk = put(dir.path(), "disk.raw", &days[1]);
+    let full = scan(&disk, None, None).unwrap();
+    // Clusters so large that files far beyond what was written reach into them.
+    let list = list(&differences(&days[0], &days[1], 64 << 10), days[1].len() as u64, 0);
+    let other: Vec<_> = days[0].iter().map(|byte| byte ^ 1).collect();
+    let rescan = |lines, old| {
+        let rescan = scan_with(&disk, Some((&before, &list)), Given { lines, old, ..LIST }).unwrap();
+        same(&full.manifest, &rescan.manifest, "neighbours");
+        rescan.hashed
+    };
+    for lines in [true, false] {
+        let (without, with) = (rescan(lines, None), rescan(lines, Some(days[0].as_slice())));
+        assert!(without > 3 * WRITTEN && with < 2 * WRITTEN, "{without} and {with} bytes hashed");
+        // What differs from the disk as it was is read, whoever says that it was so.
+        assert_eq!(rescan(lines, Some(other.as_slice())), without);
+    }
 }
 
 #[test]

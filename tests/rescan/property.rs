@@ -2,7 +2,7 @@
 
 use std::{fs::File, os::unix::fs::FileExt};
 
-use crate::support::{Random, differences, fixture, list, put, same, scan};
+use crate::support::{Given, LIST, Random, differences, fixture, list, put, same, scan, scan_with};
 
 const CASES: usize = 400;
 
@@ -73,9 +73,12 @@ fn random_nights_are_as_full_scans() {
             refused += 1;
             continue;
         };
-        let list = list(&differences(&old, &new, 512), new.len() as u64, random.below(4));
+        // Containers tell of clusters, and of what was in them.
+        let unit = [512, 4096, 64 << 10][random.below(3)];
+        let given = Given { old: (unit > 512).then_some(&old), ..LIST };
+        let list = list(&differences(&old, &new, unit), new.len() as u64, random.below(4));
         let disk = put(dir.path(), "disk.raw", &new);
-        match (scan(&disk, None, None), scan(&disk, Some((&before, &list)), None)) {
+        match (scan(&disk, None, None), scan_with(&disk, Some((&before, &list)), given)) {
             (Ok(full), Ok(rescan)) => {
                 same(&full.manifest, &rescan.manifest, &format!("case {case}"));
                 compared += 1;

@@ -5,17 +5,19 @@ use std::{
     io::{Cursor, Seek, SeekFrom},
     ops::Range,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use snapfim::{
     changed::{self, ChangedRanges},
     diff::{self, Collected},
     error::Result,
+    image::Memory,
     manifest::{self, AttributeSet, Differing, Kept, Lines, Reader, Sorter},
     policy::Policy,
     scan::{
         self, Budgets, Options, Progress,
-        reuse::{self, Layout, Previous, Reuse, Sample, SideHeader, SideWriter},
+        reuse::{self, Earlier, Layout, Previous, Reuse, Sample, SideHeader, SideWriter},
     },
     target,
 };
@@ -112,18 +114,26 @@ pub(crate) struct Scan {
     pub(crate) kept: u64,
 }
 
-/// Scans a disk in full, or on top of an earlier scan and a list of changes.
-pub(crate) fn scan(path: &Path, earlier: Option<(&Scan, &str)>, verify: Option<Sample>) -> Result<Scan> {
-    scan_with(path, earlier, verify, true)
+/// What a rescan is given besides the list.
+pub(crate) struct Given<'a> {
+    pub(crate) verify: Option<Sample>,
+    /// Whether lines of the manifest before may be taken over.
+    pub(crate) lines: bool,
+    /// The disk as it was.
+    pub(crate) old: Option<&'a [u8]>,
 }
 
-/// As [`scan`]; `lines` says whether lines of the manifest before may be taken over.
-pub(crate) fn scan_with(
-    path: &Path,
-    earlier: Option<(&Scan, &str)>,
-    verify: Option<Sample>,
-    lines: bool,
-) -> Result<Scan> {
+/// Nothing but the list.
+pub(crate) const LIST: Given<'static> = Given { verify: None, lines: true, old: None };
+
+/// Scans a disk in full, or on top of an earlier scan and a list of changes.
+pub(crate) fn scan(path: &Path, earlier: Option<(&Scan, &str)>, verify: Option<Sample>) -> Result<Scan> {
+    scan_with(path, earlier, Given { verify, ..LIST })
+}
+
+/// As [`scan`], with more.
+pub(crate) fn scan_with(path: &Path, earlier: Option<(&Scan, &str)>, given: Given) -> Result<Scan> {
+    let Given { verify, lines, old } = given;
     let target = target::open(path.as_os_str(), &target::Options::default())?;
     let previous = match earlier {
         Some((scan, list)) => {
@@ -132,7 +142,9 @@ pub(crate) fn scan_with(
             let (_, reader) = reuse::open(file)?;
             let list: ChangedRanges = changed::parse(list.as_bytes())?;
             list.check_size(target.disks[0].size)?;
-            Some(Previous::new(reader.load()?, vec![list], lines))
+            let now = target.disks[0].image.clone().unwrap();
+            let old = old.map(|old| Earlier { now, before: Arc::new(Memory(old.to_vec())) });
+            Some(Previous::new(reader.load()?, vec![list], lines).with(old.into_iter().collect()))
         }
         None => None,
     };

@@ -10,6 +10,7 @@
 //! rests on, one of the places of its content, and the content's hash. In come a target's [`Layout`] and the side file
 //! of the scan before, out comes a [`Previous`] that answers.
 
+mod earlier;
 mod footprint;
 mod index;
 mod layout;
@@ -22,6 +23,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
+pub use earlier::Earlier;
 pub use layout::{DiskLayout, FileState, Layout, MAX_STRETCHES, SnapshotState, Stretch, VolumeLayout};
 pub use sample::Sample;
 pub use side_file::SideHeader;
@@ -56,6 +58,8 @@ pub struct Reuse {
 pub struct Previous {
     index: Index,
     changed: Vec<ChangedRanges>,
+    /// The disks as they were; nothing where they can be read no more.
+    earlier: Vec<Earlier>,
     context: String,
     /// Whether lines of its manifest may be taken over.
     lines: bool,
@@ -70,7 +74,13 @@ impl Previous {
     pub fn new(side: Side, changed: Vec<ChangedRanges>, lines: bool) -> Self {
         let Side { index, context } = side;
         let taken = (0..index.len().div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
-        Self { index, changed, context, lines, taken }
+        Self { index, changed, earlier: Vec::new(), context, lines, taken }
+    }
+
+    /// With the disks as they were, each beside what it is now, to look into where they may have changed.
+    #[must_use]
+    pub fn with(self, earlier: Vec<Earlier>) -> Self {
+        Self { earlier, ..self }
     }
 
     /// Records that did not fit into the memory for them, and are made and read anew.
@@ -87,12 +97,23 @@ impl Previous {
     /// The hash of a content whose bytes are where they were, and did not change.
     pub(super) fn hash_of(&self, footprint: &Footprint) -> Option<Digest> {
         let digest = self.index.hash_of(&footprint.fingerprint())?;
-        footprint.stored().all(|(disk, start, len)| self.is_unchanged(disk, start, len)).then_some(digest)
+        self.holds(|| footprint.stored()).then_some(digest)
     }
 
-    /// Whether these bytes of a disk are said not to have changed.
-    pub(super) fn is_unchanged(&self, disk: usize, start: u64, len: u64) -> bool {
-        self.changed.get(disk).is_some_and(|changed| !changed.touches(start, len))
+    /// Whether a content did not change that is stored at these places: none of its bytes is said to have, or those
+    /// that are were looked at. They are, where that is not more to read than the content.
+    pub(super) fn holds<I: Iterator<Item = (usize, u64, u64)>>(&self, stored: impl Fn() -> I) -> bool {
+        let (mut bytes, mut touched) = (0_u64, 0_u64);
+        for (disk, start, len) in stored() {
+            let Some(changed) = self.changed.get(disk) else { return false };
+            bytes = bytes.saturating_add(len);
+            touched = changed.within(start, len).fold(touched, |sum, range| sum.saturating_add(range.end - range.start));
+        }
+        let is_same = |(disk, start, len): (usize, u64, u64)| {
+            let (changed, earlier) = (self.changed.get(disk)?, self.earlier.get(disk)?);
+            changed.within(start, len).all(|range| earlier.is_same(range).unwrap_or(false)).then_some(())
+        };
+        touched == 0 || (touched.saturating_mul(2) < bytes && stored().all(|place| is_same(place).is_some()))
     }
 
     /// The number of the record that rested on this; `last` is the one that was found last.
