@@ -22,8 +22,8 @@ use crate::{
     },
     machine::Volume,
     scan::reuse::{
-        self, DiskLayout, Earlier, FileState, Layout, MAX_STRETCHES, Previous, Reuse, Sample, SideHeader, SnapshotState,
-        Stretch, VolumeLayout,
+        self, DiskLayout, Earlier, FileState, Layout, MAX_STRETCHES, Previous, Reuse, Sample, SideHeader,
+        SnapshotState, Stretch, VolumeLayout,
     },
     target::{Disk, Target},
 };
@@ -196,12 +196,7 @@ fn path_of(disk: &DiskLayout) -> Option<&str> {
     disk.files.first().map(|file| file.path.as_str())
 }
 
-fn of_disk(
-    target: &Target,
-    number: usize,
-    before: &DiskLayout,
-    image_root: Option<&Path>,
-) -> Result<Option<Told>> {
+fn of_disk(target: &Target, number: usize, before: &DiskLayout, image_root: Option<&Path>) -> Result<Option<Told>> {
     let Some(disk) = target.disks.get(number) else { return Ok(None) };
     let (Some(newer), Some(now), Some(path)) = (&disk.layered, &disk.image, path_of(before)) else { return Ok(None) };
     for (number, file) in before.files.iter().enumerate() {

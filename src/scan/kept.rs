@@ -79,8 +79,7 @@ impl<'m, R: Records> Worker<'_, 'm, R> {
             return Ok(false);
         }
         // More holes than a scan would hash are left to it.
-        let holds = self.evidence.zeros() <= walk.budgets.hole_bytes
-            && previous.holds(|| self.places.iter().copied());
+        let holds = self.evidence.zeros() <= walk.budgets.hole_bytes && previous.holds(|| self.places.iter().copied());
         if !(holds || self.is_same(previous, record, found)?) || !previous.take(record) {
             return Ok(false);
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use snapfim::scan::reuse::Sample;
 
-use crate::support::{Given, LIST, Scan, differences, fixture, list, put, same, scan, scan_with};
+use crate::support::{Given, LIST, Scan, WRITTEN, differences, fixture, list, put, same, scan, scan_with};
 
 /// What `debugfs` reads of the files of a day: fixtures/rescan/make.sh.
 fn truth(day: usize) -> BTreeMap<String, String> {
@@ -67,9 +67,6 @@ fn a_renamed_file_is_not_read_again() {
     let after = scan(&put(dir.path(), "disk.raw", &days[1]), Some((&before, &list)), None).unwrap();
     assert_eq!(after.hashed, WRITTEN);
 }
-
-/// make.sh: of day 1 only /etc/new and /many/7 were written, 1,501 and 8,000 lines of 7 bytes and 4 bytes more.
-const WRITTEN: u64 = 1_501 * 7 + 8_000 * 7 + 4;
 
 #[test]
 fn neighbours_of_what_changed_are_looked_into_where_the_disk_as_it_was_is_at_hand() {

@@ -49,12 +49,9 @@ mod tests {
             other[at] ^= 1;
             let disk = Earlier { now: Arc::new(Memory(bytes.clone())), before: Arc::new(Memory(other)) };
             let at = at as u64;
-            for (range, is_same) in [
-                (0..bytes.len() as u64, false),
-                (at..at + 1, false),
-                (0..at, true),
-                (at + 1..bytes.len() as u64, true),
-            ] {
+            for (range, is_same) in
+                [(0..bytes.len() as u64, false), (at..at + 1, false), (0..at, true), (at + 1..bytes.len() as u64, true)]
+            {
                 assert_eq!(disk.is_same(range.clone()).unwrap(), is_same, "{at} in {range:?}");
             }
             assert!(disk.is_same(0..1 + bytes.len() as u64).is_err() || at == 0);

@@ -107,7 +107,8 @@ impl Previous {
         for (disk, start, len) in stored() {
             let Some(changed) = self.changed.get(disk) else { return false };
             bytes = bytes.saturating_add(len);
-            touched = changed.within(start, len).fold(touched, |sum, range| sum.saturating_add(range.end - range.start));
+            touched =
+                changed.within(start, len).fold(touched, |sum, range| sum.saturating_add(range.end - range.start));
         }
         let is_same = |(disk, start, len): (usize, u64, u64)| {
             let (changed, earlier) = (self.changed.get(disk)?, self.earlier.get(disk)?);
