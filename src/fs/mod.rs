@@ -14,6 +14,7 @@ pub mod memory;
 pub mod ntfs;
 mod pieces;
 mod probe;
+mod runs;
 mod search;
 mod timestamp;
 mod upcase;

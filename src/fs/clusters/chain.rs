@@ -5,11 +5,8 @@ use std::ops::ControlFlow;
 use super::Table;
 use crate::{
     error::{Error, Result},
-    fs::{Extent, Place, Sink, Stream, pieces},
+    fs::{Extent, Place, Sink, Stream, pieces, runs::Places},
 };
-
-/// A file in more pieces than this has no map.
-const MAX_EXTENTS: usize = 1 << 20;
 
 /// Where a file's bytes are.
 #[derive(Debug, Clone, Copy)]
@@ -87,29 +84,16 @@ impl Chain {
     /// The map of the file.
     pub(in crate::fs) fn extents(&self, table: &mut Table<'_>) -> Result<Vec<Extent>> {
         let layer = table.heap().layer;
-        let mut extents: Vec<Extent> = Vec::new();
+        let mut places = Places::new();
         let mut start = 0_u64;
         self.runs(table, &mut |offset, len| {
             let data = self.data(start, len);
+            start = start.saturating_add(len);
+            let flow = places.push(data, Place::Volume(offset));
             let zeros = len.saturating_sub(data);
-            for (len, place) in [(data, Place::Volume(offset)), (zeros, Place::Unwritten)] {
-                if len == 0 {
-                    continue;
-                }
-                let full = extents.len() >= MAX_EXTENTS;
-                match extents.last_mut() {
-                    // Nothing has been written behind what is not written.
-                    Some(last) if last.place == Place::Unwritten => last.len = last.len.saturating_add(len),
-                    _ if full => {
-                        return Err(Error::budget(layer, format!("a file in more than {MAX_EXTENTS} pieces")));
-                    }
-                    _ => extents.push(Extent { start, len, place }),
-                }
-                start = start.saturating_add(len);
-            }
-            Ok(ControlFlow::Continue(()))
+            Ok(if flow.is_continue() { places.push(zeros, Place::Unwritten) } else { flow })
         })?;
-        Ok(extents)
+        places.finish(self.len, layer, || format!("the file that begins at cluster {:#x}", self.first))
     }
 
     /// Of a run that begins at byte `start` of the file, the bytes that have been written.

@@ -1,22 +1,20 @@
-//! A stream's bytes and their places on the volume. Holes and unwritten extents are zeros here, never what the disk
-//! held; blocks past the end of the file are cut off.
-
-use std::ops::ControlFlow;
+//! A stream's bytes and their places on the volume.
 
 use super::{
     LAYER,
     bytes::{capped, len64},
     inode::{FLAG_ENCRYPT, FLAG_INLINE_DATA, Inode},
-    map::{self, Piece, Run},
+    map::{self, Run},
     reader::Reader,
+    volume::Volume,
 };
 use crate::{
     error::{Error, Result},
-    fs::{Extent, Kind, Place, Sink, pieces},
+    fs::{
+        Extent, Kind, Place, Sink,
+        runs::{Filling, Places, Span},
+    },
 };
-
-/// Pieces of a file that are listed; the most fragmented real files have some hundred thousand.
-const MAX_EXTENTS: usize = 4 << 20;
 
 impl Reader<'_> {
     /// Reads a node's content.
@@ -32,8 +30,9 @@ impl Reader<'_> {
             Form::Inline => {
                 let bytes = self.inline_data(&inode)?;
                 let stored = bytes.get(..capped(inode.size, bytes.len())).unwrap_or_default();
-                if sink.data(stored).is_continue() {
-                    let _ = zeros(sink, inode.size.saturating_sub(len64(stored.len())));
+                let zeros = inode.size.saturating_sub(len64(stored.len()));
+                if sink.data(stored).is_continue() && zeros > 0 {
+                    let _ = sink.hole(zeros);
                 }
                 Ok(())
             }
@@ -42,47 +41,11 @@ impl Reader<'_> {
 
     pub(super) fn read_mapped(&mut self, inode: &Inode, sink: &mut dyn Sink) -> Result<()> {
         let volume = self.volume();
-        let block_bytes = volume.superblock.block_bytes();
-        let mut buffer = std::mem::take(&mut self.buffer);
-        let mut at = 0;
-        let (mut failed, mut mismatch, mut stopped) = (None, None, false);
-        map::walk(volume, inode, &mut self.scratch, inode.size.div_ceil(block_bytes), &mut |piece| {
-            let run = match piece {
-                Piece::Run(run) => run,
-                Piece::Mismatch(error) => {
-                    mismatch.get_or_insert(error);
-                    return ControlFlow::Continue(());
-                }
-                Piece::Broken(error) => {
-                    failed = Some(error);
-                    return ControlFlow::Break(());
-                }
-            };
-            let (start, len) = span(&run, block_bytes, inode.size);
-            let gap = start.saturating_sub(at);
-            at = start.saturating_add(len);
-            let (gap, stored) = if run.unwritten { (gap.saturating_add(len), 0) } else { (gap, len) };
-            let mut flow = zeros(sink, gap);
-            if flow.is_continue() {
-                let read = |offset, buf: &mut [u8]| volume.read_at(offset, buf);
-                let handed =
-                    pieces::hand_out(read, run.physical.saturating_mul(block_bytes), stored, &mut buffer, sink);
-                flow = handed.unwrap_or_else(|error| {
-                    failed = Some(error);
-                    ControlFlow::Break(())
-                });
-            }
-            stopped = flow.is_break();
-            flow
+        let mut filling = Filling::new(inode.size, &mut self.buffer, sink);
+        map::walk(volume, inode, &mut self.scratch, blocks(volume, inode), &mut |piece| {
+            filling.take(piece.map(|run| span(volume, inode, &run)), |offset, buf| volume.read_at(offset, buf))
         });
-        self.buffer = buffer;
-        if let Some(error) = failed {
-            return Err(error);
-        }
-        if stopped || zeros(sink, inode.size.saturating_sub(at)).is_break() {
-            return Ok(());
-        }
-        mismatch.map_or(Ok(()), Err)
+        filling.finish()
     }
 
     /// Where a node's content lies.
@@ -100,44 +63,18 @@ impl Reader<'_> {
     fn mapped_extents(&mut self, inode: &Inode) -> Result<Vec<Extent>> {
         let volume = self.volume();
         let block_bytes = volume.superblock.block_bytes();
-        let mut list = List { extents: Vec::new(), at: 0, full: false };
-        let mut failed = None;
-        map::walk(volume, inode, &mut self.scratch, inode.size.div_ceil(block_bytes), &mut |piece| {
-            let run = match piece {
-                Piece::Run(run) => run,
-                Piece::Mismatch(error) | Piece::Broken(error) => {
-                    failed = Some(error);
-                    return ControlFlow::Break(());
-                }
-            };
-            let (start, len) = span(&run, block_bytes, inode.size);
-            list.push(start.saturating_sub(list.at), Place::Hole)?;
-            if run.unwritten {
-                return list.push(len, Place::Unwritten);
-            }
-            let end = start.saturating_add(len);
-            let shift =
-                |block: u64| start.saturating_add(block.saturating_sub(run.physical).saturating_mul(block_bytes));
-            let place = |at: u64| {
-                let offset = run.physical.saturating_mul(block_bytes);
-                Place::Volume(offset.saturating_add(at.saturating_sub(start)))
-            };
-            for replayed in volume.overlay().range(run.physical, run.physical.saturating_add(run.len)) {
-                let begin = shift(replayed.block).min(end);
-                let here = place(list.at);
-                list.push(begin.saturating_sub(list.at), here)?;
-                list.push(block_bytes.min(end.saturating_sub(begin)), Place::Metadata)?;
-            }
-            let here = place(list.at);
-            list.push(end.saturating_sub(list.at), here)
+        let mut places = Places::new();
+        map::walk(volume, inode, &mut self.scratch, blocks(volume, inode), &mut |piece| {
+            places.take(piece.map(|run| span(volume, inode, &run)), |stored| {
+                let first = stored.start.checked_div(block_bytes).unwrap_or(0);
+                let replayed = volume.overlay().range(first, stored.end.div_ceil(block_bytes)).iter();
+                replayed.map(move |replayed| {
+                    let start = replayed.block.saturating_mul(block_bytes);
+                    start..start.saturating_add(block_bytes)
+                })
+            })
         });
-        if let Some(error) = failed {
-            return Err(error);
-        }
-        if list.push(inode.size.saturating_sub(list.at), Place::Hole).is_break() || list.full {
-            return Err(Error::budget(LAYER, format!("{} lies in more than {MAX_EXTENTS} pieces", inode.at())));
-        }
-        Ok(list.extents)
+        places.finish(inode.size, LAYER, || inode.at())
     }
 }
 
@@ -173,42 +110,13 @@ pub(super) fn encrypted(inode: &Inode, what: &str) -> Error {
     Error::unsupported(LAYER, format!("{} is encrypted (fscrypt), {what} cannot be read without the key", inode.at()))
 }
 
-/// First byte and length of a run inside a file of `size` bytes.
-fn span(run: &Run, block_bytes: u64, size: u64) -> (u64, u64) {
-    let start = run.logical.saturating_mul(block_bytes).min(size);
-    let end = run.end().saturating_mul(block_bytes).min(size);
-    (start, end.saturating_sub(start))
+/// How many blocks a file of that size has.
+fn blocks(volume: &Volume, inode: &Inode) -> u64 {
+    inode.size.div_ceil(volume.superblock.block_bytes())
 }
 
-fn zeros(sink: &mut dyn Sink, len: u64) -> ControlFlow<()> {
-    if len == 0 { ControlFlow::Continue(()) } else { sink.hole(len) }
-}
-
-struct List {
-    extents: Vec<Extent>,
-    /// First byte of the file that is not covered yet.
-    at: u64,
-    full: bool,
-}
-
-impl List {
-    fn push(&mut self, len: u64, place: Place) -> ControlFlow<()> {
-        if len == 0 {
-            return ControlFlow::Continue(());
-        }
-        let start = self.at;
-        self.at = start.saturating_add(len);
-        let full = self.extents.len() >= MAX_EXTENTS;
-        match self.extents.last_mut() {
-            Some(last) if last.place == place && !matches!(place, Place::Volume(_)) => {
-                last.len = last.len.saturating_add(len);
-            }
-            _ if full => {
-                self.full = true;
-                return ControlFlow::Break(());
-            }
-            _ => self.extents.push(Extent { start, len, place }),
-        }
-        ControlFlow::Continue(())
-    }
+fn span(volume: &Volume, inode: &Inode, run: &Run) -> Span {
+    let block_bytes = volume.superblock.block_bytes();
+    let offset = run.physical.saturating_mul(block_bytes);
+    Span::within(inode.size, block_bytes, run.logical..run.end(), offset, run.unwritten)
 }

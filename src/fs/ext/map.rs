@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 
 use super::{LAYER, extent, indirect, inode::FLAG_EXTENTS, inode::Inode, volume::Volume};
-use crate::error::Error;
+use crate::{error::Error, fs::runs};
 
 /// Levels of the deepest extent tree, and more than those of indirect blocks.
 pub(super) const MAX_DEPTH: u16 = 5;
@@ -35,14 +35,7 @@ impl Run {
 }
 
 /// What walking a map hands out.
-pub(super) enum Piece {
-    /// The next run, in file order, never overlapping; what lies between two runs is a hole.
-    Run(Run),
-    /// A part of the map whose checksum does not match; it is used all the same.
-    Mismatch(Error),
-    /// A part of the map that cannot be used; the walk goes on behind it.
-    Broken(Error),
-}
+pub(super) type Piece = runs::Piece<Run>;
 
 /// One buffer for each level of a map, kept between walks.
 #[derive(Default)]

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    fs::Kind,
+    fs::{Kind, runs},
 };
 
 /// `XFS_BTREE_MAXLEVELS`.
@@ -21,7 +21,7 @@ const MAX_LEVELS: u16 = 9;
 /// Blocks of one tree that are visited: a tree of 4 KiB blocks holds 250 extents in each.
 const MAX_TREE_BLOCKS: u32 = 1 << 17;
 /// Extents of one fork; the most fragmented real files have some hundred thousand.
-pub(super) const MAX_EXTENTS: u64 = 4 << 20;
+const MAX_EXTENTS: u64 = 4 << 20;
 /// Errors of one fork that are kept, where all of its runs are wanted at once.
 const MAX_ERRORS: usize = 256;
 /// Content of a file may stand for the volume's blocks so many times over, where blocks are shared.
@@ -52,13 +52,7 @@ impl Run {
 }
 
 /// What a walk hands out.
-pub(super) enum Piece {
-    Run(Run),
-    /// Something is wrong; what was decoded is handed out all the same.
-    Mismatch(Error),
-    /// A part of the map is lost; going on gives what is behind it.
-    Broken(Error),
-}
+pub(super) type Piece = runs::Piece<Run>;
 
 type Each<'e> = &'e mut dyn FnMut(Piece) -> ControlFlow<()>;
 
