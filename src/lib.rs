@@ -72,4 +72,5 @@ pub mod scan;
 pub mod security;
 pub mod severity;
 pub mod target;
+mod text;
 pub mod volume;

@@ -8,23 +8,24 @@ use std::{
 };
 
 /// Each room, and the rooms that it may use.
-const ALLOWED: [(&str, &[&str]); 20] = [
+const ALLOWED: [(&str, &[&str]); 21] = [
     ("error", &[]),
     ("checksum", &[]),
     ("severity", &[]),
+    ("text", &[]),
     ("image", &["error", "checksum"]),
     ("volume", &["error", "checksum", "image"]),
     ("fs", &["error", "checksum", "image"]),
     ("security", &["error"]),
-    ("registry", &["error", "security"]),
+    ("registry", &["error", "security", "text"]),
     ("machine", &["error", "image", "volume", "fs", "registry", "security"]),
     ("target", &["error", "image", "volume", "fs", "machine"]),
-    ("policy", &["error", "severity"]),
+    ("policy", &["error", "severity", "text"]),
     ("changed", &["error"]),
-    ("manifest", &["error"]),
-    ("scan", &["error", "fs", "machine", "registry", "security", "policy", "manifest", "changed"]),
+    ("manifest", &["error", "text"]),
+    ("scan", &["error", "text", "fs", "machine", "registry", "security", "policy", "manifest", "changed"]),
     ("diff", &["error", "manifest"]),
-    ("changelog", &["error", "severity", "manifest", "diff"]),
+    ("changelog", &["error", "severity", "text", "manifest", "diff"]),
     ("report", &["error", "severity", "changelog"]),
     (
         "job",

@@ -1,6 +1,8 @@
 //! A record's path, cut into the columns that an event has for it.
 
-use std::{borrow::Cow, fmt::Write};
+use std::borrow::Cow;
+
+use crate::text::hex;
 
 const HIVES: [(&str, &str); 2] = [("HKLM", "HKEY_LOCAL_MACHINE"), ("HKU", "HKEY_USERS")];
 
@@ -35,34 +37,15 @@ pub(super) fn directory_and_name(path: &[u8]) -> (Cow<'_, [u8]>, &[u8]) {
     }
 }
 
-/// Bytes as text, each byte that is not part of valid UTF-8 as `\xNN`.
-pub(super) fn readable(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        for byte in chunk.invalid() {
-            let _ = write!(text, "\\x{byte:02x}");
-        }
-    }
-    text
-}
-
 /// The exact bytes in hexadecimal, where they are not valid Unicode.
 pub(super) fn hex_unless_unicode(bytes: &[u8]) -> Option<String> {
     std::str::from_utf8(bytes).is_err().then(|| hex(bytes))
 }
 
-/// Bytes in lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len().saturating_mul(2)), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::readable;
 
     fn split(path: &str) -> (String, String) {
         let (directory, name) = directory_and_name(path.as_bytes());
@@ -97,7 +80,6 @@ mod tests {
 
     #[test]
     fn bytes_that_are_not_unicode_are_shown_and_kept() {
-        assert_eq!(readable(b"a\xffb\xed\xa0\x80"), "a\\xffb\\xed\\xa0\\x80");
         assert_eq!(hex_unless_unicode(b"a\xff").as_deref(), Some("61ff"));
         assert_eq!(hex_unless_unicode("ä".as_bytes()), None);
     }

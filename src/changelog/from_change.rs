@@ -6,13 +6,14 @@ use jiff::Timestamp;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::entity_path::{directory_and_name, hex, hex_unless_unicode, hive_and_key, readable};
+use super::entity_path::{directory_and_name, hex_unless_unicode, hive_and_key};
 use super::event::{EXT_VERSION, TABLE};
 use super::{ChangeType, EntityType, Event, Ext, MachineName, ScanId, Window, shown};
 use crate::diff::{Change, ChangeKind};
 use crate::error::{Error, Fault, Result};
 use crate::manifest::{Attribute, Class, Kind, Record};
 use crate::severity::Severity;
+use crate::text::{hex, readable};
 
 /// How a registry value without a name is shown.
 const UNNAMED: &str = "(Default)";

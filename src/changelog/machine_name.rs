@@ -6,8 +6,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::entity_path::hex;
 use crate::error::{Error, Result};
+use crate::text::{hex, readable};
 
 /// The longest name, in characters.
 pub const MAX_LEN: usize = 64;
@@ -51,7 +51,7 @@ impl MachineName {
         if stem.is_empty() {
             return Err(Error::Usage(format!(
                 "the file name {:?} does not tell which machine it belongs to; name the machine with --machine",
-                super::entity_path::readable(file_name)
+                readable(file_name)
             )));
         }
         let name = encoded(stem);

@@ -6,9 +6,9 @@ use std::io::{self, BufReader, Sink, Write};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::entity_path::hex;
 use super::event_file::At;
 use crate::error::{Error, Result};
+use crate::text::hex;
 
 /// How many bytes are read at once.
 const BUFFER: usize = 256 * 1024;

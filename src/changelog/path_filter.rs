@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
-use super::entity_path::{readable, short_hive};
+use super::entity_path::short_hive;
 use super::{EntityType, Event};
 use crate::error::{Error, Result};
+use crate::text::readable;
 
 /// Paths and keys, by a pattern or by one exact path.
 #[derive(Debug, Clone)]

@@ -18,7 +18,6 @@ mod runs;
 mod search;
 mod timestamp;
 mod upcase;
-mod windows;
 mod wtf8;
 pub mod xfs;
 

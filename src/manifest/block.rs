@@ -13,7 +13,7 @@ use super::{
     read::damaged,
     write::{LINE_MAX, footer},
 };
-use crate::error::Result;
+use crate::{error::Result, text};
 
 /// How many bytes of lines go together.
 const BLOCK: usize = 128 << 10;
@@ -224,8 +224,7 @@ impl Blocks {
                 bytes.try_into().map_err(|_| damaged(&self.name, "its footer holds no SHA-256"))?
             }
         };
-        let sha256: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-        let right = footer(records, &sha256);
+        let right = footer(records, &text::hex(&hash));
         if right.trim_end().as_bytes() != line {
             let what = format!("its footer says SHA-256 {}, found {}", said.sha256, right.trim_end());
             return Err(damaged(&self.name, what));

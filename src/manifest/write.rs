@@ -13,7 +13,10 @@ use super::{
     record::{Kind, Record},
     sorter::Runs,
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    text,
+};
 
 /// The longest line, in bytes.
 pub const LINE_MAX: usize = 16 << 20;
@@ -211,8 +214,7 @@ impl<W: Write> Writer<W> {
     fn end(mut self) -> Result<Written<W>> {
         self.flush()?;
         let sha256: [u8; 32] = self.hash.finalize().into();
-        let text: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
-        self.out.write_all(footer(self.counts.records(), &text).as_bytes()).map_err(failed)?;
+        self.out.write_all(footer(self.counts.records(), &text::hex(&sha256)).as_bytes()).map_err(failed)?;
         let mut out = self.out.finish().map_err(failed)?;
         out.flush().map_err(failed)?;
         Ok(Written { out, counts: self.counts, sha256 })

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{compare::CompareSpec, gap::Gap, link::Link, rule_set::RuleSet, source::Entry};
-use crate::severity::Severity;
+use crate::{severity::Severity, text};
 
 /// What is monitored on one machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,8 +85,7 @@ impl EffectivePolicy {
         asked.control_set = None;
         asked.rules.iter_mut().for_each(|rule| rule.resolved.clear());
         // Strings and lists always serialise.
-        let text = serde_json::to_vec(&asked).unwrap_or_default();
-        Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+        text::hex(&Sha256::digest(serde_json::to_vec(&asked).unwrap_or_default()))
     }
 
     /// The rules of a set, in order.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::entity_path::EntityPath;
+use crate::text;
 
 /// A path that a rule spells, and what it is after all links were followed. Both are paths, not patterns.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -35,10 +36,7 @@ enum Written {
 
 impl From<ExactPath> for Written {
     fn from(path: ExactPath) -> Self {
-        String::from_utf8(path.0).map_or_else(
-            |bad| Self::Bytes { hex: bad.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect() },
-            Self::Text,
-        )
+        String::from_utf8(path.0).map_or_else(|bad| Self::Bytes { hex: text::hex(bad.as_bytes()) }, Self::Text)
     }
 }
 

@@ -1,9 +1,9 @@
 //! The text of values: type names, and data by type.
 
-use std::{borrow::Cow, fmt::Write as _};
+use std::borrow::Cow;
 
 use super::name;
-use crate::security::le;
+use crate::{security::le, text};
 
 /// Of longer data, this many bytes are rendered.
 pub const MAX_RENDERED: usize = 4096;
@@ -61,10 +61,7 @@ pub fn render(kind: u32, data: &[u8]) -> Rendered {
         (4, 4) => Text::One(number(u64::from(le::u32(data, 0).unwrap_or(0)), 10)),
         (5, 4) => Text::One(number(u64::from(le::u32(data, 0).unwrap_or(0).swap_bytes()), 10)),
         (11, 8) => Text::One(number(le::u64(data, 0).unwrap_or(0), 18)),
-        _ => Text::One(data.iter().fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })),
+        _ => Text::One(text::hex(data)),
     };
     Rendered { text, truncated }
 }
@@ -101,16 +98,8 @@ fn strings(data: &[u8]) -> Vec<String> {
 
 fn string(utf16: &[u8]) -> String {
     let (whole, odd) = utf16.split_at_checked(utf16.len() & !1).unwrap_or((utf16, &[]));
-    let mut text = String::new();
-    for chunk in name::from_utf16(whole).utf8_chunks() {
-        text.push_str(chunk.valid());
-        for byte in chunk.invalid() {
-            let _ = write!(text, "\\x{byte:02x}");
-        }
-    }
-    for byte in odd {
-        let _ = write!(text, "\\x{byte:02x}");
-    }
+    let mut text = text::readable(&name::from_utf16(whole));
+    text::push_escaped(odd, &mut text);
     text
 }
 

@@ -13,6 +13,7 @@ use crate::{
     error::{Error, Result},
     fs::{NodeId, Stream},
     manifest::{Attribute, Record, Value, attribute::Part},
+    text,
 };
 
 /// Hashes of files with several names that are remembered, so that they are read once.
@@ -87,7 +88,7 @@ impl<R: Records> Worker<'_, '_, R> {
         if let Some(known) = known.filter(|known| *known != hashed.sha256) {
             return Err(contradiction(record, &known, &hashed.sha256));
         }
-        record.set(Attribute::Sha256, Value::Text(hash::hex(&hashed.sha256)));
+        record.set(Attribute::Sha256, Value::Text(text::hex(&hashed.sha256)));
         record.set(Attribute::Size, Value::Number(hashed.len));
         let footprint = footprint.filter(|footprint| footprint.len() == hashed.len);
         let content = footprint.map(|footprint| (footprint.fingerprint(), hashed.sha256));
@@ -115,7 +116,7 @@ fn contradiction(record: &Record, known: &Digest, found: &Digest) -> Error {
     Error::State(format!(
         "rescan: {path}{stream}: the scan before has SHA-256 {} and its blocks are said not to have changed, read {}: \
          the changed ranges are wrong; scan with --no-reuse",
-        hash::hex(known),
-        hash::hex(found)
+        text::hex(known),
+        text::hex(found)
     ))
 }

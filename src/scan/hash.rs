@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     error::{Error, Result},
     fs::{NodeId, Session, Sink, Stream},
+    text,
 };
 
 /// Zeros to hash a hole with; large enough that the loop around it costs nothing.
@@ -83,17 +84,7 @@ pub(super) fn stream(
 
 /// SHA-256 of bytes at hand, in lower-case hexadecimal.
 pub(super) fn bytes(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-/// A digest in lower-case hexadecimal.
-pub(super) fn hex(digest: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = vec![0; digest.len() * 2];
-    for (pair, byte) in text.as_chunks_mut().0.iter_mut().zip(digest) {
-        *pair = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
-    }
-    String::from_utf8(text).unwrap_or_default()
+    text::hex(&Sha256::digest(bytes))
 }
 
 #[cfg(test)]
@@ -110,7 +101,7 @@ mod tests {
         let mut zeros = sink();
         assert!(zeros.hole(1 << 20).is_continue());
         assert_eq!(
-            hex(&zeros.sha.clone().finalize()),
+            text::hex(&zeros.sha.clone().finalize()),
             "30e14955ebf1352266dc2ff8067e68104607e750abb9d3b36582b8af909fcb58"
         );
         assert!(zeros.hole(1).is_break() && zeros.over, "the budget of holes ends it");

@@ -1,7 +1,7 @@
 //! ext2, ext3 and ext4. In comes an [`Image`] of one volume, out come directory entries, metadata and bytes as the
 //! kernel would show them after it replayed the journal; nothing is ever written.
 //!
-//! - `superblock`, `features`, `group`: the geometry, and where inode tables are
+//! - `superblock`, `features`, `group`: the geometry, and where inode tables are; `inode_tables`: what was read of them
 //! - `journal`: what the journal holds newer than the volume; `volume` reads through it
 //! - `inode`, `xattr`, `acl`, `dir_block`: on-disk structures; `map` with `extent` and `indirect`: the block maps
 //! - `reader`, with `content`, `inline`, `directory`, `attributes` and `evidence`: one worker's session
@@ -24,6 +24,7 @@ mod group;
 mod indirect;
 mod inline;
 mod inode;
+mod inode_tables;
 mod journal;
 mod map;
 mod orphan;
@@ -34,10 +35,10 @@ mod xattr;
 
 use std::sync::Arc;
 
-use self::{group::Groups, reader::Reader, superblock::Superblock, volume::Volume};
+use self::{group::Groups, inode_tables::InodeTables, reader::Reader, superblock::Superblock, volume::Volume};
 use crate::{
     error::{Error, Result},
-    fs::{FileSystem, Session, VolumeInfo, windows::Windows},
+    fs::{FileSystem, Session, VolumeInfo},
     image::Image,
 };
 
@@ -49,7 +50,7 @@ pub struct Ext {
     volume: Volume,
     groups: Groups,
     /// Pieces of the inode tables.
-    tables: Windows,
+    tables: InodeTables,
     info: VolumeInfo,
 }
 
@@ -97,7 +98,7 @@ impl Ext {
             notes,
             gaps,
         };
-        let tables = Windows::new(reader::WINDOW.max(u64::from(superblock.inode_size)), reader::TABLES);
+        let tables = InodeTables::new(reader::WINDOW.max(u64::from(superblock.inode_size)), reader::TABLES);
         let mut ext = Self { volume, groups, tables, info };
         match orphan::count(&ext) {
             0 => {}

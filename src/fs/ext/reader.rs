@@ -2,10 +2,10 @@
 
 use std::{ops::ControlFlow, rc::Rc, sync::Arc};
 
-use super::{Ext, LAYER, bytes::capped, evidence, inode::Inode, map::Scratch, volume::Volume};
+use super::{Ext, LAYER, bytes::capped, evidence, inode::Inode, inode_tables::Window, map::Scratch, volume::Volume};
 use crate::{
     error::{Error, Result},
-    fs::{Evidence, Extent, Kind, Listed, Metadata, NodeId, Session, Sink, Stream, windows::Window},
+    fs::{Evidence, Extent, Kind, Listed, Metadata, NodeId, Session, Sink, Stream},
 };
 
 pub(super) const ROOT: u32 = 2;

@@ -3,9 +3,12 @@
 use std::str;
 
 use super::{HEX_NAME, UNNAMED};
-use crate::manifest::{
-    attribute::{Value, XattrSummary},
-    record::{Kind, Record},
+use crate::{
+    manifest::{
+        attribute::{Value, XattrSummary},
+        record::{Kind, Record},
+    },
+    text::push_hex,
 };
 
 /// Appends the record's line, without a newline.
@@ -67,7 +70,7 @@ fn encode_bytes(field: &str, bytes: &[u8], out: &mut Vec<u8>) {
         escape(chunk.valid(), out);
         for byte in chunk.invalid() {
             out.extend_from_slice(b"\\\\x");
-            encode_hex(&[*byte], out);
+            push_hex(&[*byte], out);
         }
     }
     out.push(b'"');
@@ -78,16 +81,8 @@ fn encode_hex_field(field: &str, bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"");
     out.extend_from_slice(field.as_bytes());
     out.extend_from_slice(b"_hex\":\"");
-    encode_hex(bytes, out);
+    push_hex(bytes, out);
     out.push(b'"');
-}
-
-fn encode_hex(bytes: &[u8], out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for byte in bytes {
-        out.push(DIGITS[usize::from(byte >> 4)]);
-        out.push(DIGITS[usize::from(byte & 15)]);
-    }
 }
 
 fn encode_number(mut number: u64, out: &mut Vec<u8>) {
@@ -126,7 +121,7 @@ fn encode_xattr(name: &[u8], summary: &XattrSummary, out: &mut Vec<u8>) {
         _ => {
             out.push(b'"');
             out.extend_from_slice(HEX_NAME.as_bytes());
-            encode_hex(name, out);
+            push_hex(name, out);
             out.push(b'"');
         }
     }
@@ -172,7 +167,7 @@ fn escape(text: &str, out: &mut Vec<u8>) {
             b'\t' => out.extend_from_slice(b"\\t"),
             control @ 0..0x20 => {
                 out.extend_from_slice(b"\\u00");
-                encode_hex(&[control], out);
+                push_hex(&[control], out);
             }
             byte => out.extend_from_slice(&[b'\\', byte]),
         }

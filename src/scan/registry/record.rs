@@ -1,7 +1,5 @@
 //! The records of keys and values.
 
-use std::fmt::Write as _;
-
 use super::super::{entity, hash};
 use crate::{
     error::Fault,
@@ -12,6 +10,7 @@ use crate::{
         secret::{self, Part, Place},
         value::{self, Text},
     },
+    text,
 };
 
 /// A key's record with all that is known of it, and the faults met on the way.
@@ -34,7 +33,7 @@ pub(super) fn key(
             record.set(Attribute::ClassSha256, Field::Text(hash::bytes(class)));
         }
         if !secret {
-            record.set(Attribute::ClassName, Field::Text(readable(class)));
+            record.set(Attribute::ClassName, Field::Text(text::readable(class)));
         }
     }
     (record, faults)
@@ -72,18 +71,6 @@ fn data(kind: u32, bytes: &[u8]) -> String {
     };
     if rendered.truncated {
         text.push('…');
-    }
-    text
-}
-
-/// WTF-8 as text: what is not Unicode is `\xNN` byte by byte.
-fn readable(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        for byte in chunk.invalid() {
-            let _ = write!(text, "\\x{byte:02x}");
-        }
     }
     text
 }

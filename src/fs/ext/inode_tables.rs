@@ -1,7 +1,6 @@
-//! Windows of a volume's metadata: pieces of inode tables that were read once and are shared by all workers, so
-//! that neighbours cost no reads of their own and no two readers fetch the same table. Those that were asked for
-//! last are kept, within a budget that does not depend on the volume.
-#![warn(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::indexing_slicing)]
+//! The volume's inode tables in windows: pieces that were read once and are shared by all workers, so that neighbours
+//! cost no reads of their own and no two readers fetch the same table. Those that were asked for last are kept, within a
+//! budget that does not depend on the volume.
 
 use std::{
     collections::HashMap,
@@ -19,12 +18,12 @@ const SHARDS: u64 = 64;
 /// Windows of a shard that are kept though they are done: what was asked for a moment ago is asked for again.
 const FRESH: u64 = 2;
 
-/// The windows of one volume, by the byte offset at which they begin there.
-pub(super) struct Windows {
+/// The inode tables of one volume, in windows, by the byte offset at which they begin there.
+pub(super) struct InodeTables {
     shards: Vec<Mutex<Shard>>,
     /// Bytes of a window.
     len: u64,
-    /// Windows that a shard keeps.
+    /// InodeTables that a shard keeps.
     kept: usize,
 }
 
@@ -76,7 +75,7 @@ impl Window {
     }
 }
 
-impl Windows {
+impl InodeTables {
     /// Keeps windows of `len` bytes, at most about `budget` bytes of them.
     pub(super) fn new(len: u64, budget: u64) -> Self {
         let kept = budget.checked_div(len.saturating_mul(SHARDS)).unwrap_or(0).max(1);
@@ -144,13 +143,13 @@ mod tests {
 
     /// Asks for windows filled with what their places say, and counts the reads.
     struct Asked {
-        windows: Windows,
+        windows: InodeTables,
         reads: Cell<usize>,
     }
 
     impl Asked {
         fn new(kept: u64) -> Self {
-            Self { windows: Windows::new(16, kept.saturating_mul(16).saturating_mul(SHARDS)), reads: Cell::new(0) }
+            Self { windows: InodeTables::new(16, kept.saturating_mul(16).saturating_mul(SHARDS)), reads: Cell::new(0) }
         }
 
         fn get(&self, place: u64) -> Arc<Window> {
@@ -204,7 +203,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_not_kept() {
-        let windows = Windows::new(16, 1 << 10);
+        let windows = InodeTables::new(16, 1 << 10);
         assert!(windows.get(0, LEN, ENTRY, |_| Err(Error::Bug("no".to_owned()))).is_err());
         let read = |window: &mut [u8]| {
             window.fill(7);
