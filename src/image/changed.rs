@@ -6,9 +6,11 @@ use std::ops::Range;
 
 use crate::{
     error::{Error, Result},
-    image::mapped::Layered,
+    image::{Image, mapped::Layered},
 };
 
+/// Bytes of two layers that are compared at once.
+const PIECE: usize = 64 << 10;
 /// How far one look at a mapping may reach.
 const LOOK: u64 = 1 << 30;
 /// Looks at the mapping: enough for 16 TiB of which every cluster of 64 KiB lies elsewhere.
@@ -45,6 +47,29 @@ pub fn changed_since(newer: &dyn Layered, older: &dyn Layered) -> Result<Vec<Ran
     Err(Error::budget("image", format!("the mapping of the disk has more than {MAX_LOOKS} pieces")))
 }
 
+/// Whether all bytes of a range of two disks are the same: where layers differ in their tables they may be.
+///
+/// # Errors
+/// When one of the two cannot be read there.
+pub fn is_same(newer: &dyn Image, older: &dyn Image, range: Range<u64>) -> Result<bool> {
+    let mut pieces = [Vec::new(), Vec::new()];
+    let mut at = range.start;
+    while at < range.end {
+        let left = range.end.saturating_sub(at);
+        let len = usize::try_from(left).map_or(PIECE, |left| left.min(PIECE));
+        for (image, piece) in [newer, older].into_iter().zip(&mut pieces) {
+            piece.resize(len, 0);
+            image.read_at(at, piece)?;
+        }
+        let [new, old] = &pieces;
+        if new != old {
+            return Ok(false);
+        }
+        at = at.saturating_add(u64::try_from(len).unwrap_or(left));
+    }
+    Ok(true)
+}
+
 struct Changed {
     ranges: Vec<Range<u64>>,
     /// Unchanged bytes between two ranges that are not worth telling.
@@ -66,6 +91,29 @@ impl Changed {
                     _ => self.ranges.push(range),
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::Memory;
+
+    #[test]
+    fn a_byte_that_differs_is_found_wherever_it_is() {
+        let bytes: Vec<u8> = (0_u8..=255).cycle().take(3 * PIECE + 100).collect();
+        let len = 3 * (64 << 10) + 100;
+        for at in [0, 1, (64 << 10) - 1, 64 << 10, len - 1] {
+            let mut other = bytes.clone();
+            if let Some(byte) = other.get_mut(usize::try_from(at).unwrap()) {
+                *byte ^= 1;
+            }
+            let (newer, older) = (Memory(bytes.clone()), Memory(other));
+            for (range, same) in [(0..len, false), (at..at + 1, false), (0..at, true), (at + 1..len, true)] {
+                assert_eq!(is_same(&newer, &older, range.clone()).unwrap(), same, "{at} in {range:?}");
+            }
+            assert!(is_same(&newer, &older, len..len + 1).is_err(), "past the end nothing is known");
         }
     }
 }

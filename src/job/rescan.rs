@@ -16,13 +16,13 @@ use crate::{
     changelog::{Machine, ScanId},
     error::{Error, Result},
     image::{
-        changed::changed_since,
+        changed::{changed_since, is_same},
         probe::{self, OpenOptions},
         qcow2::Snapshot,
     },
     machine::Volume,
     scan::reuse::{
-        self, DiskLayout, Earlier, FileState, Layout, MAX_STRETCHES, Previous, Reuse, Sample, SideHeader,
+        self, AreSame, DiskLayout, FileState, Layout, MAX_STRETCHES, Previous, Reuse, Sample, SideHeader,
         SnapshotState, Stretch, VolumeLayout,
     },
     target::{Disk, Target},
@@ -135,7 +135,7 @@ fn previous(
         };
         (side.join().unwrap_or_else(|_| Err(Error::Bug("the reader of extents died".to_owned()))), lists)
     });
-    let Some((lists, earlier)) = lists? else { return Ok(None) };
+    let Some((lists, are_same)) = lists? else { return Ok(None) };
     if let Some(why) = layout.differs(&header.layout) {
         return Err(refused(why));
     }
@@ -148,7 +148,7 @@ fn previous(
     let from = format!("{provenance}, {ranges} changed ranges of {bytes} bytes");
     // What is carried stands in no manifest, and must be compared with what is there now.
     let lines = machine.latest_carried()?.is_none();
-    Ok(Some((Previous::new(side?, lists, lines).with(earlier), from)))
+    Ok(Some((Previous::new(side?, lists, lines).looking(are_same), from)))
 }
 
 fn from_files(paths: &[PathBuf], disks: usize) -> Result<Vec<ChangedRanges>> {
@@ -164,13 +164,13 @@ fn from_files(paths: &[PathBuf], disks: usize) -> Result<Vec<ChangedRanges>> {
 }
 
 /// Lists, and what the layers of the target tell besides: a list of one layer does not know of those between.
-fn joined(mut lists: Vec<ChangedRanges>, layers: Option<Vec<Told>>) -> (Vec<ChangedRanges>, Vec<Earlier>) {
-    let told = |(list, (layers, earlier)): (&mut ChangedRanges, Told)| {
+fn joined(mut lists: Vec<ChangedRanges>, layers: Option<Vec<Told>>) -> (Vec<ChangedRanges>, Vec<AreSame>) {
+    let told = |(list, (layers, are_same)): (&mut ChangedRanges, Told)| {
         list.join(layers);
-        earlier
+        are_same
     };
-    let earlier = lists.iter_mut().zip(layers.into_iter().flatten()).map(told).collect();
-    (lists, earlier)
+    let are_same = lists.iter_mut().zip(layers.into_iter().flatten()).map(told).collect();
+    (lists, are_same)
 }
 
 /// Whether the target may stand on the image of the scan before, or both may be snapshots of one image. Not where they
@@ -183,8 +183,8 @@ fn are_related(now: &Layout, before: &Layout) -> bool {
     now.disks.len() == before.disks.len() && now.disks.iter().zip(&before.disks).all(related)
 }
 
-/// What the layers of one disk tell: where it may have changed, and what it was.
-type Told = (ChangedRanges, Earlier);
+/// What the layers of one disk tell: where it may have changed, and whether it did.
+type Told = (ChangedRanges, AreSame);
 
 /// What the containers of related disks tell; `None` where they are of a kind that tells nothing.
 fn from_layers(target: &Target, before: &Layout, image_root: Option<&Path>) -> Result<Option<Vec<Told>>> {
@@ -218,8 +218,9 @@ fn of_disk(target: &Target, number: usize, before: &DiskLayout, image_root: Opti
     }
     let Some(layered) = &older.layered else { return Ok(None) };
     let ranges = changed_since(newer.as_ref(), layered.as_ref())?;
-    let earlier = Earlier { now: Arc::clone(now), before: target.beside(number, older.image) };
-    Ok(Some((ChangedRanges::of_layers(ranges, disk.size), earlier)))
+    let (now, before) = (Arc::clone(now), target.beside(number, older.image));
+    let are_same: AreSame = Box::new(move |range| is_same(now.as_ref(), before.as_ref(), range));
+    Ok(Some((ChangedRanges::of_layers(ranges, disk.size), are_same)))
 }
 
 fn layout(target: &Target, scan: Timestamp) -> Option<Layout> {

@@ -5,19 +5,18 @@ use std::{
     io::{Cursor, Seek, SeekFrom},
     ops::Range,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use snapfim::{
     changed::{self, ChangedRanges},
     diff::{self, Collected},
     error::Result,
-    image::Memory,
+    image::{Memory, changed::is_same},
     manifest::{self, AttributeSet, Differing, Kept, Lines, Reader, Sorter},
     policy::Policy,
     scan::{
         self, Budgets, Options, Progress,
-        reuse::{self, Earlier, Layout, Previous, Reuse, Sample, SideHeader, SideWriter},
+        reuse::{self, AreSame, Layout, Previous, Reuse, Sample, SideHeader, SideWriter},
     },
     target,
 };
@@ -146,8 +145,11 @@ pub(crate) fn scan_with(path: &Path, earlier: Option<(&Scan, &str)>, given: Give
             let list: ChangedRanges = changed::parse(list.as_bytes())?;
             list.check_size(target.disks[0].size)?;
             let now = target.disks[0].image.clone().unwrap();
-            let old = old.map(|old| Earlier { now, before: Arc::new(Memory(old.to_vec())) });
-            Some(Previous::new(reader.load()?, vec![list], lines).with(old.into_iter().collect()))
+            let are_same = old.map(|old| -> AreSame {
+                let before = Memory(old.to_vec());
+                Box::new(move |range| is_same(now.as_ref(), &before, range))
+            });
+            Some(Previous::new(reader.load()?, vec![list], lines).looking(are_same.into_iter().collect()))
         }
         None => None,
     };

@@ -10,7 +10,6 @@
 //! rests on, one of the places of its content, and the content's hash. In come a target's [`Layout`] and the side file
 //! of the scan before, out comes a [`Previous`] that answers.
 
-mod earlier;
 mod footprint;
 mod index;
 mod layout;
@@ -20,10 +19,10 @@ mod trace;
 
 use std::{
     fs::File,
+    ops::Range,
     sync::atomic::{AtomicU64, Ordering},
 };
 
-pub use earlier::Earlier;
 pub use layout::{DiskLayout, FileState, Layout, MAX_STRETCHES, SnapshotState, Stretch, VolumeLayout};
 pub use sample::Sample;
 pub use side_file::SideHeader;
@@ -46,6 +45,9 @@ pub(super) type Digest = [u8; 32];
 /// What something is found by: enough of its SHA-256 that nobody makes two of one.
 pub(super) type Fingerprint = [u8; 20];
 
+/// Whether a range of a disk holds what it held when the scan before read it, by comparing both.
+pub type AreSame = Box<dyn Fn(Range<u64>) -> Result<bool> + Send + Sync>;
+
 /// What a scan is told about the one before, and what it is to keep for the next.
 pub struct Reuse {
     /// What may be taken over; nothing on a full scan.
@@ -58,8 +60,8 @@ pub struct Reuse {
 pub struct Previous {
     index: Index,
     changed: Vec<ChangedRanges>,
-    /// The disks as they were; nothing where they can be read no more.
-    earlier: Vec<Earlier>,
+    /// For each disk, whether a range of it holds what it held; nothing where that cannot be told.
+    are_same: Vec<AreSame>,
     context: String,
     /// Whether lines of its manifest may be taken over.
     lines: bool,
@@ -74,13 +76,13 @@ impl Previous {
     pub fn new(side: Side, changed: Vec<ChangedRanges>, lines: bool) -> Self {
         let Side { index, context } = side;
         let taken = (0..index.len().div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
-        Self { index, changed, earlier: Vec::new(), context, lines, taken }
+        Self { index, changed, are_same: Vec::new(), context, lines, taken }
     }
 
-    /// With the disks as they were, each beside what it is now, to look into where they may have changed.
+    /// Looks into what may have changed, by asking for each disk.
     #[must_use]
-    pub fn with(self, earlier: Vec<Earlier>) -> Self {
-        Self { earlier, ..self }
+    pub fn looking(self, are_same: Vec<AreSame>) -> Self {
+        Self { are_same, ..self }
     }
 
     /// Records that did not fit into the memory for them, and are made and read anew.
@@ -101,7 +103,8 @@ impl Previous {
     }
 
     /// Whether a content did not change that is stored at these places: none of its bytes is said to have, or those
-    /// that are were looked at. They are, where that is not more to read than the content.
+    /// that are were compared with what they were. A list of changes names whole clusters, and in those lie neighbours
+    /// of what changed. To compare, both disks are read: it is done where that is less than the content.
     pub(super) fn holds<I: Iterator<Item = (usize, u64, u64)>>(&self, stored: impl Fn() -> I) -> bool {
         let (mut bytes, mut touched) = (0_u64, 0_u64);
         for (disk, start, len) in stored() {
@@ -111,8 +114,8 @@ impl Previous {
                 changed.within(start, len).fold(touched, |sum, range| sum.saturating_add(range.end - range.start));
         }
         let is_same = |(disk, start, len): (usize, u64, u64)| {
-            let (changed, earlier) = (self.changed.get(disk)?, self.earlier.get(disk)?);
-            changed.within(start, len).all(|range| earlier.is_same(range).unwrap_or(false)).then_some(())
+            let (changed, are_same) = (self.changed.get(disk)?, self.are_same.get(disk)?);
+            changed.within(start, len).all(|range| are_same(range).unwrap_or(false)).then_some(())
         };
         touched == 0 || (touched.saturating_mul(2) < bytes && stored().all(|place| is_same(place).is_some()))
     }
