@@ -26,6 +26,8 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use serde::{Deserialize, Serialize};
+
 pub use raw::Raw;
 pub use split::Split;
 
@@ -50,7 +52,7 @@ pub enum RunKind {
 }
 
 /// Where bytes lie on one of the target's disks, one behind the other and as they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiskPlace {
     /// Which disk, counted from 0.
     pub disk: usize,

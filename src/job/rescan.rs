@@ -20,10 +20,10 @@ use crate::{
         probe::{self, OpenOptions},
         qcow2::Snapshot,
     },
-    machine::Volume,
+    machine::{DiskPlace, Volume},
     scan::reuse::{
         self, AreSame, DiskLayout, FileState, Layout, MAX_STRETCHES, Previous, Reuse, Sample, SideHeader,
-        SnapshotState, Stretch, VolumeLayout,
+        SnapshotState, VolumeLayout,
     },
     target::{Disk, Target},
 };
@@ -243,14 +243,14 @@ fn layout(target: &Target, scan: Timestamp) -> Option<Layout> {
 }
 
 /// Where an assembled volume lies, as far as it lies on the disks as it is.
-fn stretches(volume: &Volume) -> Vec<Stretch> {
+fn stretches(volume: &Volume) -> Vec<DiskPlace> {
     let mut stretches = Vec::new();
     let mut at = 0_u64;
     while stretches.len() < MAX_STRETCHES
-        && let Some((disk, offset, len)) = volume.disk_place(at)
+        && let Some(place) = volume.disk_place(at)
     {
-        stretches.push(Stretch { disk, offset, len });
-        at = at.saturating_add(len.max(1));
+        stretches.push(place);
+        at = at.saturating_add(place.len.max(1));
     }
     stretches
 }

@@ -21,6 +21,7 @@ use crate::{
     image::Image,
 };
 
+pub use crate::image::DiskPlace;
 pub use accounts::Accounts;
 pub use hive::HiveFile;
 pub use resolve::{Resolution, Resolver};
@@ -86,12 +87,10 @@ impl Volume {
         }
     }
 
-    /// Where the bytes from `offset` on lie on a disk, as they are: the disk, the byte there, and for how many bytes
-    /// this holds. `None` where they lie on none.
+    /// Where the bytes from `offset` on lie on a disk, as they are. `None` where they lie on none.
     #[must_use]
-    pub fn disk_place(&self, offset: u64) -> Option<(usize, u64, u64)> {
-        let place = self.image.as_ref()?.disk_place(offset)?;
-        Some((place.disk, place.offset, place.len))
+    pub fn disk_place(&self, offset: u64) -> Option<DiskPlace> {
+        self.image.as_ref()?.disk_place(offset)
     }
 }
 

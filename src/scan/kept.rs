@@ -59,8 +59,8 @@ impl<'m, R: Records> Worker<'_, 'm, R> {
                 start,
                 len,
                 |offset| on.disk_place(offset),
-                |disk, offset, len| {
-                    places.push((disk, offset, len));
+                |place| {
+                    places.push(place);
                     (places.len() <= MAX_PIECES).then_some(())
                 },
             )

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     error::{Fault, Result},
     fs::{self, Evidence, Metadata, NodeId, Stream, Times},
-    machine::{Machine, Sessions, join},
+    machine::{DiskPlace, Machine, Sessions, join},
     manifest::{Attribute, Kind, Record, Value, attribute::Part},
     policy::{State, Verdict},
 };
@@ -38,8 +38,8 @@ pub(super) struct Worker<'w, 'm, R: Records> {
     pub(super) bases: BTreeMap<usize, Basis>,
     /// Of the entity at hand.
     pub(super) evidence: Evidence,
-    /// Where its content is stored: disk, offset, length.
-    pub(super) places: Vec<(usize, u64, u64)>,
+    /// Where its content is stored.
+    pub(super) places: Vec<DiskPlace>,
     /// What the content of the entity at hand was hashed to, where it might have kept its line and did not.
     pub(super) hashed: Option<Hashed>,
     /// Directories that this worker goes on with, the last one first.

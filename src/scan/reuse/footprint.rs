@@ -3,7 +3,10 @@
 use sha2::{Digest as _, Sha256};
 
 use super::{Fingerprint, trace::first};
-use crate::fs::{Extent, Place};
+use crate::{
+    fs::{Extent, Place},
+    machine::DiskPlace,
+};
 
 /// More pieces than that are not kept: such a file is read every time.
 pub(in crate::scan) const MAX_PIECES: usize = 4096;
@@ -39,11 +42,10 @@ enum Piece {
 }
 
 impl Footprint {
-    /// The places of `extents` of a volume. `place` says where the volume's bytes from an offset on lie: the disk, the
-    /// byte there, and for how many bytes this holds. `None` where any byte is not on a disk as it is: inside metadata,
+    /// The places of `extents` of a volume. `place` says where the volume's bytes from an offset on lie. `None` where any byte is not on a disk as it is: inside metadata,
     /// served from a journal, compressed, behind a key; and where there are no bytes, too many pieces, or pieces that
     /// do not fit together.
-    pub(in crate::scan) fn new(extents: &[Extent], place: impl Fn(u64) -> Option<(usize, u64, u64)>) -> Option<Self> {
+    pub(in crate::scan) fn new(extents: &[Extent], place: impl Fn(u64) -> Option<DiskPlace>) -> Option<Self> {
         let mut footprint = Self { encoded: Vec::with_capacity(2 * STORED_LEN), len: 0, zeros: 0 };
         let mut pieces = Pieces::default();
         for extent in extents {
@@ -53,7 +55,7 @@ impl Footprint {
             footprint.len = footprint.len.checked_add(extent.len)?;
             let kind = match extent.place {
                 Place::Volume(offset) => {
-                    on_disks(offset, extent.len, &place, |disk, offset, len| {
+                    on_disks(offset, extent.len, &place, |DiskPlace { disk, offset, len }| {
                         let disk = u16::try_from(disk).ok()?;
                         footprint.take(&mut pieces, Piece::Stored { disk, offset, len })
                     })?;
@@ -118,8 +120,8 @@ impl Footprint {
         first(&Sha256::digest(&self.encoded).into())
     }
 
-    /// The stretches of disks that it needs: disk, offset, length.
-    pub(super) fn stored(&self) -> impl Iterator<Item = (usize, u64, u64)> {
+    /// The stretches of disks that it needs.
+    pub(super) fn stored(&self) -> impl Iterator<Item = DiskPlace> {
         let mut rest = self.encoded.as_slice();
         std::iter::from_fn(move || {
             while let Some(kind) = rest.first() {
@@ -128,7 +130,7 @@ impl Footprint {
                 if *kind == STORED {
                     let number = |at: usize| Some(u64::from_be_bytes(piece.get(at..at + 8)?.try_into().ok()?));
                     let disk = u16::from_be_bytes(piece.get(1..3)?.try_into().ok()?);
-                    return Some((usize::from(disk), number(3)?, number(11)?));
+                    return Some(DiskPlace { disk: usize::from(disk), offset: number(3)?, len: number(11)? });
                 }
             }
             None
@@ -136,19 +138,19 @@ impl Footprint {
     }
 }
 
-/// Hands out the stretches of disks on which `len` bytes of a volume from `offset` on lie: the disk, the byte there, the
-/// length; `place` is as in [`Footprint::new`]. `None` where any of them is on none, or `each` wants no more.
+/// Hands out the stretches of disks on which `len` bytes of a volume from `offset` on lie; `place` is as in
+/// [`Footprint::new`]. `None` where any of them is on none, or `each` wants no more.
 pub(in crate::scan) fn on_disks(
     mut offset: u64,
     len: u64,
-    place: impl Fn(u64) -> Option<(usize, u64, u64)>,
-    mut each: impl FnMut(usize, u64, u64) -> Option<()>,
+    place: impl Fn(u64) -> Option<DiskPlace>,
+    mut each: impl FnMut(DiskPlace) -> Option<()>,
 ) -> Option<()> {
     let end = offset.checked_add(len)?;
     while offset < end {
-        let (disk, at, len) = place(offset).filter(|(.., len)| *len > 0)?;
-        let len = len.min(end - offset);
-        each(disk, at, len)?;
+        let found = place(offset).filter(|found| found.len > 0)?;
+        let len = found.len.min(end - offset);
+        each(DiskPlace { len, ..found })?;
         offset += len;
     }
     Some(())
@@ -176,9 +178,14 @@ mod tests {
         Extent { start, len, place }
     }
 
+    fn at(disk: usize, offset: u64, len: u64) -> DiskPlace {
+        DiskPlace { disk, offset, len }
+    }
+
     /// A volume of `size` bytes that begins at `start` of a disk.
-    fn on((disk, start): (usize, u64), size: u64) -> impl Fn(u64) -> Option<(usize, u64, u64)> {
-        move |offset| size.checked_sub(offset).filter(|len| *len > 0).map(|len| (disk, start + offset, len))
+    fn on((disk, start): (usize, u64), size: u64) -> impl Fn(u64) -> Option<DiskPlace> {
+        let place = move |offset, len| DiskPlace { disk, offset: start + offset, len };
+        move |offset| size.checked_sub(offset).filter(|len| *len > 0).map(|len| place(offset, len))
     }
 
     #[test]
@@ -186,18 +193,18 @@ mod tests {
         // The first 4096 bytes of the volume on one disk, the others on another, or right behind them.
         let parts = |behind: (usize, u64)| {
             move |offset: u64| match 4096_u64.checked_sub(offset) {
-                Some(len) if len > 0 => Some((0, 512 + offset, len)),
-                _ => Some((behind.0, behind.1 + offset - 4096, 1 << 20)),
+                Some(len) if len > 0 => Some(at(0, 512 + offset, len)),
+                _ => Some(at(behind.0, behind.1 + offset - 4096, 1 << 20)),
             }
         };
         let extents = [extent(0, 8192, Place::Volume(0))];
         let footprint = |behind| Footprint::new(&extents, parts(behind)).unwrap();
         let stored = |behind| footprint(behind).stored().collect::<Vec<_>>();
-        assert_eq!(stored((1, 0)), [(0, 512, 4096), (1, 0, 4096)]);
-        assert_eq!(stored((0, 512 + 4096)), [(0, 512, 8192)]);
+        assert_eq!(stored((1, 0)), [at(0, 512, 4096), at(1, 0, 4096)]);
+        assert_eq!(stored((0, 512 + 4096)), [at(0, 512, 8192)]);
         assert_eq!(footprint((0, 512 + 4096)), Footprint::new(&extents, on((0, 512), 1 << 20)).unwrap());
         // Stripes so small that there are too many of them.
-        let striped = |offset: u64| Some((usize::from(offset % 2 == 1), offset / 2, 1));
+        let striped = |offset: u64| Some(at(usize::from(offset % 2 == 1), offset / 2, 1));
         assert_eq!(Footprint::new(&extents, striped), None);
     }
 
@@ -213,7 +220,7 @@ mod tests {
         let footprint = Footprint::new(&whole, on((1, 1 << 20), 1 << 16)).unwrap();
         assert_eq!(Footprint::new(&cut, on((1, 1 << 20), 1 << 16)).unwrap(), footprint);
         assert_eq!((footprint.len(), footprint.zeros()), (8292, 100));
-        assert_eq!(footprint.stored().collect::<Vec<_>>(), [(1, (1 << 20) + 4096, 8192)]);
+        assert_eq!(footprint.stored().collect::<Vec<_>>(), [at(1, (1 << 20) + 4096, 8192)]);
         let unwritten = [whole[0], extent(8192, 100, Place::Unwritten)];
         for other in [(&unwritten, (1, 1 << 20)), (&whole, (0, 1 << 20)), (&whole, (1, 1 << 21))] {
             assert_ne!(Footprint::new(other.0, on(other.1, 1 << 16)).unwrap(), footprint);

@@ -4,6 +4,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::machine::DiskPlace;
+
 /// The disks and volumes of a target, and the files that hold them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layout {
@@ -71,22 +73,11 @@ pub struct VolumeLayout {
     pub size: u64,
     /// Of one that is assembled from others, the stretches of disks that it lies on, the first [`MAX_STRETCHES`].
     #[serde(default)]
-    pub stretches: Vec<Stretch>,
+    pub stretches: Vec<DiskPlace>,
 }
 
 /// Stretches of an assembled volume that are kept; one in more pieces is told apart by the first of them.
 pub const MAX_STRETCHES: usize = 64;
-
-/// A stretch of a disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stretch {
-    /// Which disk, counted from 0.
-    pub disk: usize,
-    /// The byte there.
-    pub offset: u64,
-    /// Its length in bytes.
-    pub len: u64,
-}
 
 impl Layout {
     /// Why places of `earlier` are not places of this one, in one line; `None` where they are.
@@ -119,7 +110,7 @@ mod tests {
                 content: "xfs".to_owned(),
                 start: None,
                 size: 4096,
-                stretches: vec![Stretch { disk: 0, offset, len: 4096 }],
+                stretches: vec![DiskPlace { disk: 0, offset, len: 4096 }],
             }],
         };
         assert_eq!(layout(0).differs(&layout(0)), None);

@@ -23,7 +23,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-pub use layout::{DiskLayout, FileState, Layout, MAX_STRETCHES, SnapshotState, Stretch, VolumeLayout};
+pub use layout::{DiskLayout, FileState, Layout, MAX_STRETCHES, SnapshotState, VolumeLayout};
 pub use sample::Sample;
 pub use side_file::SideHeader;
 
@@ -36,6 +36,7 @@ use side_file::End;
 use crate::{
     changed::ChangedRanges,
     error::{Error, Result},
+    machine::DiskPlace,
     manifest::{Follow, Holding, Origin},
 };
 
@@ -105,17 +106,17 @@ impl Previous {
     /// Whether a content did not change that is stored at these places: none of its bytes is said to have, or those
     /// that are were compared with what they were. A list of changes names whole clusters, and in those lie neighbours
     /// of what changed. To compare, both disks are read: it is done where that is less than the content.
-    pub(super) fn holds<I: Iterator<Item = (usize, u64, u64)>>(&self, stored: impl Fn() -> I) -> bool {
+    pub(super) fn holds<I: Iterator<Item = DiskPlace>>(&self, stored: impl Fn() -> I) -> bool {
         let (mut bytes, mut touched) = (0_u64, 0_u64);
-        for (disk, start, len) in stored() {
+        for DiskPlace { disk, offset, len } in stored() {
             let Some(changed) = self.changed.get(disk) else { return false };
             bytes = bytes.saturating_add(len);
-            touched =
-                changed.within(start, len).fold(touched, |sum, range| sum.saturating_add(range.end - range.start));
+            let ranges = changed.within(offset, len);
+            touched = ranges.fold(touched, |sum, range| sum.saturating_add(range.end - range.start));
         }
-        let is_same = |(disk, start, len): (usize, u64, u64)| {
+        let is_same = |DiskPlace { disk, offset, len }| {
             let (changed, are_same) = (self.changed.get(disk)?, self.are_same.get(disk)?);
-            changed.within(start, len).all(|range| are_same(range).unwrap_or(false)).then_some(())
+            changed.within(offset, len).all(|range| are_same(range).unwrap_or(false)).then_some(())
         };
         touched == 0 || (touched.saturating_mul(2) < bytes && stored().all(|place| is_same(place).is_some()))
     }

@@ -3,6 +3,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::{Digest, Fingerprint};
+use crate::machine::DiskPlace;
 
 const HAS_EVIDENCE: u8 = 1;
 const HAS_CONTENT: u8 = 2;
@@ -81,16 +82,11 @@ impl Basis {
     /// What stands for all that an entry's record rests on: which one of the directory it is, the evidence, and where on
     /// the disks its content is stored. What a volume's own metadata maps there may change while the filesystem on it
     /// does not.
-    pub(in crate::scan) fn fingerprint(
-        &self,
-        name: &[u8],
-        evidence: &[u8],
-        places: &[(usize, u64, u64)],
-    ) -> Fingerprint {
+    pub(in crate::scan) fn fingerprint(&self, name: &[u8], evidence: &[u8], places: &[DiskPlace]) -> Fingerprint {
         let mut hash = self.0.clone();
         update(&mut hash, name);
         update(&mut hash, evidence);
-        for (disk, offset, len) in places {
+        for DiskPlace { disk, offset, len } in places {
             hash.update(short(*disk));
             hash.update(offset.to_le_bytes());
             hash.update(len.to_le_bytes());
@@ -142,9 +138,10 @@ mod tests {
 
     #[test]
     fn evidence_of_another_path_volume_or_place_is_another() {
-        let place = [(0, 4096, 8192)];
+        let at = |disk, offset, len| DiskPlace { disk, offset, len };
+        let place = [at(0, 4096, 8192)];
         let mut seen = std::collections::HashSet::new();
-        let mut is_new = |volume: &str, [geometry, dir, name, bytes]: [&[u8]; 4], places: &[(usize, u64, u64)]| {
+        let mut is_new = |volume: &str, [geometry, dir, name, bytes]: [&[u8]; 4], places: &[DiskPlace]| {
             seen.insert(Basis::new(volume, geometry).within(dir).fingerprint(name, bytes, places))
         };
         assert!(is_new("a", [b"g", b"d", b"b", b"c"], &place) && !is_new("a", [b"g", b"d", b"b", b"c"], &place));
@@ -157,8 +154,8 @@ mod tests {
         assert!(is_new("b", [b"g", b"d", b"a", b"c"], &place));
         assert!(is_new("a", [b"g", b"d", b"b", b"d"], &place));
         assert!(is_new("a", [b"g", b"d", b"b", b"c"], &[]));
-        assert!(is_new("a", [b"g", b"d", b"b", b"c"], &[(1, 4096, 8192)]));
-        assert!(is_new("a", [b"g", b"d", b"b", b"c"], &[(0, 8192, 8192)]));
-        assert!(is_new("a", [b"g", b"d", b"b", b"c"], &[(0, 4096, 4096), (0, 8192, 4096)]));
+        assert!(is_new("a", [b"g", b"d", b"b", b"c"], &[at(1, 4096, 8192)]));
+        assert!(is_new("a", [b"g", b"d", b"b", b"c"], &[at(0, 8192, 8192)]));
+        assert!(is_new("a", [b"g", b"d", b"b", b"c"], &[at(0, 4096, 4096), at(0, 8192, 4096)]));
     }
 }
