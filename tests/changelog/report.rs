@@ -1,0 +1,129 @@
+//! What a person reads.
+
+use std::fs;
+
+use snapfim::{
+    changelog::{Coverage, CoverageState, Order, Query, ScanRecord, State},
+    diff::ChangeKind,
+    report,
+    report::Style,
+    severity::Severity,
+};
+
+use crate::support::{FROM, Scan, TO, at, file_change, log, name, one_of_each, publish};
+
+#[test]
+fn a_report_is_for_a_tired_administrator() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = Scan { machine: "deb-web01", computer: "web01", start: FROM, changes: vec![] };
+    let first = publish(dir.path(), &base, |_| {});
+    let mut out = Vec::new();
+    report::text::write(&mut out, &first, None, Style::default()).unwrap();
+    assert_eq!(
+        String::from_utf8(out).unwrap(),
+        "deb-web01 (web01)   2026-11-20 19:00 UTC   45,913 entities, first scan, nothing to compare with \
+         yet, coverage complete\n"
+    );
+
+    let scan = Scan { start: TO, changes: one_of_each(), ..base };
+    let second = publish(dir.path(), &scan, |record| {
+        let mut cover = |state, name: &str, why: &str| {
+            record.cover(Coverage { state, name: name.into(), why: why.into() });
+        };
+        cover(CoverageState::Note, "volume:@7", "swap");
+        cover(CoverageState::Gap, "path:/var/x", "ext4: inode 9123: bad extent");
+    });
+    let state = State::open(dir.path()).unwrap();
+    let scans = state.scans(None, None).unwrap();
+    let events = state.events(&scans[1]).unwrap();
+    let mut out = Vec::new();
+    let problems = report::text::write(&mut out, &second, events.as_ref(), Style::default()).unwrap();
+    assert_eq!(problems, []);
+    assert_eq!(
+        String::from_utf8(out).unwrap(),
+        r#"deb-web01 (web01)   2026-11-20 19:00 → 2026-11-21 19:00 UTC   45,913 entities, 10 changes, 1 coverage gap
+
+  high    A  /etc/ld.so.preload                       file 22 B root:root 0644
+  high    M  /usr/bin/passwd                          content  sha256 9f2c… → 41ab…   timestomp: content changed, mtime did not
+  medium  M  /etc/cron.d                              mode 0755 → 0777
+  medium  M  /etc/shadow                              uid 0 → 1000  user root → alice
+  medium  R  /srv/www → /srv/old (and 1,312 beneath)
+  medium  D  /tmp/evil\u{202e}gpj                     was file 22 B root:root
+  medium  U  /var/x                                   ext4: inode 9123: bad \x1b[2J extent
+  medium  A  HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Run [Updater]  REG_SZ "C:\x.exe"
+  medium  M  HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Run [(Default)]  data "a" → "b"
+  medium  M  HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Run  sddl O:BA → O:SY
+
+  gap        path:/var/x  ext4: inode 9123: bad extent
+  note       volume:@7    swap
+
+  created 2   modified 5   deleted 1   renamed 1   unreadable 1
+"#
+    );
+
+    let mut coloured = Vec::new();
+    report::text::write(&mut coloured, &second, events.as_ref(), Style { colour: true }).unwrap();
+    let coloured = String::from_utf8(coloured).unwrap();
+    assert!(coloured.contains("\u{1b}[31mhigh    \u{1b}[0m") && !coloured.contains("[2J\u{1b}"));
+}
+
+#[test]
+fn a_failed_scan_says_so() {
+    let mut record = ScanRecord::new(name("web01"), "20261121T190000Z".parse().unwrap(), at(TO), "web01.raw");
+    record.error = Some("qcow2: L2 entry at 0x30000 points past the end".into());
+    let mut out = Vec::new();
+    report::text::write(&mut out, &record, None, Style::default()).unwrap();
+    assert_eq!(out, b"web01   failed: qcow2: L2 entry at 0x30000 points past the end\n");
+}
+
+#[test]
+fn the_log_reads_as_lines_and_as_csv() {
+    let dir = tempfile::tempdir().unwrap();
+    publish(dir.path(), &Scan { machine: "web01", computer: "=web01", start: FROM, changes: vec![] }, |_| {});
+    publish(dir.path(), &Scan { machine: "web01", computer: "=web01", start: TO, changes: one_of_each() }, |_| {});
+    let (events, _) =
+        log(dir.path(), &Query { severity: Some(Severity::High), ..Query::default() }, Order::NewestFirst);
+    let mut out = Vec::new();
+    report::csv::write_header(&mut out).unwrap();
+    for event in &events {
+        report::text::write_log_line(&mut out, event, Style::default()).unwrap();
+        report::csv::write(&mut out, event).unwrap();
+    }
+    let ids = [0, 1].map(|at: usize| events[at].ext.event_id.clone());
+    let text = ids.iter().fold(String::from_utf8(out).unwrap(), |text, id| text.replace(id.as_str(), "ID"));
+    let (head, lines) = text.split_once('\n').unwrap();
+    assert!(
+        head.starts_with("TimeGenerated,Computer,MonitoredEntityType,ChangeType,FileName,")
+            && head.ends_with("EventId")
+    );
+    assert_eq!(
+        lines,
+        r#"2026-11-21 19:00:00  web01             high    A  /etc/ld.so.preload  file 22 B root:root 0644
+2026-11-21T19:00:00Z,"'=web01",File,Created,ld.so.preload,/etc/,file,22,,,,,,,,,,,,,MDCFileIntegrityMonitoringEvents,high,web01,20261121T190000Z,2026-11-20T19:00:00Z,2026-11-21T19:00:00Z,high,,,,"{""gid"":0,""group"":""root"",""kind"":""file"",""mode"":""0644"",""size"":22,""uid"":0,""user"":""root""}",,,,,,,,,,,,,ID
+2026-11-21 19:00:00  web01             high    M  /usr/bin/passwd  content  sha256 9f2c… → 41ab…   timestomp: content changed, mtime did not
+2026-11-21T19:00:00Z,"'=web01",File,Modified,passwd,/usr/bin/,file,,,,41ab02,,,,,,,,,,MDCFileIntegrityMonitoringEvents,high,web01,20261121T190000Z,2026-11-20T19:00:00Z,2026-11-21T19:00:00Z,high,timestomp,sha256,"{""sha256"":""9f2c01""}","{""sha256"":""41ab02""}",,,,,,,,,,,,,ID
+"#
+    );
+}
+
+#[test]
+fn a_report_of_many_changes_is_in_order_and_whole() {
+    // More events than a report keeps in memory, and written in another order than it shows them.
+    let count = 4000;
+    let path = |number: usize| format!("/srv/{:04}", number * 1237 % count);
+    let changes = (0..count).map(|number| file_change(ChangeKind::Created, &path(number), FROM, "high")).collect();
+    let dir = tempfile::tempdir().unwrap();
+    let state_path = dir.path().join("state");
+    let record = publish(&state_path, &Scan { machine: "web01", computer: "web01", start: FROM, changes }, |_| {});
+    let state = State::open(&state_path).unwrap();
+    let scan = &state.scans(None, None).unwrap()[0];
+    let events = state.events(scan).unwrap();
+    let file = state_path.join("changes").join("date=2026-11-20").join("web01_20261120T190000Z.ndjson");
+    assert!(fs::metadata(file).unwrap().len() > 3 << 19, "too few to tell");
+    let mut out = Vec::new();
+    assert_eq!(report::text::write(&mut out, &record, events.as_ref(), Style::default()).unwrap(), []);
+    let out = String::from_utf8(out).unwrap();
+    let shown: Vec<_> =
+        out.lines().filter_map(|line| line.split_whitespace().find(|word| word.starts_with("/srv/"))).collect();
+    assert_eq!(shown, (0..count).map(|number| format!("/srv/{number:04}")).collect::<Vec<_>>());
+}
