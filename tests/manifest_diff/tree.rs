@@ -8,7 +8,7 @@ use snapfim::{
     manifest::{Attribute, AttributeSet, Class, Kind, Record, attribute::Part, json::encode},
 };
 
-use super::{compared, dir, fault, file, stream, text, with};
+use crate::support::{compared, dir, fault, file, stream, text, with};
 
 #[derive(Debug, Clone)]
 struct Node {

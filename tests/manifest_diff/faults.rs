@@ -1,0 +1,186 @@
+//! What could not be read is lost and not deleted, and is compared again when it returns.
+
+use snapfim::{
+    diff::{ChangeKind, Collected, ScanChange},
+    error::Fault,
+    manifest::{Attribute, Kind, Record, VolumeState, attribute::Part},
+};
+
+use crate::support::{
+    Scan, check, diff, dir, entity, fault, file, header, lines, on, root, stream, text, volume, with, without,
+};
+
+#[test]
+fn a_fault_hides_what_is_beneath_it_and_does_not_delete() {
+    let old = [dir("/", "0"), dir("/d", "1"), file("/d-", "9", "k"), file("/d/a", "2", "x"), file("/e", "3", "y")];
+    for part in [Part::Entity, Part::Listing] {
+        let scan = Scan::of(&[dir("/", "0"), dir("/d", "1"), fault("/d", part)]);
+        let out = diff(&Scan::of(&old), &scan);
+        assert_eq!(lines(&out), ["Deleted /d- -", "Unreadable /d/a /d", "Deleted /e -"], "{part:?}");
+        assert_eq!(out.carried, [old[3].clone()]);
+        assert_eq!(out.changes[1].new.as_ref().unwrap().kind, Kind::Fault);
+
+        // Still unreadable: nothing new, and still carried. Then it comes back, changed.
+        let scan = scan.carrying(&out);
+        let again = diff(&scan, &scan);
+        assert_eq!((lines(&again), &again.carried), (vec![], &out.carried));
+        let healed = Scan::of(&[dir("/", "0"), dir("/d", "1"), file("/d/a", "2", "z")]);
+        assert_eq!(lines(&diff(&scan, &healed)), ["Modified /d/a /d/a sha256"]);
+        let gone = Scan::of(&[dir("/", "0"), dir("/d", "1")]);
+        assert_eq!(lines(&diff(&scan, &gone)), ["Deleted /d/a -"]);
+    }
+    let named =
+        Scan::of(&[dir("/", "0"), dir("/d", "1"), file("/d-", "9", "k"), fault("/d", Part::Name), old[4].clone()]);
+    assert_eq!(lines(&diff(&Scan::of(&old), &named)), ["Deleted /d/a -"]);
+}
+
+#[test]
+fn a_fault_of_any_part_keeps_what_is_missing_from_being_deleted() {
+    let old = [file("/a", "1", "x"), stream("/a", "s", "y")];
+    for (part, expected) in [
+        (Part::Content, ["Deleted /a:s -", "Unreadable /a /a"]),
+        (Part::Attributes, ["Unreadable /a /a", "Unreadable /a:s /a"]),
+    ] {
+        let mut lines = lines(&diff(&Scan::of(&old), &Scan::of(&[fault("/a", part)])));
+        lines.sort();
+        assert_eq!(lines, expected);
+    }
+}
+
+#[test]
+fn beneath_a_directory_that_was_read_a_fault_further_up_hides_nothing() {
+    let old = [dir("/", "0"), dir("/d", "1"), file("/d/a", "2", "x"), dir("/e", "3"), file("/e/b", "4", "y")];
+    let new = [dir("/", "0"), fault("/", Part::Listing), dir("/d", "1")];
+    check(&old, &new, &["Deleted /d/a -", "Unreadable /e /", "Unreadable /e/b /"]);
+}
+
+#[test]
+fn faults_reach_down_windows_and_registry_paths_too() {
+    let value = |name: &str| Record { name: name.into(), ..Record::new(*br"HKLM\SOFTWARE\Run", Kind::Value) };
+    let old = [Record::new(*br"HKLM\SOFTWARE\Run", Kind::Key), value(""), value("x")];
+    check(
+        &old,
+        &[fault(r"HKLM\SOFTWARE", Part::Listing)],
+        &[
+            r"Unreadable HKLM\SOFTWARE\Run HKLM\SOFTWARE",
+            r"Unreadable HKLM\SOFTWARE\Run HKLM\SOFTWARE",
+            r"Unreadable HKLM\\SOFTWARE\\Run:x HKLM\SOFTWARE",
+        ],
+    );
+    let one = Record::fault(*br"HKLM\SOFTWARE\Run", "x", Part::Entity, Fault::new("regf", "cell 1", "bad"));
+    check(
+        &old,
+        &[old[0].clone(), one],
+        &[r"Deleted HKLM\SOFTWARE\Run -", r"Unreadable HKLM\\SOFTWARE\\Run:x HKLM\\SOFTWARE\\Run:x"],
+    );
+    check(&[file(r"C:\d\a", "1", "x")], &[fault(r"C:\", Part::Entity)], &[r"Unreadable C:\d\a C:\"]);
+}
+
+#[test]
+fn what_can_be_read_of_a_damaged_file_is_compared_and_the_rest_is_carried() {
+    let old = file("/a", "1", "x");
+    let partial = with(&without(&without(&old, Attribute::Sha256), Attribute::Size), Attribute::Mode, text("0777"));
+    let damaged = Scan::of(&[partial.clone(), fault("/a", Part::Content)]);
+    let out = diff(&Scan::of(&[old.clone()]), &damaged);
+    assert_eq!(lines(&out), ["Modified /a /a mode", "Unreadable /a /a size,sha256"]);
+    assert_eq!(out.carried, [with(&old, Attribute::Mode, text("0777"))]);
+
+    let damaged = damaged.carrying(&out);
+    let again = diff(&damaged, &damaged);
+    assert_eq!((lines(&again), &again.carried), (vec![], &out.carried));
+    // Healed with other content, and with the content of old.
+    let healed = with(&file("/a", "1", "y"), Attribute::Mode, text("0777"));
+    assert_eq!(lines(&diff(&damaged, &Scan::of(&[healed]))), ["Modified /a /a sha256"]);
+    assert_eq!(lines(&diff(&damaged, &Scan::of(&out.carried))), [""; 0]);
+    // Then the attributes are lost too: only they are news.
+    let less = without(&partial, Attribute::Mode);
+    let less = Scan::of(&[less, fault("/a", Part::Content), fault("/a", Part::Attributes)]);
+    assert_eq!(lines(&diff(&damaged, &less)), ["Unreadable /a /a mode"]);
+    // A fault of the attributes does not explain a missing hash.
+    let unexplained = Scan::of(&[partial, fault("/a", Part::Attributes)]);
+    assert_eq!(lines(&diff(&Scan::of(&[old]), &unexplained)), ["Modified /a /a size,sha256,mode"]);
+}
+
+#[test]
+fn an_entity_that_lost_a_part_names_the_fault_that_cost_it_that() {
+    let cell = |part| Record::fault(*br"/a", Vec::new(), part, Fault::new("ext4", "xattr block 7", "bad hash"));
+    let partial = without(&file("/a", "1", "x"), Attribute::Sha256);
+    let lost = Scan::of(&[cell(Part::Attributes), partial, fault("/a", Part::Content)]);
+    // In place, and under another name.
+    for (old, kinds) in [("/a", 1), ("/0", 2)] {
+        let out = diff(&Scan::of(&[file(old, "1", "x")]), &lost);
+        assert_eq!(out.changes.len(), kinds);
+        let unreadable = out.changes.iter().find(|change| change.kind == ChangeKind::Unreadable).unwrap();
+        let fault = unreadable.fault.as_ref().unwrap();
+        assert_eq!(fault.text(Attribute::At), Some("inode 12"));
+    }
+    let value = |name: &str| Record { name: name.into(), ..entity(r"HKLM\SOFTWARE", Kind::Value, "") };
+    let fault = Record::fault(*br"HKLM\SOFTWARE", "b", Part::Content, Fault::new("registry", "cell 1", "bad"));
+    let whole = |name: &str| with(&value(name), Attribute::Sha256, text("0a"));
+    let out = diff(&Scan::of(&[whole("a"), whole("b")]), &Scan::of(&[fault.clone(), whole("a"), value("b")]));
+    assert_eq!(out.changes.len(), 1);
+    assert_eq!(out.changes[0].fault.as_deref(), Some(&fault));
+}
+
+#[test]
+fn what_was_never_read_is_no_change_when_it_first_is() {
+    let whole = file("/a", "1", "x");
+    let first = Scan::of(&[without(&whole, Attribute::Sha256), fault("/a", Part::Content)]);
+    assert_eq!(lines(&diff(&first, &Scan::of(&[whole]))), [""; 0]);
+    let out = diff(&Scan::of(&[]), &Scan::of(&[fault("/b", Part::Entity)]));
+    assert_eq!(out, Collected::default());
+}
+
+#[test]
+fn a_file_that_is_renamed_and_damaged_is_compared_when_it_heals() {
+    let renamed = without(&file("/b", "1", "x"), Attribute::Sha256);
+    let damaged = Scan::of(&[renamed, fault("/b", Part::Content)]);
+    let out = diff(&Scan::of(&[file("/a", "1", "x")]), &damaged);
+    assert_eq!(lines(&out), ["Unreadable /a /b sha256", "Renamed /a /b"]);
+    assert_eq!(out.carried, [file("/b", "1", "x")]);
+    let healed = Scan::of(&[file("/b", "1", "y")]);
+    assert_eq!(lines(&diff(&damaged.carrying(&out), &healed)), ["Modified /b /b sha256"]);
+}
+
+#[test]
+fn a_lost_volume_is_one_event_and_its_entities_are_compared_when_it_returns() {
+    let boot = |state| header(&[volume("@1", Some("/"), VolumeState::Read), volume("@2", Some("/boot"), state)]);
+    let kernel = |content: &str| on("@2", file("/boot/vmlinuz", "2", content));
+    let old = Scan {
+        header: boot(VolumeState::Read),
+        ..Scan::of(&[on("@2", dir("/boot", "1")), kernel("k"), file("/z", "9", "z")])
+    };
+    for lost in [boot(VolumeState::Gap), root()] {
+        let why = lost.volumes.get(1).map_or("it is not there any more", |_| "superblock is damaged");
+        // What `/boot` was mounted over appears, with a file that was hidden.
+        let beneath = [with(&dir("/boot", "77"), Attribute::Mode, text("0700")), file("/z", "9", "z")];
+        let scan = Scan { header: lost, ..Scan::of(&beneath) };
+        let out = diff(&old, &scan);
+        let mount = Some("/boot".to_owned());
+        let event =
+            ScanChange::CoverageLost { volume: "@2".into(), mount: mount.clone(), why: why.into(), entities: 2 };
+        assert_eq!((lines(&out), &out.scan_changes), (vec![], &vec![event]));
+        assert_eq!(out.carried, old.records[..2]);
+
+        let scan = scan.carrying(&out);
+        let again = diff(&scan, &scan);
+        assert_eq!(again, Collected { carried: out.carried.clone(), ..Collected::default() });
+
+        // Meanwhile what lies underneath changes: that is an entity of its own.
+        let beneath = [with(&beneath[0], Attribute::Mode, text("0755")), beneath[1].clone()];
+        let changed = Scan { records: beneath.to_vec(), ..scan.clone() };
+        assert_eq!(lines(&diff(&scan, &changed)), ["Modified /boot /boot mode"]);
+
+        let back = Scan {
+            header: boot(VolumeState::Read),
+            ..Scan::of(&[old.records[0].clone(), kernel("K"), file("/z", "9", "z")])
+        };
+        let out = diff(&scan, &back);
+        let event = ScanChange::CoverageRestored { volume: "@2".into(), mount, entities: 2 };
+        assert_eq!(
+            (lines(&out), out.scan_changes),
+            (vec!["Modified /boot/vmlinuz /boot/vmlinuz sha256".into()], vec![event])
+        );
+        assert_eq!(out.carried, []);
+    }
+}
