@@ -17,6 +17,7 @@ mod probe;
 mod runs;
 mod search;
 mod timestamp;
+mod unix;
 mod upcase;
 mod wtf8;
 pub mod xfs;
@@ -178,6 +179,16 @@ pub enum Stream {
     Content,
     /// A named data stream, by its name in WTF-8.
     Named(Vec<u8>),
+}
+
+impl Stream {
+    /// That the content is meant, for a filesystem without named streams.
+    fn only_content(&self, layer: &'static str) -> Result<()> {
+        match self {
+            Self::Content => Ok(()),
+            Self::Named(_) => Err(Error::unsupported(layer, "it has no named streams")),
+        }
+    }
 }
 
 /// A piece of a stream.

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use super::Table;
 use crate::{
     error::{Error, Result},
-    fs::{Extent, Place, Sink, Stream, pieces, runs::Places},
+    fs::{Extent, Place, Sink, pieces, runs::Places},
 };
 
 /// Where a file's bytes are.
@@ -129,12 +129,4 @@ fn check_end(table: &mut Table<'_>, last: u32, clusters: u64) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Neither of the two has named streams.
-pub(in crate::fs) fn only_content(layer: &'static str, stream: &Stream) -> Result<()> {
-    match stream {
-        Stream::Content => Ok(()),
-        Stream::Named(_) => Err(Error::unsupported(layer, "it has no named streams")),
-    }
 }

@@ -11,7 +11,7 @@ mod table;
 mod timestamp;
 
 pub(super) use self::{
-    chain::{Chain, only_content, read},
+    chain::{Chain, read},
     directory::{Dir, SLOT, Slot, Source, slots},
     heap::Heap,
     ownership::{Child, Ownership, ROOT},

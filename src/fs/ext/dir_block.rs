@@ -7,7 +7,7 @@ use super::{
     checksum::crc32c,
     inode::Inode,
 };
-use crate::fs::Kind;
+use crate::fs::{Kind, unix};
 
 /// Inode number, record length, name length and type.
 const HEADER: usize = 8;
@@ -65,7 +65,7 @@ impl<'a> Entries<'a> {
             return Err(damage(format!("record length {len} where {} bytes are left", rest.len())));
         }
         let name = rest.get(HEADER..HEADER.saturating_add(name_len)).unwrap_or_default();
-        let kind = if self.has_filetype { kind(u8_at(rest, 7)) } else { None };
+        let kind = if self.has_filetype { unix::kind_of_entry(u8_at(rest, 7) & 0xF) } else { None };
         Ok((Entry { inode: le32(rest, 0), kind, name, at }, len))
     }
 }
@@ -98,19 +98,6 @@ fn record_len(stated: u16, block_len: usize) -> usize {
         0 | u16::MAX if block_len == 1 << 16 => block_len,
         _ => usize::from(stated),
     }
-}
-
-fn kind(file_type: u8) -> Option<Kind> {
-    Some(match file_type & 0xF {
-        1 => Kind::File,
-        2 => Kind::Dir,
-        3 => Kind::Char,
-        4 => Kind::Block,
-        5 => Kind::Fifo,
-        6 => Kind::Socket,
-        7 => Kind::Symlink,
-        _ => return None,
-    })
 }
 
 /// Whether the block's checksum holds: behind the entries, or behind the index of a hash tree. What was a leaf may have

@@ -15,13 +15,11 @@ use super::{
 };
 use crate::{
     error::{Error, Fault, Result},
-    fs::{DirEntry, Kind, Listed, NodeId},
+    fs::{DirEntry, Kind, Listed, NodeId, unix::DirFaults},
 };
 
 /// Bytes of a directory read at once.
 const CHUNK: usize = 1 << 18;
-/// So many faults of one directory are handed out one by one.
-const MAX_FAULTS: u32 = 256;
 /// Inline directories begin with the number of the parent.
 const INLINE_PARENT: usize = 4;
 
@@ -38,7 +36,7 @@ impl Reader<'_> {
             return Err(encrypted(&inode, "its names"));
         }
         let volume = self.volume();
-        let mut lister = Lister { volume, inode: &inode, each, faults: 0 };
+        let mut lister = Lister { volume, inode: &inode, each, faults: DirFaults::default() };
         if inode.has(FLAG_INLINE_DATA) {
             let _ = lister.inline(&self.raw);
             return Ok(());
@@ -116,7 +114,7 @@ struct Lister<'a, 'e> {
     volume: &'a Volume,
     inode: &'a Inode,
     each: Each<'e>,
-    faults: u32,
+    faults: DirFaults,
 }
 
 impl Lister<'_, '_> {
@@ -215,15 +213,6 @@ impl Lister<'_, '_> {
     }
 
     fn fault(&mut self, fault: Fault) -> ControlFlow<()> {
-        self.faults = self.faults.saturating_add(1);
-        match self.faults {
-            ..MAX_FAULTS => (self.each)(Listed::Fault(fault)),
-            MAX_FAULTS => (self.each)(Listed::Fault(Fault::new(
-                LAYER,
-                self.inode.at(),
-                format!("more than {MAX_FAULTS} faults in this directory, the others are not listed"),
-            ))),
-            _ => ControlFlow::Continue(()),
-        }
+        self.faults.hand_out(fault, LAYER, || self.inode.at(), self.each)
     }
 }

@@ -9,7 +9,10 @@ use super::{
 };
 use crate::{
     error::{Error, Fault, Result},
-    fs::{Kind, Times, Timestamp},
+    fs::{
+        Kind, Times, Timestamp,
+        unix::{S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, kind_of_mode},
+    },
 };
 
 /// Inodes of the first format end here.
@@ -64,7 +67,7 @@ impl Outline {
     }
 
     pub(super) fn kind(&self) -> Option<Kind> {
-        kind(self.mode)
+        kind_of_mode(self.mode)
     }
 
     /// Whether a symbolic link keeps its target where others keep the map.
@@ -165,7 +168,7 @@ impl Inode {
     }
 
     pub(super) fn kind(&self) -> Result<Kind> {
-        kind(self.mode)
+        kind_of_mode(self.mode)
             .ok_or_else(|| Error::corrupt(LAYER, self.at(), format!("mode {:#o} is of no known kind", self.mode)))
     }
 
@@ -196,25 +199,6 @@ impl Inode {
     pub(super) fn at(&self) -> String {
         format!("inode {}", self.number)
     }
-}
-
-const S_IFMT: u16 = 0o170_000;
-const S_IFREG: u16 = 0o100_000;
-const S_IFDIR: u16 = 0o040_000;
-const S_IFLNK: u16 = 0o120_000;
-
-/// What a mode says that an inode is.
-fn kind(mode: u16) -> Option<Kind> {
-    Some(match mode & S_IFMT {
-        S_IFREG => Kind::File,
-        S_IFDIR => Kind::Dir,
-        S_IFLNK => Kind::Symlink,
-        0o020_000 => Kind::Char,
-        0o060_000 => Kind::Block,
-        0o010_000 => Kind::Fifo,
-        0o140_000 => Kind::Socket,
-        _ => return None,
-    })
 }
 
 /// The offset of a 32-bit field (or of the 16-bit checksum) when it lies before the inode's own end.

@@ -182,13 +182,6 @@ fn number(node: &NodeId) -> Result<u32> {
     }
 }
 
-fn content_only(stream: &Stream) -> Result<()> {
-    match stream {
-        Stream::Content => Ok(()),
-        Stream::Named(_) => Err(Error::unsupported(LAYER, "there are no named streams")),
-    }
-}
-
 impl Session for Reader<'_> {
     fn root(&self) -> NodeId {
         NodeId::Number(u64::from(ROOT))
@@ -243,12 +236,12 @@ impl Session for Reader<'_> {
     }
 
     fn extents(&mut self, node: &NodeId, stream: &Stream) -> Result<Vec<Extent>> {
-        content_only(stream)?;
+        stream.only_content(LAYER)?;
         self.content_extents(number(node)?)
     }
 
     fn read(&mut self, node: &NodeId, stream: &Stream, sink: &mut dyn Sink) -> Result<()> {
-        content_only(stream)?;
+        stream.only_content(LAYER)?;
         self.read_content(number(node)?, sink)
     }
 }

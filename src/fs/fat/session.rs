@@ -114,12 +114,12 @@ impl Session for FatSession<'_> {
     }
 
     fn extents(&mut self, node: &NodeId, stream: &Stream) -> Result<Vec<Extent>> {
-        clusters::only_content(LAYER, stream)?;
+        stream.only_content(LAYER)?;
         self.chain(node)?.extents(&mut self.table)
     }
 
     fn read(&mut self, node: &NodeId, stream: &Stream, sink: &mut dyn Sink) -> Result<()> {
-        clusters::only_content(LAYER, stream)?;
+        stream.only_content(LAYER)?;
         clusters::read(&self.chain(node)?, &mut self.table, sink)
     }
 }

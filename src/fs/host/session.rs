@@ -64,13 +64,6 @@ fn path(node: &NodeId) -> Result<&[u8]> {
     }
 }
 
-fn only_content(stream: &Stream) -> Result<()> {
-    match stream {
-        Stream::Content => Ok(()),
-        Stream::Named(_) => Err(Error::unsupported(LAYER, "a directory of this host has no named streams")),
-    }
-}
-
 fn kind_of(file_type: FileType) -> Option<Kind> {
     Some(match file_type {
         FileType::RegularFile => Kind::File,
@@ -206,7 +199,7 @@ impl Session for HostSession<'_> {
     }
 
     fn extents(&mut self, node: &NodeId, stream: &Stream) -> Result<Vec<Extent>> {
-        only_content(stream)?;
+        stream.only_content(LAYER)?;
         let (_, seen) = self.regular(path(node)?)?;
         // Where the host keeps it is not known here: it is always read afresh.
         let len = seen.stx_size;
@@ -214,7 +207,7 @@ impl Session for HostSession<'_> {
     }
 
     fn read(&mut self, node: &NodeId, stream: &Stream, sink: &mut dyn Sink) -> Result<()> {
-        only_content(stream)?;
+        stream.only_content(LAYER)?;
         let node = path(node)?;
         let (fd, before) = self.regular(node)?;
         content::read(self.host, node, &File::from(fd), &before, sink)

@@ -16,11 +16,11 @@ use super::{
 };
 use crate::{
     error::{Error, Fault, Result},
-    fs::{DirEntry, Kind, Listed, NodeId},
+    fs::{
+        DirEntry, Kind, Listed, NodeId,
+        unix::{DirFaults, kind_of_entry},
+    },
 };
-
-/// So many faults of one directory are handed out one by one.
-const MAX_FAULTS: u32 = 256;
 
 type Each<'e> = &'e mut dyn FnMut(Listed<'_>) -> ControlFlow<()>;
 
@@ -37,7 +37,7 @@ impl Reader<'_> {
     pub(super) fn list_directory(&mut self, number: u64, each: Each<'_>) -> Result<()> {
         let inode = self.load_directory(number)?;
         let volume = self.volume;
-        let mut lister = Lister { volume, inode: &inode, each, faults: 0 };
+        let mut lister = Lister { volume, inode: &inode, each, faults: DirFaults::default() };
         if inode.data().format == Format::Local {
             let list = short_form(volume, &inode)?;
             let _ = lister.short_form(list);
@@ -87,25 +87,11 @@ fn short_form<'i>(volume: &Volume, inode: &'i Inode) -> Result<ShortForm<'i>> {
     ShortForm::parse(list, volume.superblock.features.ftype).map_err(bad)
 }
 
-/// The kind that an entry's type stands for (`XFS_DIR3_FT_*`).
-fn kind(ftype: u8) -> Option<Kind> {
-    Some(match ftype {
-        1 => Kind::File,
-        2 => Kind::Dir,
-        3 => Kind::Char,
-        4 => Kind::Block,
-        5 => Kind::Fifo,
-        6 => Kind::Socket,
-        7 => Kind::Symlink,
-        _ => return None,
-    })
-}
-
 struct Lister<'a, 'e> {
     volume: &'a Volume,
     inode: &'a Inode,
     each: Each<'e>,
-    faults: u32,
+    faults: DirFaults,
 }
 
 impl Lister<'_, '_> {
@@ -150,7 +136,7 @@ impl Lister<'_, '_> {
         (self.each)(Listed::Entry(DirEntry {
             name: entry.name,
             node: NodeId::Number(entry.inode),
-            kind: entry.ftype.and_then(kind),
+            kind: entry.ftype.and_then(kind_of_entry),
             link_times: None,
         }))
     }
@@ -165,15 +151,6 @@ impl Lister<'_, '_> {
     }
 
     fn fault(&mut self, fault: Fault) -> ControlFlow<()> {
-        self.faults = self.faults.saturating_add(1);
-        match self.faults {
-            ..MAX_FAULTS => (self.each)(Listed::Fault(fault)),
-            MAX_FAULTS => (self.each)(Listed::Fault(Fault::new(
-                LAYER,
-                self.inode.at(),
-                format!("more than {MAX_FAULTS} faults in this directory, the others are not listed"),
-            ))),
-            _ => ControlFlow::Continue(()),
-        }
+        self.faults.hand_out(fault, LAYER, || self.inode.at(), self.each)
     }
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     error::{Error, Fault, Result},
-    fs::{Kind, Times, Timestamp},
+    fs::{Kind, Times, Timestamp, unix::kind_of_mode},
 };
 
 pub(super) const MAGIC: u16 = 0x494E;
@@ -161,16 +161,8 @@ impl Inode {
     }
 
     pub(super) fn kind(&self) -> Result<Kind> {
-        Ok(match self.mode & 0o170_000 {
-            0o010_000 => Kind::Fifo,
-            0o020_000 => Kind::Char,
-            0o040_000 => Kind::Dir,
-            0o060_000 => Kind::Block,
-            0o100_000 => Kind::File,
-            0o120_000 => Kind::Symlink,
-            0o140_000 => Kind::Socket,
-            _ => return Err(Error::corrupt(LAYER, self.at(), format!("mode {:#o} has no known type", self.mode))),
-        })
+        kind_of_mode(self.mode)
+            .ok_or_else(|| Error::corrupt(LAYER, self.at(), format!("mode {:#o} has no known type", self.mode)))
     }
 
     /// The content lies on the realtime device.

@@ -88,13 +88,6 @@ fn number(node: &NodeId) -> Result<u64> {
     }
 }
 
-fn content_only(stream: &Stream) -> Result<()> {
-    match stream {
-        Stream::Content => Ok(()),
-        Stream::Named(_) => Err(Error::unsupported(LAYER, "there are no named streams")),
-    }
-}
-
 impl Session for Reader<'_> {
     fn root(&self) -> NodeId {
         NodeId::Number(self.volume.superblock.root)
@@ -139,12 +132,12 @@ impl Session for Reader<'_> {
     }
 
     fn extents(&mut self, node: &NodeId, stream: &Stream) -> Result<Vec<Extent>> {
-        content_only(stream)?;
+        stream.only_content(LAYER)?;
         self.content_extents(number(node)?)
     }
 
     fn read(&mut self, node: &NodeId, stream: &Stream, sink: &mut dyn Sink) -> Result<()> {
-        content_only(stream)?;
+        stream.only_content(LAYER)?;
         self.read_content(number(node)?, sink)
     }
 }
