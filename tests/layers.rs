@@ -24,7 +24,7 @@ const ALLOWED: [(&str, &[&str]); 21] = [
     ("changed", &["error"]),
     ("manifest", &["error", "text"]),
     ("scan", &["error", "text", "fs", "machine", "registry", "security", "policy", "manifest", "changed"]),
-    ("diff", &["error", "manifest"]),
+    ("diff", &["error", "text", "manifest"]),
     ("changelog", &["error", "severity", "text", "manifest", "diff"]),
     ("report", &["error", "severity", "changelog"]),
     (

@@ -3,14 +3,16 @@
 use super::{
     effective::{EffectivePolicy, Rule},
     entity_path::{EntityPath, Hive, Root},
-    fold::fold,
     glob::Segment,
     issues::one_line,
     pattern::{Pattern, Place, Roots},
     rule_set::MAX_RULES,
     source::{Entry, Source},
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    text::fold::fold,
+};
 
 /// What a pattern does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,9 @@
 //! Where an entity is, in segments: `/usr/bin/passwd`, `C:\Windows`, `@5d1e…/EFI`, `HKLM\SOFTWARE`.
 
-use super::fold::fold;
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    text::fold::fold,
+};
 
 /// What a path begins at.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,11 +3,11 @@
 use super::{
     compiled::{Compiled, Line, Role},
     entity_path::EntityPath,
-    fold::fold,
     matcher::Matcher,
     pattern::Reach,
     source::Source,
 };
+use crate::text::fold::fold;
 
 /// What a pattern does to a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

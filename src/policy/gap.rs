@@ -2,10 +2,10 @@
 
 use super::{
     entity_path::EntityPath,
-    fold::fold,
     glob::Segment,
     pattern::{Pattern, Place},
 };
+use crate::text::fold::fold;
 
 /// One entry of `accept`: a gap's kind, and which gaps of that kind.
 pub(super) struct Gap {

@@ -6,7 +6,7 @@
 //! entry; names without case fold as NTFS folds them; and time is bounded by pattern length × name length, since
 //! only the last `*` is ever tried again.
 
-use super::fold::{fold, lower, next_unit, upper};
+use crate::text::fold::{fold, lower, next_unit, upper};
 
 /// One segment of a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,13 +7,13 @@ use super::{
     compiled::{Compiled, Role},
     effective::EffectivePolicy,
     entity_path::{EntityPath, Root},
-    fold::fold,
     glob::Segment,
     pattern::Roots,
     rule_set::RuleSet,
     trie::{End, NodeId, Step, Trie},
 };
 use crate::error::Result;
+use crate::text::fold::fold;
 
 /// The name under which an unnamed registry value is matched and shown.
 pub(super) const UNNAMED: &[u8] = b"(Default)";

@@ -14,7 +14,6 @@ mod document;
 mod effective;
 mod entity_path;
 mod explain;
-mod fold;
 mod gap;
 mod glob;
 mod issues;

@@ -14,9 +14,9 @@
 
 use super::{
     entity_path::{EntityPath, Hive, Root},
-    fold::fold,
     glob::Segment,
 };
+use crate::text::fold::fold;
 
 /// The longest pattern, in bytes.
 const MAX_PATTERN: usize = 4096;

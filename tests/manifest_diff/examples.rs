@@ -112,6 +112,45 @@ fn streams_move_along_with_a_renamed_file() {
 }
 
 #[test]
+fn a_change_of_case_alone_is_a_rename_where_there_are_no_ids() {
+    let key = |path: &str| entity(path, Kind::Key, "");
+    let value = |key: &str, name: &str, data: &str| {
+        let value = Record { name: name.into(), ..Record::new(key, Kind::Value) };
+        with(&value, Attribute::Sha256, text(data))
+    };
+    let desktop = |metrics: &str, width: &str, data: &str| {
+        let path = format!(r"HKU\S-1\Desktop\{metrics}");
+        vec![key(&path), value(&path, "Shell", "x"), value(&path, width, data), key(&format!(r"{path}\Écran"))]
+    };
+    let old = desktop("WindowMetrics", "Width", "1");
+    let renamed = r"Renamed HKU\S-1\Desktop\WindowMetrics HKU\S-1\Desktop\windowMetrics";
+    check(&old, &desktop("windowMetrics", "Width", "1"), &[&format!("{renamed} +3")]);
+    let value_of = |key: &str, name: &str| format!(r"HKU\S-1\Desktop\{key}:{name}");
+    let set = format!("Renamed {} {} sha256", value_of("WindowMetrics", "Width"), value_of("windowMetrics", "Width"));
+    check(&old, &desktop("windowMetrics", "Width", "2"), &[&format!("{renamed} +2"), &set]);
+    let set = format!("Renamed {} {}", value_of("WindowMetrics", "Width"), value_of("WindowMetrics", "wIDTH"));
+    check(&old, &desktop("WindowMetrics", "wIDTH", "1"), &[&set]);
+    let other = [key(r"HKU\S-1\Desktop\XindowMetrics")];
+    check(
+        &[key(r"HKU\S-1\Desktop\Windowmetrics")],
+        &other,
+        &[r"Deleted HKU\S-1\Desktop\Windowmetrics -", r"Created - HKU\S-1\Desktop\XindowMetrics"],
+    );
+    // FAT has no ids, and contents that stand twice tell nothing.
+    let fat = |dir_name: &str| {
+        [dir(dir_name, ""), file(&format!("{dir_name}/a"), "", "x"), file(&format!("{dir_name}/b"), "", "x")]
+    };
+    check(&fat("/efi/Boot"), &fat("/efi/BOOT"), &["Renamed /efi/Boot /efi/BOOT +2"]);
+    // Where there are ids, two names are two entities.
+    check(&[dir("/Etc", "1")], &[dir("/etc", "2")], &["Deleted /Etc -", "Created - /etc"]);
+    check(
+        &[key(r"HKLM\A"), key(r"HKLM\a")],
+        &[key(r"HKLM\Ä")],
+        &[r"Deleted HKLM\A -", r"Deleted HKLM\a -", r"Created - HKLM\Ä"],
+    );
+}
+
+#[test]
 fn values_and_streams_changed_when_their_key_or_file_did() {
     let run = |time: &str| with(&entity(r"HKLM\Run", Kind::Key, ""), Attribute::LastWrite, text(time));
     let value = |key: &str, name: &str, data: &str| {

@@ -263,9 +263,10 @@ pub(crate) fn fault(path: &str, part: Part) -> Record {
 
 /// A change in one line: kind, old path, new path, fields, count.
 pub(crate) fn line(change: &Change) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let path = |record: &Option<Record>| match record {
-        Some(record) if record.name.is_empty() => String::from_utf8_lossy(&record.path).into_owned(),
-        Some(record) => format!("{}:{}", record.path.escape_ascii(), record.name.escape_ascii()),
+        Some(record) if record.name.is_empty() => text(&record.path),
+        Some(record) => format!("{}:{}", text(&record.path), text(&record.name)),
         None => "-".to_owned(),
     };
     let mut fields: Vec<_> = change.fields.iter().map(|field| field.name()).collect();

@@ -1,12 +1,12 @@
 //! Renames: which deleted and which created entity are the same one under another path.
 //!
-//! Three ways, each with what the one before has left: one deleted and one created entity of equal kind with the
-//! same id on the same volume (`unique.rs`); one deleted and one created file with the same content, not empty; and
-//! equal places beneath a renamed directory, or on a renamed file for its streams (`moved.rs`). What lies beneath a
-//! renamed directory and is unchanged is counted, not listed.
+//! Four ways, each with what the one before has left: one deleted and one created entity of equal kind with the same
+//! id on the same volume (`unique.rs`), or where there are no ids, as in the registry and on FAT, with the same path
+//! but for its case; one deleted and one created file with the same content, not empty; and equal places beneath a
+//! renamed directory or key, or on a renamed file for its streams (`moved.rs`). What lies beneath a renamed directory or
+//! key and is unchanged is counted, not listed.
 //!
-//! Registry keys have no id, and values often have equal data: neither is matched, a renamed key is one deleted and
-//! one created.
+//! A key under another name is one deleted and one created: it has no id, and what it holds is not its content.
 
 mod moved;
 mod unique;
@@ -14,10 +14,16 @@ mod unique;
 use moved::Moves;
 use unique::{Match, unique};
 
-use super::{change::ChangeKind, compare::Compared, draft::Draft, outbox::Outbox};
+use super::{
+    change::ChangeKind,
+    compare::Compared,
+    draft::Draft,
+    outbox::{Outbox, waited},
+};
 use crate::{
     error::Result,
-    manifest::{Attribute, Class, Kind, RunWriter, Runs, Sorter, json::Raw, sorter},
+    manifest::{Attribute, Kind, RunWriter, Runs, Sorter, json::Raw, sorter},
+    text::fold::fold,
 };
 
 /// Entities that one side only has, until all are known.
@@ -58,21 +64,15 @@ impl Candidates {
         if self.deleted == 0 || self.created == 0 {
             return Ok((vec![waiting], Vec::new()));
         }
-        let (mut by_id, mut by_content) = (sorter.writer(), sorter.writer());
+        let (mut by_identity, mut by_content) = (sorter.writer(), sorter.writer());
         let mut moves = Moves::new(sorter);
         let mut waiting = sorter::merge(vec![waiting], sorter.memory())?;
         while let Some((_, bytes)) = waiting.next()? {
-            let draft = Draft::decode(bytes)?;
-            let raw = draft.raw()?;
-            match (id_key(&raw), content_key(&raw)) {
-                (Some(key), _) => by_id.push(&key, bytes)?,
-                (None, Some(key)) => by_content.push(&key, bytes)?,
-                (None, None) => moves.single(&draft)?,
-            }
+            by_identity.push(&identity_key(&Draft::decode(bytes)?.raw()?)?, bytes)?;
         }
         drop(waiting);
         let mut bytes = Vec::new();
-        unique(by_id.finish(), sorter.memory(), &mut |found| match found {
+        unique(by_identity.finish(), sorter.memory(), &mut |found| match found {
             Match::Pair(old, new) => moves.pair(&old, &new),
             Match::Single(draft) => match content_key(&draft.raw()?) {
                 Some(key) => {
@@ -91,17 +91,22 @@ impl Candidates {
     }
 }
 
-/// What only the same entity shares: kind, volume and id.
-fn id_key(raw: &Raw<'_>) -> Option<Vec<u8>> {
-    let id = raw.get(Attribute::Id)?;
-    if raw.head.kind.class() != Class::File {
-        return None;
-    }
+/// What only the same entity shares: kind, volume, and its id; where it has none, its path and name without case.
+fn identity_key(raw: &Raw<'_>) -> Result<Vec<u8>> {
     let mut key = vec![raw.head.kind as u8];
     key.extend_from_slice(raw.get(Attribute::Volume).map(|field| field.json).unwrap_or_default());
     key.push(0);
-    key.extend_from_slice(id.json);
-    Some(key)
+    if let Some(id) = raw.get(Attribute::Id) {
+        key.extend_from_slice(id.json);
+        return Ok(key);
+    }
+    let (mut path, mut name) = (Vec::new(), Vec::new());
+    raw.head.path(&mut path).and_then(|()| raw.head.name(&mut name)).map_err(waited)?;
+    for part in [path, name] {
+        key.push(0);
+        key.extend_from_slice(&fold(&part));
+    }
+    Ok(key)
 }
 
 /// The content of a file that has some: length and hash.

@@ -11,7 +11,7 @@ use super::super::{
 use crate::{
     error::{Error, Result},
     manifest::{
-        RunWriter, Sorter,
+        Class, RunWriter, Sorter,
         json::{Head, Raw},
         key,
         sorter::merge,
@@ -99,7 +99,10 @@ impl Moves {
             Head::of(new).and_then(|head| head.path(&mut new_path)).map_err(waited)?;
             let with = expected.filter(|(path, _)| *path == new_path).map(|(_, owner)| owner);
             let owner = settle.renamed(&draft, with)?;
-            above.push(&old_path, Mapping { new: new_path.clone(), owner });
+            // Nothing lies beneath a stream or value; what stands at its path is beneath its file or key.
+            if matches!(head.kind.class(), Class::File | Class::Key) {
+                above.push(&old_path, Mapping { new: new_path.clone(), owner });
+            }
         }
         drop(pairs);
         self.equal_places(&mut settle)?;

@@ -9,7 +9,7 @@ const BYTE: u32 = 0x11_0000;
 
 /// The next character of a name with its length in bytes; a byte that does not decode is a unit of its own.
 /// `None` at the end.
-pub(super) fn next_unit(name: &[u8]) -> Option<(u32, usize)> {
+pub(crate) fn next_unit(name: &[u8]) -> Option<(u32, usize)> {
     let first = *name.first()?;
     if first < 0x80 {
         return Some((u32::from(first), 1));
@@ -40,9 +40,9 @@ fn single(mut many: impl Iterator<Item = char>) -> Option<char> {
 }
 
 /// The simple upper case of one unit: of all that NTFS folds by its table `$UpCase`, and of letters that came into
-/// Unicode later; for a monitor, taking two names for one is the safer mistake. Characters outside the basic plane are two UTF-16 units, which have no
-/// case; no character outside ASCII is the lower case of one inside (the dotless i and the long s keep theirs).
-pub(super) fn upper(unit: u32) -> u32 {
+/// Unicode later; for a monitor, taking two names for one is the safer mistake. Characters outside the basic plane are
+/// two UTF-16 units, which have no case; no character outside ASCII is the lower case of one inside (the dotless i and the long s keep theirs).
+pub(crate) fn upper(unit: u32) -> u32 {
     match char::from_u32(unit) {
         Some(c) if c.is_ascii() => u32::from(c.to_ascii_uppercase()),
         // Greek with iota below: the standard library knows only the full upper case, of two characters
@@ -58,7 +58,7 @@ pub(super) fn upper(unit: u32) -> u32 {
 }
 
 /// The simple lower case of one unit, for testing whether a range like `a-z` holds it in either case.
-pub(super) fn lower(unit: u32) -> u32 {
+pub(crate) fn lower(unit: u32) -> u32 {
     match char::from_u32(unit) {
         Some(c) if c.is_ascii() => u32::from(c.to_ascii_lowercase()),
         Some(c) if unit < 0x1_0000 => single(c.to_lowercase()).map_or(unit, u32::from),
@@ -67,7 +67,7 @@ pub(super) fn lower(unit: u32) -> u32 {
 }
 
 /// A name in upper case, the form in which names without case are compared.
-pub(super) fn fold(name: &[u8]) -> Cow<'_, [u8]> {
+pub(crate) fn fold(name: &[u8]) -> Cow<'_, [u8]> {
     if name.is_ascii() {
         if name.iter().any(u8::is_ascii_lowercase) {
             return Cow::Owned(name.to_ascii_uppercase());

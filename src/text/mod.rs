@@ -1,4 +1,6 @@
-//! Bytes as text, for the rooms that show or keep them so.
+//! Bytes as text, for the rooms that show or keep them so, and names without case.
+
+pub(crate) mod fold;
 
 use std::fmt::Write as _;
 
