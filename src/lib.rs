@@ -60,6 +60,7 @@ mod checksum;
 pub mod cli;
 pub mod diff;
 pub mod error;
+mod field;
 pub mod fs;
 pub mod image;
 pub mod job;

@@ -8,22 +8,23 @@ use std::{
 };
 
 /// Each room, and the rooms that it may use.
-const ALLOWED: [(&str, &[&str]); 21] = [
+const ALLOWED: [(&str, &[&str]); 22] = [
     ("error", &[]),
     ("checksum", &[]),
+    ("field", &[]),
     ("severity", &[]),
     ("text", &[]),
-    ("image", &["error", "checksum"]),
-    ("volume", &["error", "checksum", "image"]),
-    ("fs", &["error", "checksum", "image"]),
-    ("security", &["error"]),
-    ("registry", &["error", "security", "text"]),
+    ("image", &["error", "checksum", "field"]),
+    ("volume", &["error", "checksum", "field", "image"]),
+    ("fs", &["error", "checksum", "field", "image"]),
+    ("security", &["error", "field"]),
+    ("registry", &["error", "field", "text"]),
     ("machine", &["error", "image", "volume", "fs", "registry", "security"]),
     ("target", &["error", "image", "volume", "fs", "machine"]),
     ("policy", &["error", "severity", "text"]),
     ("changed", &["error"]),
     ("manifest", &["error", "text"]),
-    ("scan", &["error", "text", "fs", "machine", "registry", "security", "policy", "manifest", "changed"]),
+    ("scan", &["error", "field", "text", "fs", "machine", "registry", "security", "policy", "manifest", "changed"]),
     ("diff", &["error", "text", "manifest"]),
     ("changelog", &["error", "severity", "text", "manifest", "diff"]),
     ("report", &["error", "severity", "changelog"]),

@@ -2,11 +2,6 @@
 //!
 //! Reference: "The WTF-8 encoding", sections 3 and 4.
 
-/// UTF-16 in little-endian bytes as units; an odd last byte is left out.
-pub(in crate::fs) fn units(bytes: &[u8]) -> impl Iterator<Item = u16> + '_ {
-    bytes.chunks_exact(2).filter_map(|pair| Some(u16::from_le_bytes(*pair.first_chunk()?)))
-}
-
 /// Encodes UTF-16 units; a surrogate without its partner becomes the three bytes of its own number.
 pub(in crate::fs) fn encode(units: impl IntoIterator<Item = u16>) -> Vec<u8> {
     let mut out = Vec::new();

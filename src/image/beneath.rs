@@ -21,9 +21,9 @@ use rustix::{
 
 use crate::{
     error::{Error, Result},
+    field::wide,
     image::{
         Image, Raw, Run,
-        field::wide,
         mapped::{FileId, Layered, Origin},
         probe::FileUsed,
     },

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use crate::{
     error::{Error, Result},
-    image::{Image, Run, RunKind, field::wide, past_end, structure::narrow},
+    field::{narrow, wide},
+    image::{Image, Run, RunKind, past_end},
 };
 
 /// Steps that one call of [`Image::run_at`] takes to lengthen a run.

@@ -6,7 +6,6 @@
 pub(crate) mod beneath;
 pub mod changed;
 pub mod ewf;
-pub(crate) mod field;
 mod joined;
 mod layer;
 pub mod mapped;

@@ -16,12 +16,13 @@ use std::sync::Arc;
 
 use crate::{
     error::{Error, Result},
+    field::narrow,
     image::{
         Image,
         beneath::Place,
         layer::{Findings, Layer},
         mapped::{Layered, Window},
-        structure::{Structure, narrow, read_vec},
+        structure::{Structure, read_vec},
         vmdk,
     },
 };
@@ -115,8 +116,7 @@ fn members(file: &dyn Image) -> Result<Vec<Member>> {
 fn size(s: &Structure<'_>) -> Result<u64> {
     let field = s.array::<12>(124)?;
     if field.first().is_some_and(|b| b & 0x80 != 0) {
-        let [.., a, b, c, d, e, f, g, h] = field;
-        return Ok(u64::from_be_bytes([a, b, c, d, e, f, g, h]));
+        return s.be64(128);
     }
     octal(&field).ok_or_else(|| s.wrong("its size is no number"))
 }

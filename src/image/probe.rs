@@ -11,13 +11,15 @@ use std::{
 use super::{
     Image, Raw,
     beneath::HostFile,
-    field::{byte, has, le32},
     layer::{self, Findings, Format},
     mapped::Layered,
     qcow2::{self, Snapshot},
     split::Split,
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    field::{byte, has, le32},
+};
 
 const LAYER: &str = "image";
 

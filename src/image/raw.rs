@@ -13,8 +13,11 @@ use std::{
 
 use rustix::{fs::OFlags, io::Errno};
 
-use super::{Image, Run, RunKind, field::wide, past_end};
-use crate::error::{Error, Result};
+use super::{Image, Run, RunKind, past_end};
+use crate::{
+    error::{Error, Result},
+    field::wide,
+};
 
 const LAYER: &str = "raw";
 

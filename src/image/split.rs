@@ -8,8 +8,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Image, Raw, Run, field::wide, past_end};
-use crate::error::{Error, Result};
+use super::{Image, Raw, Run, past_end};
+use crate::{
+    error::{Error, Result},
+    field::{narrow, wide},
+};
 
 const LAYER: &str = "split raw";
 
@@ -165,7 +168,7 @@ impl Image for Split {
         }
         while !buf.is_empty() {
             let (raw, inside) = self.locate(offset).ok_or_else(|| past_end(LAYER, offset, 1, self.len))?;
-            let here = usize::try_from(raw.len().saturating_sub(inside)).unwrap_or(usize::MAX).min(buf.len());
+            let here = narrow(raw.len().saturating_sub(inside)).min(buf.len());
             let (now, later) = buf.split_at_mut(here);
             raw.read_at(inside, now)?;
             offset = offset.saturating_add(wide(here));

@@ -2,7 +2,8 @@
 
 use crate::{
     error::{Error, Result},
-    image::{Image, field::wide},
+    field::{self, wide},
+    image::Image,
 };
 
 /// Who reads past the end of a file, as long as it is not known which container the file is.
@@ -34,18 +35,13 @@ impl<'a> Structure<'a> {
 
     /// `N` bytes from `offset`.
     pub(crate) fn array<const N: usize>(&self, offset: usize) -> Result<[u8; N]> {
-        self.bytes
-            .get(offset..)
-            .and_then(|rest| rest.first_chunk())
-            .copied()
+        field::array(self.bytes, offset)
             .ok_or_else(|| self.wrong(format!("{N} bytes wanted at +{offset:#x}: it has {:#x}", self.bytes.len())))
     }
 
     /// `len` bytes from `offset`.
     pub(crate) fn slice(&self, offset: usize, len: usize) -> Result<&'a [u8]> {
-        offset
-            .checked_add(len)
-            .and_then(|end| self.bytes.get(offset..end))
+        field::slice(self.bytes, offset, len)
             .ok_or_else(|| self.wrong(format!("{len} bytes wanted at +{offset:#x}: it has {:#x}", self.bytes.len())))
     }
 
@@ -73,9 +69,4 @@ pub(crate) fn read_vec(file: &dyn Image, at: u64, len: usize) -> Result<Vec<u8>>
     let mut bytes = vec![0; len];
     file.read_at(at, &mut bytes)?;
     Ok(bytes)
-}
-
-/// A length on disk as one in memory, saturating: every slice it is used on is checked.
-pub(crate) fn narrow(len: u64) -> usize {
-    usize::try_from(len).unwrap_or(usize::MAX)
 }

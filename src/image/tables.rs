@@ -8,7 +8,8 @@ use std::{
 
 use crate::{
     error::{Error, Result},
-    image::{field::wide, mapped::Layered, structure::narrow},
+    field::{array, narrow, wide},
+    image::mapped::Layered,
 };
 
 /// Bytes of a table that are read at once.
@@ -86,7 +87,7 @@ impl Entries {
     /// The `index`-th entry of `N` bytes, when it lies wholly in this page.
     pub(crate) fn array<const N: usize>(&self, index: usize) -> Option<[u8; N]> {
         let at = index.checked_mul(N)?.checked_add(self.from)?;
-        self.page.get(at..)?.first_chunk().copied()
+        array(&self.page, at)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::LAYER;
 use crate::{
     error::{Error, Result},
-    security::le,
+    field::{le32, le64},
 };
 
 /// Bytes before the first hive bin.
@@ -40,15 +40,15 @@ impl BaseBlock {
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         let head = bytes.get(..LOGGED)?;
         Some(Self {
-            primary_sequence: le::u32(head, 4)?,
-            secondary_sequence: le::u32(head, 8)?,
-            last_written: le::u64(head, 12)?,
-            major: le::u32(head, 20)?,
-            minor: le::u32(head, 24)?,
-            file_type: le::u32(head, 28)?,
-            root: le::u32(head, 36)?,
-            bins_size: le::u32(head, 40)?,
-            intact: head.starts_with(b"regf") && le::u32(head, CHECKSUM)? == checksum(head),
+            primary_sequence: le32(head, 4)?,
+            secondary_sequence: le32(head, 8)?,
+            last_written: le64(head, 12)?,
+            major: le32(head, 20)?,
+            minor: le32(head, 24)?,
+            file_type: le32(head, 28)?,
+            root: le32(head, 36)?,
+            bins_size: le32(head, 40)?,
+            intact: head.starts_with(b"regf") && le32(head, CHECKSUM)? == checksum(head),
         })
     }
 
@@ -69,7 +69,7 @@ impl BaseBlock {
 /// XOR of the 32-bit words before it, never 0 and never all ones: \[regf\] "Base block", note 2.
 fn checksum(head: &[u8]) -> u32 {
     let words = head.get(..CHECKSUM).unwrap_or_default().chunks_exact(4);
-    match words.fold(0, |sum, word| sum ^ le::u32(word, 0).unwrap_or(0)) {
+    match words.fold(0, |sum, word| sum ^ le32(word, 0).unwrap_or(0)) {
         0 => 1,
         0xFFFF_FFFF => 0xFFFF_FFFE,
         sum => sum,
@@ -95,7 +95,7 @@ pub(super) fn restore(hive: &mut [u8], log: &[u8]) {
 
 /// Carries the flag bit of a log entry over.
 pub(super) fn carry_flag(hive: &mut [u8], entry_flags: u32) {
-    let kept = le::u32(hive, 144).unwrap_or(0) & !CARRIED_FLAG;
+    let kept = le32(hive, 144).unwrap_or(0) & !CARRIED_FLAG;
     put(hive, 144, kept | entry_flags & CARRIED_FLAG);
     seal(hive);
 }

@@ -5,7 +5,7 @@
 use super::LAYER;
 use crate::{
     error::{Error, Fault, Result},
-    security::le,
+    field::{le32, narrow, slice},
 };
 
 const SIZE: usize = 4;
@@ -16,15 +16,15 @@ const MIN_CELL: u32 = 8;
 ///
 /// Cells that are marked as free are read as well: a live record that leads to one is a live record.
 pub(super) fn read<'h>(bins: &'h [u8], at: u32, what: &str) -> Result<&'h [u8]> {
-    let offset = le::size(at);
-    let Some(size) = le::u32(bins, offset) else {
+    let offset = narrow(at);
+    let Some(size) = le32(bins, offset) else {
         return Err(corrupt(at, format!("{what} past the end of the hive bins, {:#x} bytes", bins.len())));
     };
     let size = size.cast_signed().unsigned_abs();
     if size < MIN_CELL {
         return Err(corrupt(at, format!("{what} in a cell of {size} bytes: at least {MIN_CELL} expected")));
     }
-    le::slice(bins, offset, le::size(size)).and_then(|cell| cell.get(SIZE..)).ok_or_else(|| {
+    slice(bins, offset, narrow(size)).and_then(|cell| cell.get(SIZE..)).ok_or_else(|| {
         corrupt(at, format!("{what} in a cell of {size:#x} bytes that leaves the hive bins, {:#x} bytes", bins.len()))
     })
 }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     error::{Error, Fault, Result},
-    security::le,
+    field::{le32, narrow, slice},
 };
 
 /// Keys that one path may lead to: hostile hives can repeat a name.
@@ -84,7 +84,7 @@ impl Hive {
             let found = bytes.get(..4).unwrap_or_default().escape_ascii();
             return Err(Error::corrupt(LAYER, at(), format!("regf and its checksum expected, found {found}")));
         }
-        let stated = le::size(base.bins_size);
+        let stated = narrow(base.bins_size);
         let cut = base.intact && stated > bins.len();
         if cut {
             replay
@@ -207,8 +207,8 @@ impl Hive {
             }
         };
         let mut room = bins.len().saturating_mul(2);
-        for element in list.chunks_exact(4).take(le::size(stated)) {
-            let value = key_value::read(bins, self.minor, le::u32(element, 0).unwrap_or(NIL));
+        for element in list.chunks_exact(4).take(narrow(stated)) {
+            let value = key_value::read(bins, self.minor, le32(element, 0).unwrap_or(NIL));
             let taken = value.as_ref().map_or(0, |value| value.data.len()).saturating_add(MIN_RECORD);
             let Some(left) = room.checked_sub(taken) else {
                 let _ = each(Err(beyond_room(id)));
@@ -220,7 +220,7 @@ impl Hive {
             }
         }
         let held = list.len().checked_div(4).unwrap_or(0);
-        if held < le::size(stated) {
+        if held < narrow(stated) {
             let what = format!("values list of {stated} elements leaves its cell, which holds {held}");
             let _ = each(Err(cell::fault(list_at, what)));
         }
@@ -282,7 +282,7 @@ impl Hive {
         let bins = self.bins();
         let (stated, list_at) = KeyNode::read(bins, id.0)?.values();
         let list = if stated == 0 { &[] } else { cell::read(bins, list_at, "values list")? };
-        let mut cells = list.chunks_exact(4).take(le::size(stated)).filter_map(|element| le::u32(element, 0));
+        let mut cells = list.chunks_exact(4).take(narrow(stated)).filter_map(|element| le32(element, 0));
         let named = |at: &u32| key_value::name_of(bins, *at).is_ok_and(|found| name::same(&found, name.as_ref()));
         cells.find(named).map(|at| key_value::read(bins, self.minor, at)).transpose()
     }
@@ -315,10 +315,10 @@ fn find_root(bins: &[u8], base: &BaseBlock, replay: &mut Replay) -> Result<KeyId
     }
     let offsets = (0..u32::try_from(bins.len()).unwrap_or(NIL)).step_by(8);
     let root = offsets.map(KeyId).find(|id| {
-        let at = le::size(id.0);
+        let at = narrow(id.0);
         // A free cell's size is positive: its top bit is not set.
-        le::u32(bins, at).is_some_and(|size| size.cast_signed() < 0)
-            && le::slice(bins, at, 6).is_some_and(|cell| cell.ends_with(b"nk"))
+        le32(bins, at).is_some_and(|size| size.cast_signed() < 0)
+            && slice(bins, at, 6).is_some_and(|cell| cell.ends_with(b"nk"))
             && KeyNode::read(bins, id.0).is_ok_and(|node| node.flags() & HIVE_ENTRY != 0)
     });
     let Some(root) = root else {

@@ -4,7 +4,7 @@
 //! FILETIME (of the first bin: when the hive was last written).
 
 use super::{Replay, base_block::put};
-use crate::security::le;
+use crate::field::{le64, len32, slice};
 
 /// Bins are whole numbers of these.
 pub(super) const PAGE: usize = 4096;
@@ -12,15 +12,15 @@ const HEADER: usize = 32;
 
 /// The size of the bin at `at`, if what stands there is the header of a bin that belongs there.
 pub(super) fn size_at(bins: &[u8], at: usize) -> Option<usize> {
-    let header = le::slice(bins, at, HEADER)?;
-    let size = le::size(le::u32(header, 8)?);
-    let in_place = header.starts_with(b"hbin") && le::u32(header, 4).map(le::size) == Some(at);
+    let header = slice(bins, at, HEADER)?;
+    let size = len32(header, 8)?;
+    let in_place = header.starts_with(b"hbin") && len32(header, 4) == Some(at);
     (in_place && size >= PAGE && size.is_multiple_of(PAGE) && bins.len().saturating_sub(at) >= size).then_some(size)
 }
 
 /// When the hive was last written, as its first bin says.
 pub(super) fn timestamp(bins: &[u8]) -> Option<u64> {
-    size_at(bins, 0).and_then(|_| le::u64(bins, 20))
+    size_at(bins, 0).and_then(|_| le64(bins, 20))
 }
 
 /// Notes where bins are expected and none stand; cells there are read all the same.

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use super::{NIL, SecurityId, cell, name};
 use crate::{
     error::{Fault, Result},
-    security::le,
+    field::{le16, le32, le64},
 };
 
 const NAME: usize = 76;
@@ -72,11 +72,11 @@ impl<'h> KeyNode<'h> {
     }
 
     fn word(&self, at: usize) -> u32 {
-        le::u32(self.record, at).unwrap_or(0)
+        le32(self.record, at).unwrap_or(0)
     }
 
     fn half(&self, at: usize) -> u16 {
-        le::u16(self.record, at).unwrap_or(0)
+        le16(self.record, at).unwrap_or(0)
     }
 
     pub(super) fn flags(&self) -> u16 {
@@ -122,7 +122,7 @@ impl<'h> KeyNode<'h> {
         Key {
             id: KeyId(self.at),
             name: self.name(),
-            last_write: le::u64(self.record, 4).unwrap_or(0),
+            last_write: le64(self.record, 4).unwrap_or(0),
             flags: self.flags(),
             class: self.class(bins, &mut faults),
             security: (security != NIL).then_some(SecurityId(security)),

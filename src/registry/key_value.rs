@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use super::{NIL, big_data, cell, name};
 use crate::{
     error::{Fault, Result},
-    security::le,
+    field::{le16, le32, narrow, slice},
 };
 
 const NAME: usize = 20;
@@ -63,11 +63,11 @@ impl<'h> ValueRecord<'h> {
             Some(Self {
                 at,
                 record,
-                name_len: le::u16(record, 2)?,
-                size: le::u32(record, 4)?,
-                data: le::u32(record, 8)?,
-                kind: le::u32(record, 12)?,
-                flags: le::u16(record, 16)?,
+                name_len: le16(record, 2)?,
+                size: le32(record, 4)?,
+                data: le32(record, 8)?,
+                kind: le32(record, 12)?,
+                flags: le16(record, 16)?,
             })
         };
         fields().ok_or_else(|| cell::corrupt(at, format!("value: {NAME} bytes expected, found {}", record.len())))
@@ -97,16 +97,16 @@ pub(super) fn read(bins: &[u8], minor: u32, at: u32) -> Result<Value<'_>> {
     let is_inline = record.size & INLINE != 0;
     let size = if is_inline { record.size & !INLINE } else { record.size };
     let (data, short) = if is_inline {
-        inline(record.record, at, le::size(size))
+        inline(record.record, at, narrow(size))
     } else {
-        in_cells(bins, minor, record.data, le::size(size))
+        in_cells(bins, minor, record.data, narrow(size))
     };
     let tombstone = record.flags & TOMBSTONE != 0;
     Ok(Value { name, kind: record.kind, size, data, tombstone, fault: cut.or(short) })
 }
 
 fn inline(record: &[u8], at: u32, size: usize) -> (Cow<'_, [u8]>, Option<Fault>) {
-    let data = le::slice(record, 8, size.min(INLINE_MAX)).unwrap_or_default();
+    let data = slice(record, 8, size.min(INLINE_MAX)).unwrap_or_default();
     let fault = (size > INLINE_MAX)
         .then(|| cell::fault(at, format!("value data of {size} bytes in place: at most {INLINE_MAX} expected")));
     (Cow::Borrowed(data), fault)

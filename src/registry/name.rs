@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 
-use crate::security::le;
+use crate::field::le16;
 
 /// A name or class name as WTF-8; a trailing odd byte counts as a character of its own.
 pub(super) fn from_utf16(bytes: &[u8]) -> Vec<u8> {
-    let units =
-        bytes.chunks(2).map(|pair| le::u16(pair, 0).unwrap_or_else(|| pair.first().copied().unwrap_or(0).into()));
+    let units = bytes.chunks(2).map(|pair| le16(pair, 0).unwrap_or_else(|| pair.first().copied().unwrap_or(0).into()));
     let mut name = Vec::with_capacity(bytes.len());
     for letter in char::decode_utf16(units) {
         match letter {

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use super::cell;
 use crate::{
     error::{Fault, Result},
-    security::le,
+    field::{le16, le32},
 };
 
 const ELEMENTS: usize = 4;
@@ -38,13 +38,13 @@ impl<'h> List<'h> {
                 ));
             }
         };
-        let count = le::u16(record, 2).unwrap_or(0).into();
+        let count = le16(record, 2).unwrap_or(0).into();
         Ok(Self { at, elements: record.get(ELEMENTS..).unwrap_or_default(), stride, count, root })
     }
 
     /// The offsets that the elements hold.
     fn offsets(&self) -> impl Iterator<Item = u32> + 'h {
-        self.elements.chunks_exact(self.stride).take(self.count).filter_map(|element| le::u32(element, 0))
+        self.elements.chunks_exact(self.stride).take(self.count).filter_map(|element| le32(element, 0))
     }
 
     /// Elements that the cell is too short for.

@@ -3,7 +3,10 @@
 use std::borrow::Cow;
 
 use super::name;
-use crate::{security::le, text};
+use crate::{
+    field::{le32, le64},
+    text,
+};
 
 /// Of longer data, this many bytes are rendered.
 pub const MAX_RENDERED: usize = 4096;
@@ -58,9 +61,9 @@ pub fn render(kind: u32, data: &[u8]) -> Rendered {
     let text = match (kind, data.len()) {
         (1 | 2 | 6, _) => Text::One(string(trim(data))),
         (7, _) => Text::List(strings(data)),
-        (4, 4) => Text::One(number(u64::from(le::u32(data, 0).unwrap_or(0)), 10)),
-        (5, 4) => Text::One(number(u64::from(le::u32(data, 0).unwrap_or(0).swap_bytes()), 10)),
-        (11, 8) => Text::One(number(le::u64(data, 0).unwrap_or(0), 18)),
+        (4, 4) => Text::One(number(u64::from(le32(data, 0).unwrap_or(0)), 10)),
+        (5, 4) => Text::One(number(u64::from(le32(data, 0).unwrap_or(0).swap_bytes()), 10)),
+        (11, 8) => Text::One(number(le64(data, 0).unwrap_or(0), 18)),
         _ => Text::One(text::hex(data)),
     };
     Rendered { text, truncated }

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use super::{Hive, Key, KeyId, Value, cell, key_node::KeyNode};
 use crate::{
     error::{Fault, Result},
-    security::le,
+    field::narrow,
 };
 
 /// Keys below one another; Windows has this limit too.
@@ -282,7 +282,7 @@ impl Seen {
     /// Whether it is new.
     fn insert(&mut self, at: u32) -> bool {
         let bit = 1_u64.checked_shl(at & 63).unwrap_or(0);
-        let Some(word) = self.0.get_mut(le::size(at >> 6)) else {
+        let Some(word) = self.0.get_mut(narrow(at >> 6)) else {
             return true;
         };
         let new = *word & bit == 0;

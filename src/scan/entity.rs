@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::hash;
 use crate::{
     error::{Fault, Result},
+    field::len32,
     fs::{self, Metadata, Times, Timestamp},
     machine::Accounts,
     manifest::{Attribute, Kind, Record, Value, XattrSummary, attribute::Part},
@@ -231,8 +232,7 @@ pub(super) fn security_descriptor(
 
 /// The owner's SID: its offset stands at 4 in a self-relative descriptor ([MS-DTYP] 2.4.6).
 fn owner_sid(descriptor: &[u8]) -> Option<String> {
-    let at: [u8; 4] = descriptor.get(4..8)?.try_into().ok()?;
-    let at = usize::try_from(u32::from_le_bytes(at)).ok().filter(|at| *at != 0)?;
+    let at = len32(descriptor, 4).filter(|at| *at != 0)?;
     sid::to_string(descriptor.get(at..)?).ok()
 }
 

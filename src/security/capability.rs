@@ -6,8 +6,10 @@
 
 use std::fmt::Write as _;
 
-use super::le;
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    field::{le32, narrow},
+};
 
 const LAYER: &str = "capability";
 const REVISION_MASK: u32 = 0xFF00_0000;
@@ -91,14 +93,14 @@ struct Capabilities {
 
 impl Capabilities {
     fn parse(value: &[u8]) -> Option<Self> {
-        let magic = le::u32(value, 0)?;
+        let magic = le32(value, 0)?;
         let (words, owned) = match magic & REVISION_MASK {
             0x0100_0000 => (1, false),
             0x0200_0000 => (2, false),
             0x0300_0000 => (2, true),
             _ => return None,
         };
-        let high = |at| if words == 2 { le::u32(value, at) } else { Some(0) };
+        let high = |at| if words == 2 { le32(value, at) } else { Some(0) };
         let set = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
         let expected = match (words, owned) {
             (1, _) => 12,
@@ -109,10 +111,10 @@ impl Capabilities {
             return None;
         }
         Some(Self {
-            permitted: set(le::u32(value, 4)?, high(12)?),
-            inheritable: set(le::u32(value, 8)?, high(16)?),
+            permitted: set(le32(value, 4)?, high(12)?),
+            inheritable: set(le32(value, 8)?, high(16)?),
             effective: magic & EFFECTIVE_FLAG != 0,
-            root: if owned { Some(le::u32(value, 20)?) } else { None },
+            root: if owned { Some(le32(value, 20)?) } else { None },
         })
     }
 
@@ -140,7 +142,7 @@ impl Capabilities {
             if !list.is_empty() {
                 list.push(',');
             }
-            match NAMES.get(le::size(bit)) {
+            match NAMES.get(narrow(bit)) {
                 Some(name) => list.push_str(name),
                 None => list.push_str(&bit.to_string()),
             }
@@ -159,7 +161,7 @@ impl Capabilities {
 /// [`Error::Corrupt`] for an unknown revision or a length that does not go with it.
 pub fn to_text(value: &[u8]) -> Result<String> {
     let Some(capabilities) = Capabilities::parse(value) else {
-        let magic = le::u32(value, 0).unwrap_or(0);
+        let magic = le32(value, 0).unwrap_or(0);
         let what = format!(
             "revision 1 in 12 bytes, 2 in 20 or 3 in 24 expected, found {magic:#010x} in {} bytes",
             value.len()

@@ -8,7 +8,6 @@
 
 pub mod capability;
 pub mod inode_flags;
-pub(crate) mod le;
 pub mod posix_acl;
 pub mod sddl;
 pub mod selinux;

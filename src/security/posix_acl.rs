@@ -5,8 +5,10 @@
 
 use std::fmt::Write as _;
 
-use super::le;
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    field::{le16, le32},
+};
 
 const LAYER: &str = "posix acl";
 const VERSION: u32 = 2;
@@ -22,7 +24,7 @@ const MAX_ENTRIES: usize = 8_192;
 /// # Errors
 /// [`Error::Corrupt`] for another version, a cut entry, an unknown tag, and permission bits beyond `rwx`.
 pub fn to_text(value: &[u8]) -> Result<String> {
-    let version = le::u32(value, 0);
+    let version = le32(value, 0);
     if version != Some(VERSION) {
         let found = version.map_or_else(|| format!("{} bytes", value.len()), |version| version.to_string());
         return Err(Error::corrupt(LAYER, "header at 0x0", format!("version {VERSION} expected, found {found}")));
@@ -42,7 +44,7 @@ pub fn to_text(value: &[u8]) -> Result<String> {
 }
 
 fn print(entry: &[u8], text: &mut String) -> Result<(), String> {
-    let (Some(tag), Some(permissions), Some(id)) = (le::u16(entry, 0), le::u16(entry, 2), le::u32(entry, 4)) else {
+    let (Some(tag), Some(permissions), Some(id)) = (le16(entry, 0), le16(entry, 2), le32(entry, 4)) else {
         return Err(format!("{ENTRY} bytes expected, found {}", entry.len()));
     };
     let (name, named) = match tag {

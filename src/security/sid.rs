@@ -5,8 +5,10 @@
 
 use std::{borrow::Cow, fmt::Write as _};
 
-use super::le;
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    field::{le32, slice},
+};
 
 const HEADER: usize = 8;
 const MAX_SUB_AUTHORITIES: u8 = 15;
@@ -34,12 +36,12 @@ pub(super) fn parse(bytes: &[u8]) -> Option<(String, usize)> {
     if revision != 1 || count > MAX_SUB_AUTHORITIES {
         return None;
     }
-    let authority = le::slice(bytes, 2, 6)?.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    let authority = slice(bytes, 2, 6)?.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
     let mut text =
         if authority < HEX_AUTHORITY { format!("S-1-{authority}") } else { format!("S-1-{authority:#014x}") };
-    let body = le::slice(bytes, HEADER, usize::from(count).checked_mul(4)?)?;
+    let body = slice(bytes, HEADER, usize::from(count).checked_mul(4)?)?;
     for sub_authority in body.chunks_exact(4) {
-        let _ = write!(text, "-{}", le::u32(sub_authority, 0)?);
+        let _ = write!(text, "-{}", le32(sub_authority, 0)?);
     }
     Some((text, HEADER.checked_add(body.len())?))
 }

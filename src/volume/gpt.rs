@@ -13,7 +13,7 @@ use super::{
     guid::guid,
     partition::{MAX_PARTITIONS, Partition, Table, TableKind},
 };
-use crate::image::{Image, field::has};
+use crate::{field::has, image::Image};
 
 /// Sector sizes that disks have; most have the first.
 const SECTOR_SIZES: [u64; 2] = [512, 4096];

@@ -13,10 +13,8 @@ use std::collections::BTreeSet;
 use super::partition::{MAX_PARTITIONS, Partition, Table, TableKind};
 use crate::{
     error::Result,
-    image::{
-        Image,
-        field::{byte, has, le32},
-    },
+    field::{byte, has, le32},
+    image::Image,
 };
 
 /// Where the entries stand.

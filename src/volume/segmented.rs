@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::{
     error::{Error, Result},
-    image::{self, DiskPlace, Image, Run, RunKind, field::wide},
+    field::{narrow, wide},
+    image::{self, DiskPlace, Image, Run, RunKind},
 };
 
 const LAYER: &str = "volume";
@@ -154,7 +155,7 @@ impl Image for Zeros {
 
 /// How much of `piece` can be filled out of `left` bytes.
 pub(super) fn take(left: u64, piece: &[u8]) -> usize {
-    usize::try_from(left).unwrap_or(usize::MAX).min(piece.len())
+    narrow(left).min(piece.len())
 }
 
 /// Fills `buf` from `offset` of something `len` bytes long: `read` fills the beginning of what it is given and

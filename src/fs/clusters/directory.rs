@@ -5,7 +5,8 @@ use std::{collections::BTreeSet, ops::ControlFlow};
 use super::Table;
 use crate::{
     error::{Error, Fault, Result},
-    image::{Image, field::wide},
+    field::wide,
+    image::Image,
 };
 
 /// Length of an entry.

@@ -4,10 +4,8 @@
 use super::Heap;
 use crate::{
     error::{Error, Result},
-    image::{
-        Image,
-        field::{le16, le32},
-    },
+    field::{le16, le32},
+    image::Image,
 };
 
 /// The part of the table that is kept in memory.

@@ -6,11 +6,7 @@ use super::{
     boot_sector::{BootSector, NAME},
     checksum::sum32,
 };
-use crate::{
-    error::Result,
-    fs::VolumeInfo,
-    image::{Image, field::has},
-};
+use crate::{error::Result, field::has, fs::VolumeInfo, image::Image};
 
 /// Sectors of a region, the checksum's among them.
 const SECTORS: u64 = 12;

@@ -18,14 +18,12 @@
 use super::{LAYER, MAX_DIRECTORY, corrupt};
 use crate::{
     error::{Error, Result},
+    field::{byte, has, le16, le32, le64},
     fs::{
         VolumeInfo,
         clusters::{Dir, Heap, Source, Table, Width},
     },
-    image::{
-        Image,
-        field::{byte, has, le16, le32, le64},
-    },
+    image::Image,
 };
 
 pub(super) const NAME: &[u8] = b"EXFAT   ";

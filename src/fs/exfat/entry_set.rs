@@ -23,12 +23,12 @@
 use super::{LAYER, MAX_DIRECTORY, checksum::sum16};
 use crate::{
     error::Fault,
+    field::{byte, le16, le32, le64, units},
     fs::{
         Times, Timestamp,
         clusters::{Chain, Dir, Source, dos_timestamp},
         wtf8,
     },
-    image::field::{byte, le16, le32, le64},
 };
 
 /// The directory ends here: no system looks further.
@@ -90,7 +90,7 @@ impl EntrySet {
     /// All units that its entries have room for.
     fn units(&self) -> impl Iterator<Item = u16> {
         let names = self.slots.iter().skip(2).take_while(|slot| byte(*slot, 0) == Some(NAME));
-        names.flat_map(|slot| wtf8::units(slot.get(2..).unwrap_or_default()))
+        names.flat_map(|slot| units(slot.get(2..).unwrap_or_default()))
     }
 
     fn slot(&self, index: usize) -> &[u8] {

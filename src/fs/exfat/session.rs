@@ -8,12 +8,12 @@ use super::{
 };
 use crate::{
     error::{Error, Fault, Result},
+    field::{byte, wide},
     fs::{
         DirEntry, Extent, Kind, Listed, Metadata, NodeId, Session, Sink, Stream, Windows,
         clusters::{self, Chain, ROOT, SLOT, Slot, Source, Table},
         find, wtf8,
     },
-    image::field::{byte, wide},
 };
 
 /// Read at first: the entries of a file with the longest name.

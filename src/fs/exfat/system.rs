@@ -18,13 +18,12 @@ use super::{
 };
 use crate::{
     error::Result,
+    field::{byte, le32, le64, units},
     fs::{
         Sink, VolumeInfo,
         clusters::{self, Chain, Slot, Table},
         upcase::UpCase,
-        wtf8,
     },
-    image::field::{byte, le32, le64},
 };
 
 /// A label has at most this many units (7.3.2).
@@ -97,7 +96,7 @@ fn chain(entry: &[u8; 32]) -> Option<Chain> {
 
 fn label(entry: &[u8; 32]) -> String {
     let len = byte(entry, 1).map_or(0, usize::from).min(MAX_LABEL);
-    let units: Vec<u16> = wtf8::units(entry.get(2..24).unwrap_or_default()).take(len).collect();
+    let units: Vec<u16> = units(entry.get(2..24).unwrap_or_default()).take(len).collect();
     String::from_utf16_lossy(&units)
 }
 

@@ -1,10 +1,7 @@
 //! The up-case table: units of UTF-16, and runs of such as stay what they are (7.2.5.1).
 
 use super::{checksum::sum32, corrupt};
-use crate::{
-    error::Result,
-    fs::{upcase::UpCase, wtf8},
-};
+use crate::{error::Result, field::units, fs::upcase::UpCase};
 
 /// One unit for each of 16 bits.
 const UNITS: u32 = 1 << 16;
@@ -23,7 +20,7 @@ pub(super) fn unpack(bytes: &[u8], checksum: u32) -> Result<UpCase> {
     }
     let mut table: Vec<u16> = (0..=u16::MAX).collect();
     let mut index = 0_u32;
-    let mut units = wtf8::units(bytes);
+    let mut units = units(bytes);
     while let Some(unit) = units.next() {
         if unit == RUN && index != u32::from(RUN) {
             index = index.saturating_add(units.next().unwrap_or_default().into());

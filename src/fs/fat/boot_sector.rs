@@ -17,11 +17,9 @@
 use super::{LAYER, MAX_DIRECTORY, corrupt, dir_entry::DirEntry};
 use crate::{
     error::Result,
+    field::{byte, le16, le32},
     fs::clusters::{Dir, Heap, SLOT, Source, Table, Width},
-    image::{
-        Image,
-        field::{byte, le16, le32},
-    },
+    image::Image,
 };
 
 /// FAT12 has at most this many clusters (section "FAT Type Determination").

@@ -14,11 +14,11 @@
 
 use super::code_page;
 use crate::{
+    field::{byte, le16, le32},
     fs::{
         Times,
         clusters::{Width, dos_timestamp},
     },
-    image::field::{byte, le16, le32},
 };
 
 const LABEL: u8 = 0x08;

@@ -7,7 +7,7 @@
 //! | 13 | 1 | checksum over the short name |
 
 use super::dir_entry::DirEntry;
-use crate::{fs::wtf8, image::field::byte};
+use crate::{field::byte, fs::wtf8};
 
 /// A name has at most 255 units.
 const MAX_PIECES: u8 = 20;

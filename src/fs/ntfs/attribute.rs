@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use super::{le, wtf8};
+use crate::field::{byte, le16, le32, le64, len16, len32, slice, units, wide};
 
 pub(super) const STANDARD_INFORMATION: u32 = 0x10;
 pub(super) const ATTRIBUTE_LIST: u32 = 0x20;
@@ -72,7 +72,7 @@ impl Attribute {
     /// Length of the value as this part states it.
     pub(super) fn size(&self) -> u64 {
         match &self.form {
-            Form::Resident(value) => le::to_u64(value.len()),
+            Form::Resident(value) => wide(value.len()),
             Form::NonResident(part) => part.size,
         }
     }
@@ -83,7 +83,7 @@ impl Attribute {
 pub(super) fn parse_all(used: &[u8], mut at: usize) -> (Vec<Attribute>, Option<String>) {
     let mut attributes = Vec::new();
     loop {
-        match le::u32_at(used, at) {
+        match le32(used, at) {
             Some(END) => return (attributes, None),
             None => return (attributes, Some(format!("no end mark before {at:#x}"))),
             Some(kind) => match parse(used, at, kind) {
@@ -99,8 +99,8 @@ pub(super) fn parse_all(used: &[u8], mut at: usize) -> (Vec<Attribute>, Option<S
 
 fn parse(used: &[u8], at: usize, kind: u32) -> Result<(Attribute, usize), String> {
     let short = || "header cut short".to_owned();
-    let length = le::len32_at(used, at.saturating_add(4)).ok_or_else(short)?;
-    let bytes = le::slice(used, at, length)
+    let length = len32(used, at.saturating_add(4)).ok_or_else(short)?;
+    let bytes = slice(used, at, length)
         .filter(|_| length >= 0x18 && length.is_multiple_of(8))
         .ok_or_else(|| format!("length {length:#x} does not fit the record"))?;
     let inside = |from: Option<usize>, len: Option<usize>, what: &str| -> Result<Range<usize>, String> {
@@ -109,32 +109,32 @@ fn parse(used: &[u8], at: usize, kind: u32) -> Result<(Attribute, usize), String
         let end = end.ok_or_else(|| format!("{what} at {from:#x} of {len:#x} bytes leaves the attribute"))?;
         Ok(at.saturating_add(from)..at.saturating_add(end))
     };
-    let name_units = le::u8_at(bytes, 9).map(|units| usize::from(units).saturating_mul(2));
+    let name_units = byte(bytes, 9).map(|units| usize::from(units).saturating_mul(2));
     let name = match name_units {
         Some(0) => Vec::new(),
-        units => wtf8::units(used.get(inside(le::len16_at(bytes, 0x0A), units, "name")?).unwrap_or_default()).collect(),
+        len => units(used.get(inside(len16(bytes, 0x0A), len, "name")?).unwrap_or_default()).collect(),
     };
-    let form = match le::u8_at(bytes, 8).ok_or_else(short)? {
-        0 => Form::Resident(inside(le::len16_at(bytes, 0x14), le::len32_at(bytes, 0x10), "value")?),
+    let form = match byte(bytes, 8).ok_or_else(short)? {
+        0 => Form::Resident(inside(len16(bytes, 0x14), len32(bytes, 0x10), "value")?),
         1 => {
-            let field = |at| le::u64_at(bytes, at).ok_or_else(short);
+            let field = |at| le64(bytes, at).ok_or_else(short);
             let lowest_vcn = field(0x10)?;
             let highest_vcn = field(0x18)?;
-            let pairs_at = le::len16_at(bytes, 0x20).ok_or_else(short)?;
+            let pairs_at = len16(bytes, 0x20).ok_or_else(short)?;
             let first = lowest_vcn == 0;
             Form::NonResident(NonResident {
                 lowest_vcn,
                 // An attribute without clusters has -1 here.
                 end_vcn: highest_vcn.wrapping_add(1),
                 pairs: inside(Some(pairs_at), bytes.len().checked_sub(pairs_at), "run list")?,
-                unit_shift: le::u8_at(bytes, 0x22).ok_or_else(short)?,
+                unit_shift: byte(bytes, 0x22).ok_or_else(short)?,
                 size: if first { field(0x30)? } else { 0 },
                 initialized: if first { field(0x38)? } else { 0 },
             })
         }
         other => return Err(format!("form {other}, expected 0 (resident) or 1")),
     };
-    let flags = le::u16_at(bytes, 0x0C).ok_or_else(short)?;
-    let id = le::u16_at(bytes, 0x0E).ok_or_else(short)?;
+    let flags = le16(bytes, 0x0C).ok_or_else(short)?;
+    let id = le16(bytes, 0x0E).ok_or_else(short)?;
     Ok((Attribute { kind, id, flags, name, form }, at.saturating_add(length)))
 }

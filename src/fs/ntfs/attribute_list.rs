@@ -4,6 +4,7 @@
 
 use crate::{
     error::{Error, Result},
+    field::{byte, le16, le32, le64, len16, narrow, slice, units, wide},
     image::Image,
 };
 
@@ -11,10 +12,8 @@ use super::{
     LAYER,
     attribute::{Attribute, Form},
     boot_sector::BootSector,
-    le,
     record::{Record, Reference},
     run_list::RunMap,
-    wtf8,
 };
 
 /// Windows keeps the list below this; it holds 8,192 entries at most.
@@ -37,7 +36,7 @@ pub(super) fn parse(list: &[u8]) -> (Vec<ListEntry>, Option<String>) {
     let mut entries = Vec::new();
     let mut rest = list;
     while !rest.is_empty() {
-        let length = le::len16_at(rest, 4).unwrap_or(0);
+        let length = len16(rest, 4).unwrap_or(0);
         let parsed = rest.get(..length).filter(|_| length >= ENTRY_HEADER).and_then(entry);
         let (Some(entry), Some(next)) = (parsed, rest.get(length..)) else {
             let at = list.len().saturating_sub(rest.len());
@@ -50,15 +49,15 @@ pub(super) fn parse(list: &[u8]) -> (Vec<ListEntry>, Option<String>) {
 }
 
 fn entry(bytes: &[u8]) -> Option<ListEntry> {
-    let name_len = usize::from(le::u8_at(bytes, 6)?).saturating_mul(2);
-    let name_at = usize::from(le::u8_at(bytes, 7)?);
-    let name = if name_len == 0 { &[] } else { le::slice(bytes, name_at, name_len)? };
+    let name_len = usize::from(byte(bytes, 6)?).saturating_mul(2);
+    let name_at = usize::from(byte(bytes, 7)?);
+    let name = if name_len == 0 { &[] } else { slice(bytes, name_at, name_len)? };
     Some(ListEntry {
-        kind: le::u32_at(bytes, 0)?,
-        name: wtf8::units(name).collect(),
-        lowest_vcn: le::u64_at(bytes, 8)?,
-        reference: Reference(le::u64_at(bytes, 0x10)?),
-        id: le::u16_at(bytes, 0x18)?,
+        kind: le32(bytes, 0)?,
+        name: units(name).collect(),
+        lowest_vcn: le64(bytes, 8)?,
+        reference: Reference(le64(bytes, 0x10)?),
+        id: le16(bytes, 0x18)?,
     })
 }
 
@@ -66,7 +65,7 @@ fn entry(bytes: &[u8]) -> Option<ListEntry> {
 pub(super) fn raw_value(image: &dyn Image, boot: &BootSector, base: &Record, list: &Attribute) -> Result<Vec<u8>> {
     let wrong = |what: String| Error::corrupt(LAYER, format!("attribute list of record {}", base.number), what);
     let size = list.size();
-    if size > le::to_u64(MAX_LIST) {
+    if size > wide(MAX_LIST) {
         return Err(wrong(format!("{size:#x} bytes, at most {MAX_LIST:#x}")));
     }
     match &list.form {
@@ -75,7 +74,7 @@ pub(super) fn raw_value(image: &dyn Image, boot: &BootSector, base: &Record, lis
             let mut runs = RunMap::default();
             let pairs = base.bytes.get(part.pairs.clone()).unwrap_or_default();
             runs.extend(part.lowest_vcn, part.end_vcn, pairs, boot.clusters()).map_err(wrong)?;
-            let mut value = vec![0; le::to_usize(size)];
+            let mut value = vec![0; narrow(size)];
             runs.read_at(image, boot.cluster_size, 0, &mut value)?;
             Ok(value)
         }

@@ -3,9 +3,12 @@
 //! Reference: ntfs-3g `layout.h` (`NTFS_BOOT_SECTOR`, `BIOS_PARAMETER_BLOCK`); Microsoft's technical reference "How
 //! NTFS Works", boot sector layout.
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    field::{byte, le16, le64, narrow, slice},
+};
 
-use super::{LAYER, le};
+use super::LAYER;
 
 /// Bytes of the boot sector that are read; the fields lie in its first 80 bytes.
 pub(super) const BOOT_SECTOR_SIZE: usize = 512;
@@ -32,7 +35,7 @@ pub(super) struct BootSector {
 impl BootSector {
     /// Whether the sector calls itself NTFS.
     pub(super) fn claims_ntfs(bytes: &[u8]) -> bool {
-        le::slice(bytes, 3, OEM_ID.len()) == Some(OEM_ID)
+        slice(bytes, 3, OEM_ID.len()) == Some(OEM_ID)
     }
 
     /// Parses the first sector of a volume (0x0b bytes per sector, 0x0d sectors per cluster, 0x28 sectors, 0x30 and
@@ -42,13 +45,13 @@ impl BootSector {
             return Err(wrong("OEM id", "\"NTFS    \"", "something else"));
         }
         let short = || wrong("length", BOOT_SECTOR_SIZE, bytes.len());
-        let u64_at = |at| le::u64_at(bytes, at).ok_or_else(short);
+        let u64_at = |at| le64(bytes, at).ok_or_else(short);
 
-        let sector_size = u64::from(le::u16_at(bytes, 0x0B).ok_or_else(short)?);
+        let sector_size = u64::from(le16(bytes, 0x0B).ok_or_else(short)?);
         if !sector_size.is_power_of_two() || !(256..=4096).contains(&sector_size) {
             return Err(wrong("bytes per sector", "a power of two from 256 to 4096", sector_size));
         }
-        let raw = le::u8_at(bytes, 0x0D).ok_or_else(short)?;
+        let raw = byte(bytes, 0x0D).ok_or_else(short)?;
         // Above 0x80 the byte is a negative power of two: clusters of 128 KiB and more with 512-byte sectors.
         let per_cluster =
             if raw > 0x80 { 1_u64.checked_shl(u32::from(raw.wrapping_neg())).unwrap_or(0) } else { u64::from(raw) };
@@ -61,7 +64,7 @@ impl BootSector {
             return Err(wrong("number of sectors", "more than 0, less than 8 EiB", sectors));
         }
         let record = |at: usize, name: &str| -> Result<usize> {
-            let raw = le::u8_at(bytes, at).ok_or_else(short)?;
+            let raw = byte(bytes, at).ok_or_else(short)?;
             let size = match i8::from_le_bytes([raw]) {
                 n if n > 0 => cluster_size.saturating_mul(u64::from(raw)),
                 n => 1_u64.checked_shl(u32::from(n.unsigned_abs())).unwrap_or(0),
@@ -69,7 +72,7 @@ impl BootSector {
             if !size.is_power_of_two() || !(512..=MAX_RECORD_SIZE).contains(&size) {
                 return Err(wrong(name, "a power of two from 512 to 65536", format!("{size} ({raw:#x})")));
             }
-            Ok(le::to_usize(size))
+            Ok(narrow(size))
         };
         let boot = Self {
             sector_size,

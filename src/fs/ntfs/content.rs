@@ -4,13 +4,14 @@ use std::ops::ControlFlow;
 
 use crate::{
     error::{Error, Result},
+    field::{narrow, wide},
     fs::{Extent, Place, Sink, Stream, pieces},
 };
 
 use super::{
     LAYER, UpCase, attribute,
     file::File,
-    le, lznt1,
+    lznt1,
     reparse_point::{self, ReparsePoint},
     value::{Clusters, Piece, Stored, Value},
     volume::Volume,
@@ -68,7 +69,7 @@ impl<'f> Content<'f> {
     pub(super) fn extents(&self) -> Result<Vec<Extent>> {
         match self {
             Self::Wof(wof) => wof.extents(),
-            Self::Value(Value::Resident(bytes)) => Ok(inside_metadata(le::to_u64(bytes.len()))),
+            Self::Value(Value::Resident(bytes)) => Ok(inside_metadata(wide(bytes.len()))),
             Self::Value(Value::Clusters(clusters)) => {
                 let mut extents: Vec<Extent> = Vec::new();
                 clusters.pieces(&mut |piece| {
@@ -142,7 +143,7 @@ fn push_piece(extents: &mut Vec<Extent>, piece: Piece) {
 /// The extents of `len` bytes that all segments together encode. An extent has one place, so each segment but the
 /// last stands for one byte; where there are fewer bytes than segments, for none: read it afresh.
 pub(super) fn push_encoded(extents: &mut Vec<Extent>, start: u64, len: u64, segments: &[(u64, u64)]) {
-    let others = le::to_u64(segments.len().saturating_sub(1));
+    let others = wide(segments.len().saturating_sub(1));
     if segments.is_empty() || len <= others {
         extents.push(Extent { start, len, place: Place::Metadata });
         return;
@@ -170,14 +171,14 @@ fn read_clusters(volume: &Volume, clusters: &Clusters, sink: &mut dyn Sink) -> R
             buffer.clear();
             for (offset, len) in segments {
                 let from = buffer.len();
-                buffer.resize(from.saturating_add(le::to_usize(*len)), 0);
+                buffer.resize(from.saturating_add(narrow(*len)), 0);
                 volume.image.read_at(*offset, buffer.get_mut(from..).unwrap_or_default())?;
             }
             let at = segments.first().map_or(0, |(offset, _)| *offset);
             lznt1::decode(&buffer, &mut decoded).map_err(|what| {
                 Error::corrupt(LAYER, format!("compression unit of offset {:#x}, stored at {at:#x}", piece.start), what)
             })?;
-            Ok(sink.data(decoded.get(..le::to_usize(piece.len)).unwrap_or(&decoded)))
+            Ok(sink.data(decoded.get(..narrow(piece.len)).unwrap_or(&decoded)))
         }
     })
 }

@@ -2,9 +2,10 @@
 //!
 //! Reference: ntfs-3g `layout.h` (`EA_ATTR`).
 
-use crate::fs::Xattr;
-
-use super::le;
+use crate::{
+    field::{byte, len16, len32, slice},
+    fs::Xattr,
+};
 
 /// What the names of these attributes begin with in [`Xattr::name`].
 const PREFIX: &[u8] = b"ntfs.ea.";
@@ -18,7 +19,7 @@ pub(super) fn parse(value: &[u8]) -> (Vec<Xattr>, Option<String>) {
     let mut rest = value;
     while !rest.is_empty() {
         // The last one may have no distance to the next.
-        let next = le::len32_at(rest, 0).map_or(0, |next| if next == 0 { rest.len() } else { next });
+        let next = len32(rest, 0).map_or(0, |next| if next == 0 { rest.len() } else { next });
         let parsed = rest.get(..next).filter(|_| next > 8).and_then(|bytes| Some((one(bytes)?, rest.get(next..)?)));
         let Some((attribute, tail)) = parsed else {
             let at = value.len().saturating_sub(rest.len());
@@ -31,8 +32,8 @@ pub(super) fn parse(value: &[u8]) -> (Vec<Xattr>, Option<String>) {
 }
 
 fn one(bytes: &[u8]) -> Option<Xattr> {
-    let name_len = usize::from(le::u8_at(bytes, 5)?);
-    let name = le::slice(bytes, 8, name_len)?;
-    let value = le::slice(bytes, name_len.checked_add(9)?, le::len16_at(bytes, 6)?)?;
+    let name_len = usize::from(byte(bytes, 5)?);
+    let name = slice(bytes, 8, name_len)?;
+    let value = slice(bytes, name_len.checked_add(9)?, len16(bytes, 6)?)?;
     Some(Xattr { name: [PREFIX, name].concat(), value: value.to_vec() })
 }

@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 
-use crate::error::{Error, Fault, Result};
+use crate::{
+    error::{Error, Fault, Result},
+    field::{narrow, wide},
+};
 
 use super::{
     LAYER,
     attribute::{self, Attribute, Form},
     attribute_list,
     file_name::FileName,
-    le,
     reader::Reader,
     record::{Record, Reference},
     value::{Clusters, Value},
@@ -119,12 +121,12 @@ impl File {
         match self.value(volume, kind, name)? {
             None => Ok(None),
             Some(Value::Resident(bytes)) => Ok(Some(bytes.to_vec())),
-            Some(Value::Clusters(clusters)) if clusters.size > le::to_u64(cap) => {
+            Some(Value::Clusters(clusters)) if clusters.size > wide(cap) => {
                 let at = format!("record {}, attribute {kind:#x}", self.reference.number());
                 Err(Error::budget(LAYER, format!("{at}: {:#x} bytes, at most {cap:#x} are read", clusters.size)))
             }
             Some(Value::Clusters(clusters)) => {
-                let mut bytes = vec![0; le::to_usize(clusters.size)];
+                let mut bytes = vec![0; narrow(clusters.size)];
                 clusters.read_at(volume, 0, &mut bytes)?;
                 Ok(Some(bytes))
             }

@@ -2,9 +2,12 @@
 //!
 //! Reference: ntfs-3g `layout.h` (`FILE_NAME_ATTR`).
 
-use crate::fs::Times;
+use crate::{
+    field::{byte, le32, le64, slice, units},
+    fs::Times,
+};
 
-use super::{filetime, le, record::Reference, wtf8};
+use super::{filetime, record::Reference};
 
 /// Bytes before the name.
 const HEADER: usize = 0x42;
@@ -24,12 +27,12 @@ pub(super) struct FileName<'b> {
 
 impl<'b> FileName<'b> {
     pub(super) fn parse(bytes: &'b [u8]) -> Option<Self> {
-        let len = usize::from(le::u8_at(bytes, 0x40)?).saturating_mul(2);
-        Some(Self { bytes, name: le::slice(bytes, HEADER, len)? })
+        let len = usize::from(byte(bytes, 0x40)?).saturating_mul(2);
+        Some(Self { bytes, name: slice(bytes, HEADER, len)? })
     }
 
     pub(super) fn parent(&self) -> Reference {
-        Reference(le::u64_at(self.bytes, 0).unwrap_or(0))
+        Reference(le64(self.bytes, 0).unwrap_or(0))
     }
 
     pub(super) fn times(&self) -> Option<Times> {
@@ -42,12 +45,12 @@ impl<'b> FileName<'b> {
     }
 
     pub(super) fn units(&self) -> impl Iterator<Item = u16> + 'b {
-        wtf8::units(self.name)
+        units(self.name)
     }
 
     /// Whether this is an 8.3 name that stands beside a long one.
     pub(super) fn is_dos(&self) -> bool {
-        le::u8_at(self.bytes, 0x41) == Some(NAMESPACE_DOS)
+        byte(self.bytes, 0x41) == Some(NAMESPACE_DOS)
     }
 
     pub(super) fn is_directory(&self) -> bool {
@@ -59,6 +62,6 @@ impl<'b> FileName<'b> {
     }
 
     fn flags(&self) -> u32 {
-        le::u32_at(self.bytes, 0x38).unwrap_or(0)
+        le32(self.bytes, 0x38).unwrap_or(0)
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! Reference: [MS-DTYP] section 2.3.3.
 
-use crate::fs::{Times, Timestamp};
-
-use super::le;
+use crate::{
+    field::le64,
+    fs::{Times, Timestamp},
+};
 
 const PER_SECOND: u64 = 10_000_000;
 /// Seconds from 1601-01-01 to 1970-01-01.
@@ -20,7 +21,7 @@ pub(super) fn timestamp(filetime: u64) -> Timestamp {
 /// The four times that stand one behind the other in `$STANDARD_INFORMATION` and `$FILE_NAME`: creation, change of
 /// the content, change of the record, access.
 pub(super) fn times(bytes: &[u8], at: usize) -> Option<Times> {
-    let time = |n: usize| le::u64_at(bytes, at.checked_add(n)?).map(timestamp);
+    let time = |n: usize| le64(bytes, at.checked_add(n)?).map(timestamp);
     Some(Times { crtime: Some(time(0)?), mtime: Some(time(8)?), ctime: Some(time(16)?), atime: Some(time(24)?) })
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Reference: ntfs-3g `layout.h` (`NTFS_RECORD`, "update sequence array"), Linux `Documentation/filesystems/ntfs3`.
 
-use super::le;
+use crate::field::{len16, slice};
 
 /// The stride of the update sequence; 512 on every volume, whatever its sectors.
 const STRIDE: usize = 512;
@@ -14,13 +14,13 @@ pub(super) fn apply(record: &mut [u8], magic: &[u8; 4]) -> Result<(), String> {
         let found = record.get(..4).unwrap_or_default();
         return Err(format!("expected {}, found {}", magic.escape_ascii(), found.escape_ascii()));
     }
-    let at = le::len16_at(record, 4).unwrap_or(0);
-    let count = le::len16_at(record, 6).unwrap_or(0);
+    let at = len16(record, 4).unwrap_or(0);
+    let count = len16(record, 6).unwrap_or(0);
     let blocks = record.len().checked_div(STRIDE).unwrap_or(0);
     if count.checked_sub(1) != Some(blocks) {
         return Err(format!("update sequence of {count} numbers, expected {}", blocks.saturating_add(1)));
     }
-    let array = le::slice(record, at, count.saturating_mul(2))
+    let array = slice(record, at, count.saturating_mul(2))
         .filter(|_| at >= 8 && at.saturating_add(count.saturating_mul(2)) <= STRIDE.saturating_sub(2))
         .ok_or_else(|| format!("update sequence at {at:#x} lies outside the first block"))?
         .to_vec();

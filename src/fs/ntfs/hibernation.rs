@@ -2,9 +2,9 @@
 //!
 //! Reference: ntfs-3g `volume.c` (`ntfs_volume_check_hiberfile`).
 
-use crate::error::Result;
+use crate::{error::Result, field::array};
 
-use super::{UpCase, attribute, directory, le, reader::Reader, record::Reference, value::Value};
+use super::{UpCase, attribute, directory, reader::Reader, record::Reference, value::Value};
 
 const NAME: &[u8] = b"hiberfil.sys";
 const SIGNATURES: [&[u8; 4]; 2] = [b"hibr", b"HIBR"];
@@ -28,9 +28,7 @@ fn signature(reader: &mut Reader<'_>, upcase: &UpCase) -> Result<Option<[u8; 4]>
         Some(Value::Clusters(clusters)) if clusters.size >= 4 && !clusters.is_compressed() => {
             clusters.read_at(reader.volume, 0, &mut bytes)?
         }
-        Some(Value::Resident(value)) => {
-            bytes = le::slice(value, 0, 4).and_then(|v| v.first_chunk().copied()).unwrap_or_default()
-        }
+        Some(Value::Resident(value)) => bytes = array(value, 0).unwrap_or_default(),
         _ => return Ok(None),
     }
     Ok(Some(bytes))

@@ -2,7 +2,8 @@
 //!
 //! Reference: [MS-XCA] section 2.1.4.3; [MS-PATCH] section 2.3 and 2.6.
 
-use super::{le, lznt1};
+use super::lznt1;
+use crate::field::{le16, narrow, slice};
 
 const MAX_LENGTH: usize = 16;
 /// Codes up to this length are decoded by one look into a table.
@@ -26,7 +27,7 @@ impl<'d> Bits<'d> {
     /// The next 16 bits, which stay.
     pub(super) fn peek(&mut self) -> u16 {
         if self.left < 16 {
-            let word = le::u16_at(self.data, self.at).unwrap_or(0);
+            let word = le16(self.data, self.at).unwrap_or(0);
             self.at = self.at.saturating_add(2);
             self.buffer |= u32::from(word) << 16_u32.saturating_sub(self.left);
             self.left = self.left.saturating_add(16);
@@ -49,7 +50,7 @@ impl<'d> Bits<'d> {
 
     /// Takes bytes that lie behind the words read so far (XPRESS puts long lengths there).
     pub(super) fn bytes(&mut self, len: usize) -> Option<&'d [u8]> {
-        let bytes = le::slice(self.data, self.at, len)?;
+        let bytes = slice(self.data, self.at, len)?;
         self.at = self.at.saturating_add(len);
         Some(bytes)
     }
@@ -99,7 +100,7 @@ impl Huffman {
 
     fn fill_quick(&mut self, first_word: u32, bits: u32, first_symbol: usize) {
         let width = 1_usize << QUICK_BITS.saturating_sub(bits);
-        let from = le::to_usize(u64::from(first_word)).saturating_mul(width);
+        let from = narrow(first_word).saturating_mul(width);
         let slots = self.quick.get_mut(from..).unwrap_or_default().chunks_exact_mut(width);
         for (slots, symbol) in slots.zip(self.symbols.get(first_symbol..).unwrap_or_default()) {
             slots.fill(symbol << 4 | u16::try_from(bits).unwrap_or(0));
@@ -114,13 +115,12 @@ impl Huffman {
             bits.drop(u32::from(quick & 0xF));
             return Some(quick >> 4);
         }
-        for (length, (first, count, symbols)) in
-            (0_u32..).zip(&self.lengths).skip(le::to_usize(u64::from(QUICK_BITS)).saturating_add(1))
+        for (length, (first, count, symbols)) in (0_u32..).zip(&self.lengths).skip(narrow(QUICK_BITS).saturating_add(1))
         {
             let word = u32::from(seen.checked_shr(16_u32.saturating_sub(length))?);
             if let Some(nth) = word.checked_sub(*first).filter(|nth| nth < count) {
                 bits.drop(length);
-                return self.symbols.get(symbols.checked_add(le::to_usize(u64::from(nth)))?).copied();
+                return self.symbols.get(symbols.checked_add(narrow(nth))?).copied();
             }
         }
         None

@@ -7,12 +7,15 @@
 
 use std::{collections::HashSet, ops::ControlFlow};
 
-use crate::error::{Error, Fault, Result};
+use crate::{
+    error::{Error, Fault, Result},
+    field::{le16, le64, len16, len32, narrow, slice, wide},
+};
 
 use super::{
     LAYER, attribute,
     file::File,
-    fixup, le,
+    fixup,
     value::{Clusters, Value},
     volume::Volume,
 };
@@ -47,16 +50,16 @@ pub(super) struct IndexEntry<'b> {
 impl<'b> IndexEntry<'b> {
     /// The first 8 bytes: in a directory, the reference to the file.
     pub(super) fn reference(&self) -> u64 {
-        le::u64_at(self.bytes, 0).unwrap_or(0)
+        le64(self.bytes, 0).unwrap_or(0)
     }
 
     pub(super) fn key(&self) -> Option<&'b [u8]> {
-        le::slice(self.bytes, 0x10, le::len16_at(self.bytes, 0x0A)?)
+        slice(self.bytes, 0x10, len16(self.bytes, 0x0A)?)
     }
 
     /// What a view index keeps beside the key.
     pub(super) fn data(&self) -> Option<&'b [u8]> {
-        le::slice(self.bytes, le::len16_at(self.bytes, 0)?, le::len16_at(self.bytes, 2)?)
+        slice(self.bytes, len16(self.bytes, 0)?, len16(self.bytes, 2)?)
     }
 }
 
@@ -95,14 +98,13 @@ impl<'f> Index<'f> {
             Some(Value::Clusters(_)) => return Err(wrong("it is not resident")),
             None => return Err(wrong("it is not there")),
         };
-        let block_size = le::len32_at(root, 8).ok_or_else(|| wrong("it is cut short"))?;
+        let block_size = len32(root, 8).ok_or_else(|| wrong("it is cut short"))?;
         if !block_size.is_power_of_two() || !(512..=MAX_BLOCK_SIZE).contains(&block_size) {
             return Err(wrong(&format!(
                 "blocks of {block_size} bytes, expected a power of two from 512 to {MAX_BLOCK_SIZE}"
             )));
         }
-        let unit =
-            if le::to_u64(block_size) < volume.boot.cluster_size { SMALL_UNIT } else { volume.boot.cluster_size };
+        let unit = if wide(block_size) < volume.boot.cluster_size { SMALL_UNIT } else { volume.boot.cluster_size };
         let mut index = Self {
             volume,
             number,
@@ -121,7 +123,7 @@ impl<'f> Index<'f> {
     fn open_blocks(&mut self, file: &File, name: &[u16]) -> Result<()> {
         if let Some(Value::Clusters(blocks)) = file.value(self.volume, attribute::INDEX_ALLOCATION, name)? {
             if blocks.size <= MAX_AT_ONCE {
-                let mut bytes = vec![0; le::to_usize(blocks.size)];
+                let mut bytes = vec![0; narrow(blocks.size)];
                 self.at_once = blocks.read_at(self.volume, 0, &mut bytes).is_ok().then_some(bytes);
             }
             self.blocks = Some(blocks);
@@ -141,14 +143,14 @@ impl<'f> Index<'f> {
     }
 
     fn block(&self, number: u64) -> Result<Vec<u8>> {
-        let at = number.saturating_mul(le::to_u64(self.block_size));
+        let at = number.saturating_mul(wide(self.block_size));
         let place = || format!("record {}, index block at {at:#x}", self.number);
         let wrong = |what: String| Error::corrupt(LAYER, place(), what);
         let blocks = self.blocks.as_ref().ok_or_else(|| wrong("the index has no blocks".to_owned()))?;
-        if at.saturating_add(le::to_u64(self.block_size)) > blocks.size {
+        if at.saturating_add(wide(self.block_size)) > blocks.size {
             return Err(wrong(format!("the blocks end at {:#x}", blocks.size)));
         }
-        let kept = self.at_once.as_ref().and_then(|bytes| le::slice(bytes, le::to_usize(at), self.block_size));
+        let kept = self.at_once.as_ref().and_then(|bytes| slice(bytes, narrow(at), self.block_size));
         let mut bytes = match kept {
             Some(bytes) => bytes.to_vec(),
             None => {
@@ -158,7 +160,7 @@ impl<'f> Index<'f> {
             }
         };
         fixup::apply(&mut bytes, b"INDX").map_err(wrong)?;
-        let vcn = le::u64_at(&bytes, 0x10).unwrap_or(0);
+        let vcn = le64(&bytes, 0x10).unwrap_or(0);
         if vcn.checked_mul(self.unit) != Some(at) {
             return Err(wrong(format!(
                 "it says cluster {vcn:#x}, expected {:#x}",
@@ -180,22 +182,22 @@ struct Walk<'w, 'f> {
 impl Walk<'_, '_> {
     /// The entries of a node whose header lies at `header`, each behind its child.
     fn node(&mut self, bytes: &[u8], header: usize, place: &str, depth: usize) -> ControlFlow<()> {
-        let bounds = le::len32_at(bytes, header).zip(le::len32_at(bytes, header.saturating_add(4)));
+        let bounds = len32(bytes, header).zip(len32(bytes, header.saturating_add(4)));
         let entries = bounds.and_then(|(first, end)| bytes.get(header.checked_add(first)?..header.checked_add(end)?));
         let Some(mut rest) = entries else {
             return self.fault(place, "its entries leave it");
         };
         loop {
-            let length = le::len16_at(rest, 8).unwrap_or(0);
+            let length = len16(rest, 8).unwrap_or(0);
             let Some((bytes, next)) = rest.split_at_checked(length).filter(|_| length >= 0x10) else {
                 return self.fault(
                     place,
                     &format!("an entry of {length} bytes with {} bytes left, expected an end mark", rest.len()),
                 );
             };
-            let flags = le::u16_at(bytes, 0x0C).unwrap_or(LAST);
+            let flags = le16(bytes, 0x0C).unwrap_or(LAST);
             if flags & HAS_CHILD != 0 {
-                match length.checked_sub(8).filter(|at| *at >= 0x10).and_then(|at| le::u64_at(bytes, at)) {
+                match length.checked_sub(8).filter(|at| *at >= 0x10).and_then(|at| le64(bytes, at)) {
                     Some(vcn) => self.child(vcn, place, depth)?,
                     None => self.fault(place, "an entry without room for its child")?,
                 }
@@ -209,7 +211,7 @@ impl Walk<'_, '_> {
     }
 
     fn child(&mut self, vcn: u64, parent: &str, depth: usize) -> ControlFlow<()> {
-        let block_size = le::to_u64(self.index.block_size);
+        let block_size = wide(self.index.block_size);
         let at = vcn.saturating_mul(self.index.unit);
         let number = at.checked_div(block_size).unwrap_or(0);
         if number.checked_mul(block_size) != Some(at) {
@@ -235,7 +237,7 @@ impl Walk<'_, '_> {
     fn unreached(&mut self) -> ControlFlow<()> {
         let index = self.index;
         let Some(blocks) = &index.blocks else { return ControlFlow::Continue(()) };
-        let block_size = le::to_u64(index.block_size);
+        let block_size = wide(index.block_size);
         let count = blocks.size.checked_div(block_size).unwrap_or(0);
         let bits = index.in_use.iter().flat_map(|byte| (0..8_u32).map(move |bit| byte >> bit & 1 == 1));
         for (number, _) in (0..count).zip(bits).filter(|(_, used)| *used) {
@@ -281,6 +283,6 @@ impl Walk<'_, '_> {
 
 /// Whether a block holds more than an end mark.
 fn has_entries(block: &[u8]) -> bool {
-    let first = le::len32_at(block, BLOCK_HEADER).and_then(|first| first.checked_add(BLOCK_HEADER));
-    first.and_then(|first| le::u16_at(block, first.checked_add(0x0C)?)).is_some_and(|flags| flags & LAST == 0)
+    let first = len32(block, BLOCK_HEADER).and_then(|first| first.checked_add(BLOCK_HEADER));
+    first.and_then(|first| le16(block, first.checked_add(0x0C)?)).is_some_and(|flags| flags & LAST == 0)
 }

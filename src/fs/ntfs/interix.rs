@@ -3,12 +3,14 @@
 //!
 //! Reference: ntfs-3g `layout.h` (`INTX_FILE`).
 
-use crate::error::Result;
+use crate::{
+    error::Result,
+    field::{narrow, units, wide},
+};
 
 use super::{
     attribute,
     file::File,
-    le,
     value::{Clusters, Value},
     volume::Volume,
     wtf8,
@@ -21,7 +23,7 @@ const MAX_TARGET: u64 = 8 << 10;
 
 /// The target of a file that is such a link.
 pub(super) fn target(volume: &Volume, file: &File, attributes: u32, size: u64) -> Result<Option<Vec<u8>>> {
-    let header = le::to_u64(SYMLINK.len());
+    let header = wide(SYMLINK.len());
     let fits = size.is_multiple_of(2) && (header.saturating_add(2)..=MAX_TARGET.saturating_add(header)).contains(&size);
     if file.directory || attributes & FILE_ATTRIBUTE_SYSTEM == 0 || !fits {
         return Ok(None);
@@ -31,11 +33,11 @@ pub(super) fn target(volume: &Volume, file: &File, attributes: u32, size: u64) -
         Some(Value::Clusters(clusters)) if !clusters.is_compressed() => first_bytes(volume, &clusters, size)?,
         _ => return Ok(None),
     };
-    Ok(bytes.strip_prefix(SYMLINK).map(|target| wtf8::encode(wtf8::units(target))))
+    Ok(bytes.strip_prefix(SYMLINK).map(|target| wtf8::encode(units(target))))
 }
 
 fn first_bytes(volume: &Volume, clusters: &Clusters, size: u64) -> Result<Vec<u8>> {
-    let mut bytes = vec![0; le::to_usize(size)];
+    let mut bytes = vec![0; narrow(size)];
     clusters.read_at(volume, 0, &mut bytes)?;
     Ok(bytes)
 }

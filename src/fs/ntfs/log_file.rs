@@ -2,9 +2,12 @@
 //!
 //! Reference: ntfs-3g `logfile.h` (`RESTART_PAGE_HEADER`, `RESTART_AREA`).
 
-use crate::error::Result;
+use crate::{
+    error::Result,
+    field::{le16, le64, len16, len32, narrow},
+};
 
-use super::{attribute, fixup, le, reader::Reader, record::Reference, value::Value};
+use super::{attribute, fixup, reader::Reader, record::Reference, value::Value};
 
 /// Record of `$LogFile`.
 const RECORD: u64 = 2;
@@ -46,13 +49,13 @@ pub(super) fn state(reader: &mut Reader<'_>) -> Result<State> {
     let Some(Value::Clusters(log)) = file.value(reader.volume, attribute::DATA, &[])? else {
         return Ok(State::Unknown);
     };
-    let mut pages = vec![0; MAX_PAGE.saturating_mul(2).min(le::to_usize(log.size))];
+    let mut pages = vec![0; MAX_PAGE.saturating_mul(2).min(narrow(log.size))];
     log.read_at(reader.volume, 0, &mut pages)?;
     if pages.iter().all(|byte| *byte == 0xFF) {
         // As mkntfs and chkdsk leave it.
         return Ok(State::Clean);
     }
-    let size = le::len32_at(&pages, 0x10).filter(|size| size.is_power_of_two() && (MIN_PAGE..=MAX_PAGE).contains(size));
+    let size = len32(&pages, 0x10).filter(|size| size.is_power_of_two() && (MIN_PAGE..=MAX_PAGE).contains(size));
     let found = pages.chunks(size.unwrap_or(4096)).take(2).filter_map(restart_page);
     Ok(found.max_by_key(|(lsn, _)| *lsn).map_or(State::Unknown, |(_, state)| state))
 }
@@ -62,8 +65,8 @@ pub(super) fn state(reader: &mut Reader<'_>) -> Result<State> {
 fn restart_page(page: &[u8]) -> Option<(u64, State)> {
     let mut bytes = page.to_vec();
     fixup::apply(&mut bytes, b"RSTR").or_else(|_| fixup::apply(&mut bytes, b"CHKD")).ok()?;
-    let area = bytes.get(le::len16_at(&bytes, 0x18)?..)?;
-    let in_use = le::u16_at(area, 0x0C)? != NO_CLIENT;
-    let clean = le::u16_at(area, 0x0E)? & VOLUME_IS_CLEAN != 0;
-    Some((le::u64_at(area, 0)?, if in_use && !clean { State::Dirty } else { State::Clean }))
+    let area = bytes.get(len16(&bytes, 0x18)?..)?;
+    let in_use = le16(area, 0x0C)? != NO_CLIENT;
+    let clean = le16(area, 0x0E)? & VOLUME_IS_CLEAN != 0;
+    Some((le64(area, 0)?, if in_use && !clean { State::Dirty } else { State::Clean }))
 }

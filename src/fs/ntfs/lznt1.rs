@@ -2,7 +2,7 @@
 //!
 //! Reference: [MS-XCA] section 2.5.
 
-use super::le;
+use crate::field::{le16, slice};
 
 const CHUNK: usize = 4096;
 const IS_COMPRESSED: u16 = 0x8000;
@@ -15,14 +15,14 @@ const MIN_MATCH: usize = 3;
 pub(super) fn decode(data: &[u8], out: &mut [u8]) -> Result<(), String> {
     let mut at = 0_usize;
     for target in out.chunks_mut(CHUNK) {
-        let header = le::u16_at(data, at).unwrap_or(0);
+        let header = le16(data, at).unwrap_or(0);
         let written = if header == 0 {
             // The end of the data: no more chunks follow.
             at = data.len();
             0
         } else {
             let size = usize::from(header & SIZE_MASK).saturating_add(1);
-            let body = le::slice(data, at.saturating_add(2), size);
+            let body = slice(data, at.saturating_add(2), size);
             let body = body
                 .ok_or_else(|| format!("chunk at {at:#x} of {size:#x} bytes leaves the unit of {:#x}", data.len()))?;
             let written = if header & IS_COMPRESSED == 0 {

@@ -3,10 +3,8 @@
 //! Reference: [MS-PATCH] section 2 (LZX), with what WIM changes: one bit for a block of the usual size, a fixed file
 //! size of 12,000,000 for the call translation, nothing carried from chunk to chunk.
 
-use super::{
-    huffman::{Bits, Huffman, copy_match},
-    le,
-};
+use super::huffman::{Bits, Huffman, copy_match};
+use crate::field::len32;
 
 const MIN_MATCH: usize = 2;
 const LITERALS: usize = 256;
@@ -119,7 +117,7 @@ impl State {
         bits.align();
         let header = bits.bytes(12)?;
         for (recent, at) in self.recent.iter_mut().zip([0, 4, 8]) {
-            *recent = le::len32_at(header, at)?;
+            *recent = len32(header, at)?;
         }
         out.copy_from_slice(bits.bytes(out.len())?);
         if out.len() & 1 == 1 {

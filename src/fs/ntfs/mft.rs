@@ -4,6 +4,7 @@
 
 use crate::{
     error::{Error, Result},
+    field::{narrow, wide},
     image::Image,
 };
 
@@ -12,7 +13,6 @@ use super::{
     attribute::{self, Attribute, Form},
     attribute_list::{self, ListEntry},
     boot_sector::BootSector,
-    le,
     record::{Record, Reference},
     run_list::RunMap,
 };
@@ -71,7 +71,7 @@ impl Mft {
     }
 
     fn record_below(&self, len: u64, image: &dyn Image, boot: &BootSector, number: u64) -> Result<Vec<u8>> {
-        let size = le::to_u64(boot.record_size);
+        let size = wide(boot.record_size);
         let at = number.checked_mul(size).filter(|at| at.checked_add(size).is_some_and(|end| end <= len));
         let at = at.ok_or_else(|| {
             let records = len.checked_div(size).unwrap_or(0);
@@ -84,7 +84,7 @@ impl Mft {
 
     /// Reads up to `len` bytes of the table from `at`, fewer at its end.
     pub(super) fn window(&self, image: &dyn Image, boot: &BootSector, at: u64, len: usize) -> Result<Vec<u8>> {
-        let len = len.min(le::to_usize(self.len.saturating_sub(at)));
+        let len = len.min(narrow(self.len.saturating_sub(at)));
         let mut bytes = vec![0; len];
         self.runs.read_at(image, boot.cluster_size, at, &mut bytes)?;
         Ok(bytes)
@@ -128,7 +128,7 @@ impl Mft {
 
     fn mapped_records(&self, boot: &BootSector) -> u64 {
         let mapped = self.runs.end().saturating_mul(boot.cluster_size);
-        mapped.checked_div(le::to_u64(boot.record_size)).unwrap_or(0)
+        mapped.checked_div(wide(boot.record_size)).unwrap_or(0)
     }
 }
 

@@ -26,7 +26,6 @@ mod hibernation;
 mod huffman;
 mod index;
 mod interix;
-mod le;
 mod log_file;
 mod lznt1;
 mod lzx;

@@ -2,12 +2,14 @@
 
 use std::rc::Rc;
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    field::{narrow, slice, wide},
+};
 
 use super::{
     LAYER,
     file::File,
-    le,
     record::{Record, Reference},
     volume::Volume,
 };
@@ -57,7 +59,7 @@ impl Recent {
 
 impl<'v> Reader<'v> {
     pub(super) fn new(volume: &'v Volume) -> Self {
-        Self { volume, windows: vec![None; le::to_usize(WINDOWS)], recent: Recent::default() }
+        Self { volume, windows: vec![None; narrow(WINDOWS)], recent: Recent::default() }
     }
 
     /// Record `number`, in use and with its update sequence checked.
@@ -87,18 +89,18 @@ impl<'v> Reader<'v> {
 
     fn record_bytes(&mut self, number: u64) -> Result<Vec<u8>> {
         let Volume { image, boot, mft } = self.volume;
-        let at = number.saturating_mul(le::to_u64(boot.record_size));
-        let window = le::to_u64(WINDOW);
+        let at = number.saturating_mul(wide(boot.record_size));
+        let window = wide(WINDOW);
         let index = at.checked_div(window).unwrap_or(0);
         let start = index.saturating_mul(window);
-        let slot = index.checked_rem(WINDOWS).and_then(|slot| self.windows.get_mut(le::to_usize(slot)));
+        let slot = index.checked_rem(WINDOWS).and_then(|slot| self.windows.get_mut(narrow(slot)));
         if let Some(slot) = slot {
             if slot.as_ref().is_none_or(|(kept, _)| *kept != index) {
                 // A window that cannot be read as a whole is read record by record below.
                 *slot = mft.window(image.as_ref(), boot, start, WINDOW).ok().map(|bytes| (index, bytes));
             }
-            let skip = le::to_usize(at.saturating_sub(start));
-            let bytes = slot.as_ref().and_then(|(_, bytes)| le::slice(bytes, skip, boot.record_size));
+            let skip = narrow(at.saturating_sub(start));
+            let bytes = slot.as_ref().and_then(|(_, bytes)| slice(bytes, skip, boot.record_size));
             if let Some(bytes) = bytes {
                 return Ok(bytes.to_vec());
             }

@@ -4,8 +4,9 @@
 
 use super::{
     attribute::{self, Attribute},
-    fixup, le,
+    fixup,
 };
+use crate::field::{le16, le64, len16, len32};
 
 const IN_USE: u16 = 1;
 const DIRECTORY: u16 = 2;
@@ -54,20 +55,20 @@ impl Record {
     pub(super) fn parse(number: u64, mut bytes: Vec<u8>) -> Result<Self, String> {
         fixup::apply(&mut bytes, b"FILE")?;
         let short = || "header cut short".to_owned();
-        let flags = le::u16_at(&bytes, 0x16).ok_or_else(short)?;
+        let flags = le16(&bytes, 0x16).ok_or_else(short)?;
         if flags & IN_USE == 0 {
             return Err("the record is not in use".to_owned());
         }
-        let used = le::len32_at(&bytes, 0x18).ok_or_else(short)?;
-        let first_attribute = le::len16_at(&bytes, 0x14).ok_or_else(short)?;
+        let used = len32(&bytes, 0x18).ok_or_else(short)?;
+        let first_attribute = len16(&bytes, 0x14).ok_or_else(short)?;
         if used > bytes.len() || first_attribute >= used || first_attribute < 0x2A {
             return Err(format!(
                 "{used:#x} bytes in use, first attribute at {first_attribute:#x}, of {:#x} bytes",
                 bytes.len()
             ));
         }
-        let sequence = le::u16_at(&bytes, 0x10).ok_or_else(short)?;
-        let base = Reference(le::u64_at(&bytes, 0x20).ok_or_else(short)?);
+        let sequence = le16(&bytes, 0x10).ok_or_else(short)?;
+        let base = Reference(le64(&bytes, 0x20).ok_or_else(short)?);
         bytes.truncate(used);
         Ok(Self { number, sequence, directory: flags & DIRECTORY != 0, base, bytes, first_attribute })
     }

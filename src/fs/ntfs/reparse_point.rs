@@ -2,9 +2,12 @@
 //!
 //! Reference: [MS-FSCC] sections 2.1.2 and 2.3; tag values in section 2.1.2.1.
 
-use crate::fs::Kind;
+use crate::{
+    field::{le32, len16, slice, units},
+    fs::Kind,
+};
 
-use super::{le, wtf8};
+use super::wtf8;
 
 pub(super) const SYMLINK: u32 = 0xA000_000C;
 pub(super) const MOUNT_POINT: u32 = 0xA000_0003;
@@ -31,7 +34,7 @@ pub(super) struct ReparsePoint {
 impl ReparsePoint {
     /// Parses an attribute's value (0x00 tag, 0x04 length of the data, 0x08 data).
     pub(super) fn parse(value: &[u8]) -> Option<Self> {
-        Some(Self { tag: le::u32_at(value, 0)?, data: value.get(8..)?.to_vec() })
+        Some(Self { tag: le32(value, 0)?, data: value.get(8..)?.to_vec() })
     }
 
     /// What an entity with this reparse point is. A directory keeps being one unless the tag makes it stand for
@@ -71,13 +74,13 @@ impl ReparsePoint {
     fn names(&self, buffer: usize) -> Option<Vec<u8>> {
         let substitute = self.name(0, buffer)?;
         let print = self.name(4, buffer)?;
-        Some(wtf8::encode(wtf8::units(if print.is_empty() { substitute } else { print })))
+        Some(wtf8::encode(units(if print.is_empty() { substitute } else { print })))
     }
 
     /// The name whose offset and length stand at `at`.
     fn name(&self, at: usize, buffer: usize) -> Option<&[u8]> {
-        let offset = le::len16_at(&self.data, at)?.checked_add(buffer)?;
-        le::slice(&self.data, offset, le::len16_at(&self.data, at.checked_add(2)?)?)
+        let offset = len16(&self.data, at)?.checked_add(buffer)?;
+        slice(&self.data, offset, len16(&self.data, at.checked_add(2)?)?)
     }
 
     /// The name by which Windows follows a link, in WTF-8; `None` where the tag is not a link's.
@@ -87,12 +90,12 @@ impl ReparsePoint {
             MOUNT_POINT => self.name(0, 8),
             _ => None,
         };
-        name.map(|name| wtf8::encode(wtf8::units(name)))
+        name.map(|name| wtf8::encode(units(name)))
     }
 
     /// 0x00 version, 0x04 strings that end in NUL: package, entry point, program, kind.
     fn program(&self) -> Option<Vec<u8>> {
-        let units: Vec<u16> = wtf8::units(self.data.get(4..)?).collect();
+        let units: Vec<u16> = units(self.data.get(4..)?).collect();
         let program = units.split(|unit| *unit == 0).nth(2).filter(|program| !program.is_empty())?;
         Some(wtf8::encode(program.iter().copied()))
     }

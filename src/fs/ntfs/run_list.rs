@@ -8,10 +8,11 @@ use std::cmp::Ordering;
 
 use crate::{
     error::{Error, Result},
+    field::{narrow, wide},
     image::Image,
 };
 
-use super::{LAYER, le};
+use super::LAYER;
 
 /// Runs of one attribute; a file on a real volume has at most about 1.5 million.
 const MAX_RUNS: usize = 2 << 20;
@@ -131,14 +132,14 @@ impl RunMap {
             }
             let skip = at.saturating_sub(run.vcn.saturating_mul(cluster_size));
             let left = run.len.saturating_mul(cluster_size).saturating_sub(skip);
-            let take = buf.len().min(le::to_usize(left));
+            let take = buf.len().min(narrow(left));
             let (part, rest) =
                 buf.split_at_mut_checked(take).ok_or_else(|| Error::Bug("ntfs: a split past the end".to_owned()))?;
             match run.lcn {
                 Some(lcn) => image.read_at(lcn.saturating_mul(cluster_size).saturating_add(skip), part)?,
                 None => part.fill(0),
             }
-            at = at.saturating_add(le::to_u64(take));
+            at = at.saturating_add(wide(take));
             buf = rest;
         }
         if buf.is_empty() {

@@ -4,12 +4,14 @@
 
 use std::{collections::HashMap, ops::ControlFlow, sync::Arc};
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    field::{le32, le64, len32, narrow, slice, wide},
+};
 
 use super::{
     LAYER, attribute,
     index::{Index, Walked},
-    le,
     reader::Reader,
     record::Reference,
     value::Value,
@@ -57,8 +59,8 @@ impl Secure {
                     return ControlFlow::Break(());
                 }
                 Walked::Entry(entry) => {
-                    let id = entry.key().and_then(|key| le::u32_at(key, 0));
-                    let place = entry.data().and_then(|data| Some((le::u64_at(data, 8)?, le::u32_at(data, 16)?)));
+                    let id = entry.key().and_then(|key| le32(key, 0));
+                    let place = entry.data().and_then(|data| Some((le64(data, 8)?, le32(data, 16)?)));
                     self.places.extend(id.zip(place));
                 }
             }
@@ -73,7 +75,7 @@ impl Secure {
             let why = self.damage.as_ref().map(|damage| format!(" ({damage})")).unwrap_or_default();
             return Err(wrong(format!("its id is not in $SII{why}")));
         };
-        let len = le::to_usize(u64::from(len));
+        let len = narrow(len);
         if !(ENTRY_HEADER..=MAX_DESCRIPTOR.saturating_add(ENTRY_HEADER)).contains(&len) {
             return Err(wrong(format!("{len} bytes, expected {ENTRY_HEADER} to {MAX_DESCRIPTOR}")));
         }
@@ -83,18 +85,18 @@ impl Secure {
         let mut bytes = vec![0; len];
         for place in [at, at.saturating_add(COPY_DISTANCE)] {
             match &value {
-                Some(Value::Clusters(sds)) if place.saturating_add(le::to_u64(len)) <= sds.size => {
+                Some(Value::Clusters(sds)) if place.saturating_add(wide(len)) <= sds.size => {
                     sds.read_at(reader.volume, place, &mut bytes)?;
                 }
-                Some(Value::Resident(sds)) => match le::slice(sds, le::to_usize(place), len) {
+                Some(Value::Resident(sds)) => match slice(sds, narrow(place), len) {
                     Some(entry) => bytes.copy_from_slice(entry),
                     None => continue,
                 },
                 _ => continue,
             }
-            let header = (le::u32_at(&bytes, 4), le::u64_at(&bytes, 8), le::len32_at(&bytes, 16));
+            let header = (le32(&bytes, 4), le64(&bytes, 8), len32(&bytes, 16));
             let descriptor = bytes.get(ENTRY_HEADER..).unwrap_or_default();
-            if header == (Some(id), Some(at), Some(len)) && le::u32_at(&bytes, 0) == Some(hash(descriptor)) {
+            if header == (Some(id), Some(at), Some(len)) && le32(&bytes, 0) == Some(hash(descriptor)) {
                 return Ok(Arc::from(descriptor));
             }
         }
@@ -104,7 +106,7 @@ impl Secure {
 
 /// The hash that `$SDS` keeps beside each descriptor.
 fn hash(descriptor: &[u8]) -> u32 {
-    let words = descriptor.chunks_exact(4).filter_map(|word| Some(u32::from_le_bytes(*word.first_chunk()?)));
+    let words = descriptor.chunks_exact(4).filter_map(|word| le32(word, 0));
     words.fold(0, |hash: u32, word| hash.rotate_left(3).wrapping_add(word))
 }
 

@@ -2,9 +2,9 @@
 //!
 //! Reference: ntfs-3g `layout.h` (`STANDARD_INFORMATION`).
 
-use crate::fs::Times;
+use crate::{field::le32, fs::Times};
 
-use super::{filetime, le};
+use super::filetime;
 
 /// Bits above these are not `FILE_ATTRIBUTE_*`: NTFS marks directories and view indexes with them.
 const ATTRIBUTES: u32 = 0x0FFF_FFFF;
@@ -23,8 +23,8 @@ impl StandardInformation {
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         Some(Self {
             times: filetime::times(bytes, 0)?,
-            attributes: le::u32_at(bytes, 0x20)? & ATTRIBUTES,
-            security_id: le::u32_at(bytes, 0x34).filter(|id| *id != 0),
+            attributes: le32(bytes, 0x20)? & ATTRIBUTES,
+            security_id: le32(bytes, 0x34).filter(|id| *id != 0),
         })
     }
 }

@@ -2,9 +2,9 @@
 //!
 //! Reference: ntfs-3g `layout.h` (`FILE_UpCase`): 65,536 units, one for each.
 
-use crate::{error::Result, fs::upcase::UpCase};
+use crate::{error::Result, field::units, fs::upcase::UpCase};
 
-use super::{attribute, reader::Reader, record::Reference, wtf8};
+use super::{attribute, reader::Reader, record::Reference};
 
 /// Record of `$UpCase`.
 const RECORD: u64 = 10;
@@ -21,5 +21,5 @@ pub(super) fn load(reader: &mut Reader<'_>, gaps: &mut Vec<String>) -> UpCase {
 fn read(reader: &mut Reader<'_>) -> Result<Vec<u16>> {
     let file = reader.file(Reference(RECORD))?;
     let bytes = file.small_value(reader.volume, attribute::DATA, &[], UNITS.saturating_mul(2))?;
-    Ok(wtf8::units(&bytes.unwrap_or_default()).collect())
+    Ok(units(&bytes.unwrap_or_default()).collect())
 }

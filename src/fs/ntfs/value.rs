@@ -2,12 +2,14 @@
 
 use std::ops::ControlFlow;
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    field::narrow,
+};
 
 use super::{
     LAYER,
     attribute::{self, Attribute, Form},
-    le,
     run_list::{Run, RunMap},
     volume::Volume,
 };
@@ -122,7 +124,7 @@ impl Clusters {
 
     /// Fills `buf` from an offset of a value that is not compressed.
     pub(super) fn read_at(&self, volume: &Volume, offset: u64, buf: &mut [u8]) -> Result<()> {
-        let written = buf.len().min(le::to_usize(self.initialized.saturating_sub(offset)));
+        let written = buf.len().min(narrow(self.initialized.saturating_sub(offset)));
         if let Some((written, rest)) = buf.split_at_mut_checked(written) {
             self.runs.read_at(volume.image.as_ref(), self.cluster_size, offset, written)?;
             rest.fill(0);
@@ -144,7 +146,7 @@ impl Clusters {
 
     /// Bytes of a compression unit.
     pub(super) fn unit_size(&self) -> usize {
-        le::to_usize(self.unit.unwrap_or(0).saturating_mul(self.cluster_size))
+        narrow(self.unit.unwrap_or(0).saturating_mul(self.cluster_size))
     }
 
     /// Hands out the pieces from the beginning to the length, without gaps. The number of pieces is at most about

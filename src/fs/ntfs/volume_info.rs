@@ -2,9 +2,13 @@
 //!
 //! Reference: ntfs-3g `layout.h` (`VOLUME_INFORMATION`, `FILE_Volume`).
 
-use crate::{error::Result, fs::VolumeInfo};
+use crate::{
+    error::Result,
+    field::{byte, le16, units},
+    fs::VolumeInfo,
+};
 
-use super::{UpCase, attribute, hibernation, le, log_file, reader::Reader, record::Reference, wtf8};
+use super::{UpCase, attribute, hibernation, log_file, reader::Reader, record::Reference};
 
 /// Record of `$Volume`.
 const RECORD: u64 = 3;
@@ -26,10 +30,9 @@ pub(super) fn gather(reader: &mut Reader<'_>, upcase: &UpCase, info: &mut Volume
 fn volume(reader: &mut Reader<'_>, info: &mut VolumeInfo) -> Result<()> {
     let file = reader.file(Reference(RECORD))?;
     let label = file.resident_values(attribute::VOLUME_NAME).next().unwrap_or_default();
-    info.label =
-        Some(String::from_utf16_lossy(&wtf8::units(label).collect::<Vec<_>>())).filter(|label| !label.is_empty());
+    info.label = Some(String::from_utf16_lossy(&units(label).collect::<Vec<_>>())).filter(|label| !label.is_empty());
     let value = file.resident_values(attribute::VOLUME_INFORMATION).next().unwrap_or_default();
-    if let (Some(major), Some(minor), Some(flags)) = (le::u8_at(value, 8), le::u8_at(value, 9), le::u16_at(value, 10)) {
+    if let (Some(major), Some(minor), Some(flags)) = (byte(value, 8), byte(value, 9), le16(value, 10)) {
         info.notes.push(format!("NTFS version {major}.{minor}"));
         if flags & DIRTY != 0 {
             info.notes.push("the volume is marked dirty: Windows would check it".to_owned());

@@ -10,6 +10,7 @@ use std::ops::ControlFlow;
 
 use crate::{
     error::{Error, Result},
+    field::{le32, le64, narrow, slice, wide},
     fs::{Extent, Place, Sink},
 };
 
@@ -18,7 +19,7 @@ use super::{
     attribute::{self, Attribute},
     content::{inside_metadata, push_encoded},
     file::File,
-    le, lzx,
+    lzx,
     reparse_point::ReparsePoint,
     value::{Stored, Value},
     volume::Volume,
@@ -57,7 +58,7 @@ impl<'f> Wof<'f> {
     pub(super) fn open(volume: &Volume, file: &'f File, point: &ReparsePoint) -> Result<Self> {
         let number = file.reference.number();
         let at = || format!("record {number}, WOF reparse point");
-        let provider = le::u32_at(&point.data, 4);
+        let provider = le32(&point.data, 4);
         if provider != Some(PROVIDER_FILE) {
             let shown = provider.map_or("none".to_owned(), |provider| provider.to_string());
             return Err(Error::unsupported(
@@ -65,7 +66,7 @@ impl<'f> Wof<'f> {
                 format!("{}: provider {shown}: the content is in another file (WIM boot)", at()),
             ));
         }
-        let (algorithm, chunk_size) = match le::u32_at(&point.data, 12) {
+        let (algorithm, chunk_size) = match le32(&point.data, 12) {
             Some(0) => (Algorithm::Xpress, 4 << 10),
             Some(1) => (Algorithm::Lzx, 32 << 10),
             Some(2) => (Algorithm::Xpress, 8 << 10),
@@ -78,7 +79,7 @@ impl<'f> Wof<'f> {
         let stored = file.value(volume, attribute::DATA, &name)?;
         let stored = stored.ok_or_else(|| Error::corrupt(LAYER, at(), format!("the stream {STREAM} is not there")))?;
         let stored_size = match &stored {
-            Value::Resident(bytes) => le::to_u64(bytes.len()),
+            Value::Resident(bytes) => wide(bytes.len()),
             Value::Clusters(clusters) => clusters.size,
         };
         Ok(Self { number, algorithm, chunk_size, size, stored, stored_size })
@@ -115,16 +116,16 @@ impl<'f> Wof<'f> {
         let width = if self.size > SMALL_OFFSETS { 8_u64 } else { 4 };
         let table = chunks.saturating_sub(1).saturating_mul(width);
         let (mut offsets, mut data) = (Window::default(), Window::default());
-        let mut out = vec![0; le::to_usize(chunk_size)];
+        let mut out = vec![0; narrow(chunk_size)];
         let mut start = 0_u64;
         for chunk in 0..chunks {
             let last = chunk.saturating_add(1) == chunks;
             let end = if last {
                 self.stored_size.saturating_sub(table)
             } else {
-                let entry = offsets.get(self, volume, chunk.saturating_mul(width), le::to_usize(width))?;
-                let small = || le::u32_at(entry, 0).map(u64::from);
-                le::u64_at(entry, 0).or_else(small).unwrap_or(0)
+                let entry = offsets.get(self, volume, chunk.saturating_mul(width), narrow(width))?;
+                let small = || le32(entry, 0).map(u64::from);
+                le64(entry, 0).or_else(small).unwrap_or(0)
             };
             let begin = chunk.saturating_mul(chunk_size);
             let len = self.size.saturating_sub(begin).min(chunk_size);
@@ -134,8 +135,8 @@ impl<'f> Wof<'f> {
             let stored = end.checked_sub(start).filter(|stored| (1..=len).contains(stored));
             let stored = stored
                 .ok_or_else(|| wrong(format!("stored from {start:#x} to {end:#x}, expected 1 to {len:#x} bytes")))?;
-            let bytes = data.get(self, volume, table.saturating_add(start), le::to_usize(stored))?;
-            let out = out.get_mut(..le::to_usize(len)).unwrap_or_default();
+            let bytes = data.get(self, volume, table.saturating_add(start), narrow(stored))?;
+            let out = out.get_mut(..narrow(len)).unwrap_or_default();
             if stored == len {
                 out.copy_from_slice(bytes);
             } else {
@@ -157,7 +158,7 @@ impl<'f> Wof<'f> {
         match &self.stored {
             Value::Clusters(clusters) => clusters.read_at(volume, offset, buf),
             Value::Resident(bytes) => {
-                let source = le::slice(bytes, le::to_usize(offset), buf.len()).unwrap_or_default();
+                let source = slice(bytes, narrow(offset), buf.len()).unwrap_or_default();
                 buf.copy_from_slice(source);
                 Ok(())
             }
@@ -174,7 +175,7 @@ struct Window {
 
 impl Window {
     fn get(&mut self, wof: &Wof<'_>, volume: &Volume, offset: u64, len: usize) -> Result<&[u8]> {
-        let end = offset.saturating_add(le::to_u64(len));
+        let end = offset.saturating_add(wide(len));
         if end > wof.stored_size {
             let at = format!("record {}, stream {STREAM}", wof.number);
             return Err(Error::corrupt(
@@ -183,13 +184,13 @@ impl Window {
                 format!("{len} bytes wanted at {offset:#x}, it has {:#x}", wof.stored_size),
             ));
         }
-        let kept = self.start.saturating_add(le::to_u64(self.bytes.len()));
+        let kept = self.start.saturating_add(wide(self.bytes.len()));
         if offset < self.start || end > kept {
-            self.bytes = vec![0; WINDOW.max(len).min(le::to_usize(wof.stored_size.saturating_sub(offset)))];
+            self.bytes = vec![0; WINDOW.max(len).min(narrow(wof.stored_size.saturating_sub(offset)))];
             self.start = offset;
             wof.read_at(volume, offset, &mut self.bytes)?;
         }
-        let skip = le::to_usize(offset.saturating_sub(self.start));
-        Ok(le::slice(&self.bytes, skip, len).unwrap_or_default())
+        let skip = narrow(offset.saturating_sub(self.start));
+        Ok(slice(&self.bytes, skip, len).unwrap_or_default())
     }
 }

@@ -2,10 +2,8 @@
 //!
 //! Reference: [MS-XCA] section 2.2 (LZ77+Huffman decompression).
 
-use super::{
-    huffman::{Bits, Huffman, copy_match},
-    le,
-};
+use super::huffman::{Bits, Huffman, copy_match};
+use crate::field::len16;
 
 /// The code's word lengths, 4 bits each, lie before the data.
 const TABLE: usize = 256;
@@ -32,7 +30,7 @@ pub(super) fn decode(data: &[u8], out: &mut [u8]) -> Option<()> {
         let mut length = usize::from(matched & 0xF);
         if length == 0xF {
             length = match *bits.bytes(1)? {
-                [0xFF] => le::len16_at(bits.bytes(2)?, 0).filter(|length| *length >= 0xF)?,
+                [0xFF] => len16(bits.bytes(2)?, 0).filter(|length| *length >= 0xF)?,
                 [more] => usize::from(more).saturating_add(0xF),
                 _ => return None,
             };

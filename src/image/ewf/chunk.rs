@@ -15,11 +15,11 @@ use flate2::{Decompress, FlushDecompress, Status};
 use super::{LAYER, adler32, volume::Volume};
 use crate::{
     error::{Error, Result},
+    field::{narrow, wide},
     image::{
         Image,
-        field::wide,
         mapped::{FileId, Layered, Map, Pack, Source, Stretch},
-        structure::{Structure, narrow, read_vec},
+        structure::{Structure, read_vec},
         tables::{Cache, Tables},
     },
 };

@@ -8,12 +8,12 @@ use sha1::Sha1;
 use super::open_with_hash;
 use crate::{
     error::Result,
+    field::narrow,
     image::{
         Image, Raw,
         beneath::{HostFile, Place},
         layer::Findings,
         mapped::Mapped,
-        structure::narrow,
     },
 };
 

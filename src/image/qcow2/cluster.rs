@@ -9,9 +9,9 @@ use std::sync::Arc;
 use super::{LAYER, compressed::Compressed, header::L1};
 use crate::{
     error::{Error, Result},
+    field::narrow,
     image::{
         mapped::{Layered, Map, Source, Stretch},
-        structure::narrow,
         tables::{Entries, Tables},
     },
 };

@@ -8,9 +8,10 @@ use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer};
 use super::{LAYER, header::Compression};
 use crate::{
     error::{Error, Result},
+    field::narrow,
     image::{
         mapped::{FileId, Layered, Pack},
-        structure::{narrow, read_vec},
+        structure::read_vec,
         tables::Cache,
     },
 };

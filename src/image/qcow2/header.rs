@@ -19,9 +19,10 @@
 use super::{LAYER, header_extension::Extensions};
 use crate::{
     error::{Error, Result},
+    field::narrow,
     image::{
         Image,
-        structure::{Structure, narrow, read_vec},
+        structure::{Structure, read_vec},
     },
 };
 
@@ -172,7 +173,7 @@ impl Header {
                 format!("the backing file's name has {} bytes: at most {MAX_BACKING_NAME}", self.backing_length),
             ));
         }
-        read_vec(file, self.backing_at, narrow(self.backing_length.into())).map(Some)
+        read_vec(file, self.backing_at, narrow(self.backing_length)).map(Some)
     }
 
     /// Bytes of disk that one L1 entry maps, as a power of two.

@@ -3,10 +3,10 @@
 use super::{LAYER, header::Header};
 use crate::{
     error::Result,
+    field::{narrow, wide},
     image::{
         Image,
-        field::wide,
-        structure::{Structure, narrow, read_vec},
+        structure::{Structure, read_vec},
     },
 };
 
@@ -42,7 +42,7 @@ impl Extensions {
             if kind == 0 {
                 break;
             }
-            let length = narrow(length.into());
+            let length = narrow(length);
             let data = s.slice(at.saturating_add(8), length)?;
             match kind {
                 BACKING_FORMAT => found.backing_format = Some(data.to_vec()),

@@ -15,10 +15,10 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    field::{narrow, wide},
     image::{
         Image,
-        field::wide,
-        structure::{Structure, narrow, read_vec},
+        structure::{Structure, read_vec},
     },
 };
 
@@ -65,7 +65,7 @@ pub(super) fn read(file: &dyn Image, header: &Header) -> Result<Vec<Snapshot>> {
         if extra_length > MAX_EXTRA {
             return Err(s.wrong(format!("{extra_length} bytes of extra data: at most {MAX_EXTRA}")));
         }
-        let [extra, id, name] = [extra_length, id_length.into(), name_length.into()].map(|n| narrow(u64::from(n)));
+        let [extra, id, name] = [extra_length, id_length.into(), name_length.into()].map(narrow);
         let length = extra.saturating_add(id).saturating_add(name);
         let rest_at = at.saturating_add(ENTRY);
         let rest = read_vec(file, rest_at, length)?;

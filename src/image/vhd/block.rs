@@ -7,10 +7,9 @@ use std::sync::Arc;
 use super::LAYER;
 use crate::{
     error::Result,
+    field::{narrow, wide},
     image::{
-        field::wide,
         mapped::{Layered, Map, Source, Stretch},
-        structure::narrow,
         tables::{BitOrder, Bits, Tables},
     },
 };

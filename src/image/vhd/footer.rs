@@ -13,10 +13,10 @@
 use super::{LAYER, checksum, wrong_checksum};
 use crate::{
     error::{Error, Result},
+    field::{narrow, wide},
     image::{
         Image,
-        field::wide,
-        structure::{Structure, narrow, read_vec},
+        structure::{Structure, read_vec},
     },
 };
 

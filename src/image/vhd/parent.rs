@@ -10,11 +10,12 @@
 use super::{LAYER, dynamic_header::DynamicHeader, footer::Footer, uuid};
 use crate::{
     error::{Error, Result},
+    field::{narrow, units},
     image::{
         Image,
         beneath::{Place, from_windows, utf16},
         layer::{self, Format, Layer},
-        structure::{Structure, narrow, read_vec},
+        structure::{Structure, read_vec},
     },
 };
 
@@ -65,11 +66,10 @@ fn names(file: &dyn Image, header: &DynamicHeader) -> Result<Vec<Vec<u8>>> {
         if length > MAX_DATA {
             return Err(s.wrong(format!("a name of {length} bytes: at most {MAX_DATA}")));
         }
-        let data = read_vec(file, at, narrow(length.into()))?;
-        into.push(utf16(data.chunks_exact(2).filter_map(|c| c.first_chunk()).map(|c| u16::from_le_bytes(*c))));
+        let data = read_vec(file, at, narrow(length))?;
+        into.push(utf16(units(&data)));
     }
-    let plain =
-        utf16(header.parent_name.chunks_exact(2).filter_map(|c| c.first_chunk()).map(|c| u16::from_be_bytes(*c)));
+    let plain = utf16(units(&header.parent_name).map(u16::swap_bytes));
     let all = relative.into_iter().chain(absolute).chain([plain]);
     Ok(all.map(|name| from_windows(&name)).filter(|name| !name.is_empty()).collect())
 }

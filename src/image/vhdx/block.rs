@@ -7,10 +7,9 @@ use std::sync::Arc;
 use super::{LAYER, metadata::Metadata, region::Region};
 use crate::{
     error::{Error, Result},
+    field::{narrow, wide},
     image::{
-        field::wide,
         mapped::{Layered, Map, Source, Stretch},
-        structure::narrow,
         tables::{BitOrder, Bits, Tables},
     },
 };

@@ -18,10 +18,10 @@ use std::collections::BTreeMap;
 use super::{LAYER, crc32c::crc32c, header::Header, replayed::Replay};
 use crate::{
     error::{Error, Result},
+    field::{narrow, slice, wide},
     image::{
         Image,
-        field::wide,
-        structure::{Structure, narrow, read_vec},
+        structure::{Structure, read_vec},
     },
 };
 
@@ -50,7 +50,7 @@ pub(super) fn read(file: &dyn Image, header: &Header) -> Result<Replay> {
     if header.log_length > MAX_LOG {
         return Err(Error::budget(LAYER, format!("a log of {:#x} bytes: at most {MAX_LOG:#x}", header.log_length)));
     }
-    let log = read_vec(file, header.log_at, narrow(header.log_length.into()))?;
+    let log = read_vec(file, header.log_at, narrow(header.log_length))?;
     let entries = find_entries(&log, header)?;
     let mut replay = Replay::default();
     for entry in active(&entries, header.log_length) {
@@ -91,8 +91,8 @@ fn find_entries(log: &[u8], header: &Header) -> Result<BTreeMap<u32, Entry>> {
 
 /// The length of the entry at `at`, if its header looks like one of this log.
 fn entry_length(log: &[u8], at: usize, header: &Header) -> Option<usize> {
-    let s = Structure::new(LAYER, "log entry", 0, log.get(at..at.checked_add(HEADER)?)?);
-    let length = narrow(s.le32(8).ok()?.into());
+    let s = Structure::new(LAYER, "log entry", 0, slice(log, at, HEADER)?);
+    let length = narrow(s.le32(8).ok()?);
     let right = s.slice(0, 4).ok()? == b"loge" && s.array(32).ok()? == header.log;
     (right && length > 0 && length.is_multiple_of(SECTOR) && length <= log.len()).then_some(length)
 }
@@ -132,7 +132,7 @@ fn apply(entry: &Entry, file_length: u64, replay: &mut Replay) -> Result<()> {
             "the file had {flushed:#x} bytes when it was written: it has {file_length:#x} and was cut"
         )));
     }
-    let count = narrow(s.le32(24)?.into());
+    let count = narrow(s.le32(24)?);
     let descriptors = s.slice(HEADER, count.saturating_mul(DESCRIPTOR))?;
     let mut data_at = HEADER.saturating_add(descriptors.len()).next_multiple_of(SECTOR);
     for descriptor in descriptors.chunks(DESCRIPTOR) {

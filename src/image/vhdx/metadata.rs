@@ -9,9 +9,10 @@
 use super::{Guid, LAYER, guid_text, parent::Locator, region::Region};
 use crate::{
     error::{Error, Result},
+    field::narrow,
     image::{
         Image,
-        structure::{Structure, narrow, read_vec},
+        structure::{Structure, read_vec},
     },
 };
 
@@ -116,5 +117,5 @@ fn read_item(file: &dyn Image, region: Region, entry: &Structure<'_>) -> Result<
             entry.wrong(format!("an item of {length:#x} bytes at +{at:#x}: the region has {:#x}", region.length))
         );
     }
-    read_vec(file, region.at.saturating_add(at.into()), narrow(length.into()))
+    read_vec(file, region.at.saturating_add(at.into()), narrow(length))
 }

@@ -9,10 +9,11 @@
 use super::{Guid, LAYER, data_write_guid, guid_text};
 use crate::{
     error::{Error, Result},
+    field::{narrow, units},
     image::{
         beneath::{Place, from_windows, utf16},
         layer::{self, Format, Layer},
-        structure::{Structure, narrow},
+        structure::Structure,
     },
 };
 
@@ -45,10 +46,7 @@ impl Locator {
         for n in 0..usize::from(count) {
             let entry = n.saturating_mul(12).saturating_add(20);
             let field = |n: usize| entry.saturating_add(n);
-            let text = |at: u32, length: u16| -> Result<String> {
-                let units = s.slice(narrow(at.into()), length.into())?.chunks_exact(2);
-                Ok(utf16(units.filter_map(|c| c.first_chunk()).map(|c| u16::from_le_bytes(*c))))
-            };
+            let text = |at: u32, length: u16| s.slice(narrow(at), length.into()).map(units).map(utf16);
             let key = text(s.le32(field(0))?, s.le16(field(8))?)?;
             pairs.push((key, text(s.le32(field(4))?, s.le16(field(10))?)?));
         }

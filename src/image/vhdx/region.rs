@@ -11,9 +11,10 @@
 use super::{Guid, LAYER, crc32c::crc32c, guid_text};
 use crate::{
     error::{Error, Result},
+    field::narrow,
     image::{
         Image,
-        structure::{Structure, narrow, read_vec},
+        structure::{Structure, read_vec},
     },
 };
 
@@ -65,7 +66,7 @@ fn parse(at: u64, bytes: &[u8]) -> Result<Regions> {
         return Err(s.wrong(format!("{count} entries: at most {MAX_ENTRIES}")));
     }
     let (mut bat, mut metadata) = (None, None);
-    let entries = s.slice(ENTRIES_AT, narrow(count.into()).saturating_mul(ENTRY))?;
+    let entries = s.slice(ENTRIES_AT, narrow(count).saturating_mul(ENTRY))?;
     for entry in entries.chunks(ENTRY) {
         let e = Structure::new(LAYER, "region table entry", at, entry);
         let region = Region { at: e.le64(16)?, length: e.le32(24)? };

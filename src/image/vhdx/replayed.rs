@@ -4,12 +4,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     error::Result,
+    field::{narrow, wide},
     image::{
         Image, Run, RunKind,
-        field::wide,
         mapped::{Layered, Origin},
         past_end,
-        structure::narrow,
     },
 };
 

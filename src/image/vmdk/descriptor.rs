@@ -4,10 +4,8 @@
 use super::LAYER;
 use crate::{
     error::{Error, Result},
-    image::{
-        Image,
-        structure::{narrow, read_vec},
-    },
+    field::narrow,
+    image::{Image, structure::read_vec},
 };
 
 /// A descriptor of 2 TiB in pieces of 2 GiB has 60 KiB.

@@ -12,11 +12,12 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    field::narrow,
     image::{
         Image,
         beneath::Place,
         mapped::{FileId, Layered, Mapped, Window},
-        structure::{narrow, read_vec},
+        structure::read_vec,
         tables::Tables,
     },
 };

@@ -8,10 +8,10 @@ use flate2::{Decompress, FlushDecompress, Status};
 use super::{LAYER, SECTOR, sesparse::SeSparseHeader};
 use crate::{
     error::{Error, Result},
+    field::{narrow, wide},
     image::{
-        field::wide,
         mapped::{FileId, Layered, Map, Pack, Source, Stretch},
-        structure::{Structure, narrow, read_vec},
+        structure::{Structure, read_vec},
         tables::{self, Cache, Tables},
     },
 };
@@ -72,7 +72,7 @@ impl Packed {
         if size == 0 || u64::from(size) > self.grain.saturating_mul(2).saturating_add(SECTOR) {
             return Err(s.wrong(format!("{size:#x} bytes of compressed data for a grain of {:#x}", self.grain)));
         }
-        let packed = read_vec(&*self.file, at.saturating_add(wide(MARKER)), narrow(size.into()))?;
+        let packed = read_vec(&*self.file, at.saturating_add(wide(MARKER)), narrow(size))?;
         let mut grain = vec![0; narrow(self.grain)];
         let mut stream = Decompress::new(true);
         let outcome = stream.decompress(&packed, &mut grain, FlushDecompress::Finish);

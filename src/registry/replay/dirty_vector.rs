@@ -7,7 +7,7 @@ use super::{
     super::{base_block, base_block::BaseBlock, hive_bin},
     LOG_HEADER, Log, LogFormat, Replay,
 };
-use crate::security::le;
+use crate::field::{le32, len32, narrow};
 
 const PAGE: usize = 512;
 const SIGNATURE: &[u8] = b"DIRT";
@@ -68,7 +68,7 @@ fn choose<'a, 'l>(logs: &'a [Log<'l>], written: u64, exact: bool, replay: &mut R
 
 /// The recovered hive, the number of pages, and a note where recovery stopped early.
 fn recover(hive: &[u8], log: &Log<'_>, capacity: usize) -> Result<(Vec<u8>, usize, Option<String>), String> {
-    let bins_size = le::size(log.base.bins_size);
+    let bins_size = narrow(log.base.bins_size);
     let end = base_block::LEN.saturating_add(bins_size);
     if !bins_size.is_multiple_of(hive_bin::PAGE) || bins_size == 0 || end > capacity {
         return Err(format!("hive bins of {bins_size:#x} bytes would outgrow it, or are no whole bins"));
@@ -118,6 +118,6 @@ fn recover(hive: &[u8], log: &Log<'_>, capacity: usize) -> Result<(Vec<u8>, usiz
 /// What Windows checks of a logged bin: signature, offset, and at least one page.
 fn is_bin_header(page: &[u8], at: usize) -> bool {
     page.starts_with(b"hbin")
-        && le::u32(page, 4).map(le::size) == Some(at)
-        && le::u32(page, 8).is_some_and(|size| le::size(size) >= hive_bin::PAGE)
+        && len32(page, 4) == Some(at)
+        && le32(page, 8).is_some_and(|size| narrow(size) >= hive_bin::PAGE)
 }

@@ -8,7 +8,7 @@ use super::{
     super::{base_block, hive_bin},
     marvin32,
 };
-use crate::security::le;
+use crate::field::{le32, le64, len32, slice};
 
 const HEADER: usize = 40;
 const HASHED_HEADER: usize = 32;
@@ -28,26 +28,26 @@ impl<'l> LogEntry<'l> {
     /// The entry at `at`, if it is in order and bears the number `sequence`; whatever else stands there is the
     /// end of the log.
     pub(super) fn parse(log: &'l [u8], at: usize, sequence: u32) -> Option<Self> {
-        let head = le::slice(log, at, HEADER)?;
-        let size = le::size(le::u32(head, 4)?);
-        let bins_size = le::size(le::u32(head, 16)?);
-        let count = le::size(le::u32(head, 20)?);
+        let head = slice(log, at, HEADER)?;
+        let size = len32(head, 4)?;
+        let bins_size = len32(head, 16)?;
+        let count = len32(head, 20)?;
         let in_order = head.starts_with(b"HvLE")
             && size >= ALIGNMENT
             && size.is_multiple_of(ALIGNMENT)
-            && le::u32(head, 12)? == sequence
+            && le32(head, 12)? == sequence
             && bins_size >= hive_bin::PAGE
             && bins_size.is_multiple_of(hive_bin::PAGE)
             && count > 0;
-        if !in_order || le::u64(head, 32)? != marvin32::hash(head.get(..HASHED_HEADER)?) {
+        if !in_order || le64(head, 32)? != marvin32::hash(head.get(..HASHED_HEADER)?) {
             return None;
         }
-        let body = le::slice(log, at, size)?.get(HEADER..)?;
-        if le::u64(head, 24)? != marvin32::hash(body) {
+        let body = slice(log, at, size)?.get(HEADER..)?;
+        if le64(head, 24)? != marvin32::hash(body) {
             return None;
         }
         let (references, pages) = body.split_at_checked(count.checked_mul(REFERENCE)?)?;
-        Some(Self { size, flags: le::u32(head, 8)?, bins_size, references, pages })
+        Some(Self { size, flags: le32(head, 8)?, bins_size, references, pages })
     }
 
     /// Offset in the bins and content of each page; an item is `None` where a reference leaves the entry or the
@@ -55,8 +55,8 @@ impl<'l> LogEntry<'l> {
     fn pages(&self) -> impl Iterator<Item = Option<(usize, &'l [u8])>> {
         let mut taken = 0_usize;
         self.references.chunks_exact(REFERENCE).map(move |reference| {
-            let (offset, size) = (le::size(le::u32(reference, 0)?), le::size(le::u32(reference, 4)?));
-            let page = le::slice(self.pages, taken, size)?;
+            let (offset, size) = (len32(reference, 0)?, len32(reference, 4)?);
+            let page = slice(self.pages, taken, size)?;
             taken = taken.checked_add(size)?;
             (offset.checked_add(size)? <= self.bins_size).then_some((offset, page))
         })

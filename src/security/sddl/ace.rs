@@ -5,7 +5,8 @@
 
 use std::fmt::Write as _;
 
-use super::{claim, condition, hex, le, rights, sid};
+use super::{claim, condition, hex, rights, sid};
+use crate::field::{le16, le32, slice};
 
 pub(super) const HEADER: usize = 4;
 
@@ -70,19 +71,19 @@ pub(super) fn print(ace: &[u8], text: &mut String) {
 /// `rights;object;inherited object;SID`, and what follows.
 fn fields(form: Form, body: &[u8]) -> Option<String> {
     let mut text = String::new();
-    let mask = le::u32(body, 0)?;
+    let mask = le32(body, 0)?;
     match form {
         Form::Label => rights::print_label(mask, &mut text),
         _ => rights::print(mask, &mut text),
     }
     let mut at = 4_usize;
     if matches!(form, Form::Object | Form::ConditionalObject) {
-        let present = le::u32(body, at)?;
+        let present = le32(body, at)?;
         at = at.checked_add(4)?;
         for bit in [1, 2] {
             text.push(';');
             if present & bit != 0 {
-                text.push_str(&guid(le::slice(body, at, 16)?)?);
+                text.push_str(&guid(slice(body, at, 16)?)?);
                 at = at.checked_add(16)?;
             }
         }
@@ -107,7 +108,7 @@ fn fields(form: Form, body: &[u8]) -> Option<String> {
 /// [MS-DTYP] 2.3.4.2: 32, 16 and 16 bits little-endian, then 8 bytes as they are.
 fn guid(bytes: &[u8]) -> Option<String> {
     let tail = bytes.get(8..16)?;
-    let mut text = format!("{:08x}-{:04x}-{:04x}-", le::u32(bytes, 0)?, le::u16(bytes, 4)?, le::u16(bytes, 6)?);
+    let mut text = format!("{:08x}-{:04x}-{:04x}-", le32(bytes, 0)?, le16(bytes, 4)?, le16(bytes, 6)?);
     for (number, byte) in tail.iter().enumerate() {
         let dash = if number == 2 { "-" } else { "" };
         let _ = write!(text, "{dash}{byte:02x}");

@@ -3,8 +3,11 @@
 //! [MS-DTYP] 2.4.5, little-endian: revision and a reserved byte, size of the whole list in bytes (16 bits), number
 //! of ACEs (16 bits), 16 reserved bits; then the ACEs, each with its own size at its offset 2.
 
-use super::{ace, corrupt, le};
-use crate::error::Result;
+use super::{ace, corrupt};
+use crate::{
+    error::Result,
+    field::{le16, slice},
+};
 
 const HEADER: usize = 8;
 
@@ -39,7 +42,7 @@ pub(super) fn print(kind: Kind, control: u16, descriptor: &[u8], at: usize, text
         return Ok(());
     }
     let head = descriptor.get(at..).unwrap_or_default();
-    let (Some(size), Some(count)) = (le::u16(head, 2), le::u16(head, 4)) else {
+    let (Some(size), Some(count)) = (le16(head, 2), le16(head, 4)) else {
         return Err(corrupt(at, format!("an ACL of at least {HEADER} bytes expected, found {}", head.len())));
     };
     let list = head
@@ -48,8 +51,8 @@ pub(super) fn print(kind: Kind, control: u16, descriptor: &[u8], at: usize, text
     let mut next = HEADER;
     for number in 0..count {
         let place = at.saturating_add(next);
-        let size = le::u16(list, next.saturating_add(2)).map_or(0, usize::from);
-        let ace = le::slice(list, next, size)
+        let size = le16(list, next.saturating_add(2)).map_or(0, usize::from);
+        let ace = slice(list, next, size)
             .filter(|ace| ace.len() >= ace::HEADER)
             .ok_or_else(|| corrupt(place, format!("ACE {number} of {count}: its {size} bytes leave the ACL")))?;
         ace::print(ace, text);

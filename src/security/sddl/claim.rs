@@ -4,7 +4,8 @@
 //! (16), reserved (16), flags (32), number of values (32), then the offset of each value (32 each). Offsets count
 //! from the start of the structure; names and strings are UTF-16LE with a terminator.
 
-use super::{condition::quoted, hex, le, sid};
+use super::{condition::quoted, hex, sid};
+use crate::field::{le16, le32, le64, len32, slice};
 
 const VALUES: usize = 16;
 /// An ACE has at most 65,535 bytes, and a value takes 4 of them.
@@ -14,8 +15,8 @@ const MAX_TEXT: usize = 1 << 18;
 
 /// `("name",type,flags,value,…)`; `None` where it does not parse.
 pub(super) fn to_text(claim: &[u8]) -> Option<String> {
-    let name = string(claim, le::size(le::u32(claim, 0)?))?;
-    let (kind, flags, count) = (le::u16(claim, 4)?, le::u32(claim, 8)?, le::size(le::u32(claim, 12)?));
+    let name = string(claim, len32(claim, 0)?)?;
+    let (kind, flags, count) = (le16(claim, 4)?, le32(claim, 8)?, len32(claim, 12)?);
     let token = match kind {
         0x01 => "TI",
         0x02 => "TU",
@@ -28,11 +29,11 @@ pub(super) fn to_text(claim: &[u8]) -> Option<String> {
     if count > MAX_VALUES {
         return None;
     }
-    let offsets = le::slice(claim, VALUES, count.checked_mul(4)?)?;
+    let offsets = slice(claim, VALUES, count.checked_mul(4)?)?;
     let mut text = format!("({name},{token},{flags:#x}");
     for offset in offsets.chunks_exact(4) {
         text.push(',');
-        text.push_str(&value(kind, claim, le::size(le::u32(offset, 0)?))?);
+        text.push_str(&value(kind, claim, len32(offset, 0)?)?);
         if text.len() > MAX_TEXT {
             return None;
         }
@@ -43,15 +44,15 @@ pub(super) fn to_text(claim: &[u8]) -> Option<String> {
 
 fn value(kind: u16, claim: &[u8], at: usize) -> Option<String> {
     match kind {
-        0x01 => le::u64(claim, at).map(|number| number.cast_signed().to_string()),
-        0x02 | 0x06 => le::u64(claim, at).map(|number| number.to_string()),
+        0x01 => le64(claim, at).map(|number| number.cast_signed().to_string()),
+        0x02 | 0x06 => le64(claim, at).map(|number| number.to_string()),
         0x03 => string(claim, at),
         0x05 => {
-            let sid = le::slice(claim, at.checked_add(4)?, le::size(le::u32(claim, at)?))?;
+            let sid = slice(claim, at.checked_add(4)?, len32(claim, at)?)?;
             sid::parse(sid).map(|(sid, _)| sid::alias(&sid).map_or(sid.clone(), str::to_owned))
         }
         _ => {
-            let octets = le::slice(claim, at.checked_add(4)?, le::size(le::u32(claim, at)?))?;
+            let octets = slice(claim, at.checked_add(4)?, len32(claim, at)?)?;
             Some(hex(octets).replacen("hex:", "#", 1))
         }
     }

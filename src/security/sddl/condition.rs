@@ -5,7 +5,8 @@
 
 use std::{char::decode_utf16, fmt::Write as _};
 
-use super::{hex, le, sid};
+use super::{hex, sid};
+use crate::field::{le16, le32, le64, narrow};
 
 const SIGNATURE: &[u8] = b"artx";
 /// Expressions with more tokens stay hexadecimal: people write a few dozen.
@@ -87,8 +88,8 @@ fn operand(code: u8, rest: &mut &[u8], composite_allowed: bool) -> Option<String
     if matches!(code, 0x01..=0x04) {
         return integer(take(rest, 10)?);
     }
-    let len = le::u32(take(rest, 4)?, 0)?;
-    let data = take(rest, le::size(len))?;
+    let len = le32(take(rest, 4)?, 0)?;
+    let data = take(rest, narrow(len))?;
     match code {
         0x10 => Some(format!("\"{}\"", quoted(data, |letter| letter != '"' && !letter.is_control()))),
         0x18 => Some(hex(data).replacen("hex:", "#", 1)),
@@ -117,7 +118,7 @@ fn composite(mut data: &[u8]) -> Option<String> {
 
 /// 64 bits, then a sign (1 `+`, 2 `-`, 3 none) and a base (1 octal, 2 decimal, 3 hexadecimal).
 fn integer(token: &[u8]) -> Option<String> {
-    let value = le::u64(token, 0)?.cast_signed();
+    let value = le64(token, 0)?.cast_signed();
     let sign = match token.get(8)? {
         _ if value < 0 => "-",
         1 => "+",
@@ -140,7 +141,7 @@ fn attribute(place: &str, name: &[u8]) -> String {
 
 /// UTF-16LE text, in which what may not stand as itself is `%` and four digits: [MS-DTYP] 2.5.1.1, `attr-char`.
 pub(super) fn quoted(utf16: &[u8], plain: impl Fn(char) -> bool) -> String {
-    let units = utf16.chunks(2).map(|pair| le::u16(pair, 0).unwrap_or(0xFFFD));
+    let units = utf16.chunks(2).map(|pair| le16(pair, 0).unwrap_or(0xFFFD));
     let mut text = String::new();
     for letter in decode_utf16(units) {
         match letter {

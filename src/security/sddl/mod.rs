@@ -16,8 +16,11 @@ mod rights;
 
 use std::fmt::Write as _;
 
-use super::{le, sid};
-use crate::error::{Error, Result};
+use super::sid;
+use crate::{
+    error::{Error, Result},
+    field::{le16, len32},
+};
 
 const LAYER: &str = "security descriptor";
 const HEADER: usize = 20;
@@ -74,8 +77,8 @@ struct Header {
 impl Header {
     fn parse(bytes: &[u8]) -> Result<Self> {
         let cut = || corrupt(0, format!("{HEADER} bytes of header expected, found {}", bytes.len()));
-        let control = le::u16(bytes, 2).ok_or_else(cut)?;
-        let offset = |at| le::u32(bytes, at).map(le::size).ok_or_else(cut);
+        let control = le16(bytes, 2).ok_or_else(cut)?;
+        let offset = |at| len32(bytes, at).ok_or_else(cut);
         let header = Self { control, owner: offset(4)?, group: offset(8)?, sacl: offset(12)?, dacl: offset(16)? };
         if bytes.first() != Some(&1) {
             return Err(corrupt(0, format!("revision 1 expected, found {}", bytes.first().unwrap_or(&0))));

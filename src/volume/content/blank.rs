@@ -4,7 +4,8 @@
 use super::State;
 use crate::{
     error::Result,
-    image::{Image, RunKind, field::wide},
+    field::wide,
+    image::{Image, RunKind},
 };
 
 /// A volume is looked at so far. Holes count too: what follows must not depend on the container.

@@ -1,7 +1,7 @@
 //! Volumes behind a key.
 
 use super::signature::{Class, Found, View};
-use crate::image::field::array;
+use crate::field::be16;
 
 /// LUKS (On-Disk Format Specification 1.2.3, figure 1, and LUKS2 1.1.4, 2.1): version at 6, label of LUKS2 at 24, UUID
 /// as text at 168.
@@ -9,7 +9,7 @@ pub(super) fn luks(view: &View) -> Option<Found> {
     if !view.has(0, b"LUKS\xba\xbe") {
         return None;
     }
-    let version = array(&view.head, 6).map(u16::from_be_bytes)?;
+    let version = be16(&view.head, 6)?;
     luks_at(view, 0, version)
 }
 

@@ -2,7 +2,7 @@
 //! Format" 1.03, "Boot Sector and BPB"), as it has no magic that all makers write.
 
 use super::signature::{Found, View};
-use crate::image::field::{byte, le16, le32};
+use crate::field::{byte, le16, le32};
 
 /// Whether the boot sector's fields fit together.
 fn plausible(sector: &[u8]) -> Option<bool> {

@@ -1,7 +1,7 @@
 //! Filesystems by their superblocks. Offsets are bytes from the volume's beginning.
 
 use super::signature::{Found, View};
-use crate::image::field::{be32, le16, le32, le64};
+use crate::field::{be32, le16, le32, le64};
 
 /// ext2, ext3, ext4 (kernel documentation, "ext4 Data Structures and Algorithms", 4.1): the superblock at 1024 has
 /// its magic at 56, features at 92, UUID at 104, label at 120.

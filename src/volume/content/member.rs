@@ -4,7 +4,7 @@ use super::{
     super::guid::uuid,
     signature::{Class, Found, View},
 };
-use crate::image::field::{array, be32, has, le32, le64};
+use crate::field::{array, be32, has, le32, le64, len32};
 
 /// LVM2 (`lib/format_text/layout.h`, `struct label_header`): the label is in one of the first four sectors, with
 /// the offset of the physical volume's header, which begins with the id, at 20.
@@ -12,7 +12,7 @@ pub(super) fn lvm2(view: &View) -> Option<Found> {
     let at = [0, 512, 1024, 1536]
         .into_iter()
         .find(|&at: &usize| view.has(at, b"LABELONE") && view.has(at.saturating_add(24), b"LVM2 001"))?;
-    let header = usize::try_from(le32(&view.head, at.checked_add(20)?)?).ok()?;
+    let header = len32(&view.head, at.checked_add(20)?)?;
     let id = view.bytes(at.checked_add(header)?, 32).and_then(|id| std::str::from_utf8(id).ok());
     let groups = [0..6, 6..10, 10..14, 14..18, 18..22, 22..26, 26..32];
     let id = id.and_then(|id| groups.into_iter().map(|group| id.get(group)).collect::<Option<Vec<_>>>());
@@ -36,11 +36,10 @@ pub(super) fn md_0_90(view: &View) -> Option<Found> {
     const ALIGN: u64 = 65536;
     let at = view.len().checked_sub(view.len() % ALIGN)?.checked_sub(ALIGN)?;
     let block = view.tail_from(at)?;
-    let field: fn(&[u8], usize) -> Option<u32> = match array(block, 0)? {
-        magic if u32::from_le_bytes(magic) == MD_MAGIC => le32,
-        magic if u32::from_be_bytes(magic) == MD_MAGIC => be32,
-        _ => return None,
-    };
+    let field = if le32(block, 0)? == MD_MAGIC { le32 } else { be32 };
+    if field(block, 0)? != MD_MAGIC {
+        return None;
+    }
     let words = [field(block, 20)?, field(block, 52)?, field(block, 56)?, field(block, 60)?];
     let [a, b, c, d] = words.map(u128::from);
     let id = uuid((a << 96 | b << 64 | c << 32 | d).to_be_bytes());

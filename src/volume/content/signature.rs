@@ -3,10 +3,8 @@
 use super::{encrypted, fat, filesystem, member, swap};
 use crate::{
     error::Result,
-    image::{
-        Image,
-        field::{array, has, wide},
-    },
+    field::{array, has, slice, wide},
+    image::Image,
 };
 
 /// How much of a volume's beginning is looked at: the last thing in there are the uberblocks of ZFS.
@@ -90,7 +88,7 @@ impl View {
     }
 
     pub(super) fn bytes(&self, at: usize, len: usize) -> Option<&[u8]> {
-        self.head.get(at..at.checked_add(len)?)
+        slice(&self.head, at, len)
     }
 
     pub(super) fn id(&self, at: usize) -> Option<String> {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::sectors::Sectors;
 use crate::{
     error::Result,
-    image::{self, Image, field::wide},
+    field::wide,
+    image::{self, Image},
     volume::segmented::{in_pieces, take},
 };
 

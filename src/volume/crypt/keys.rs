@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc};
 
 use zeroize::Zeroizing;
 
-use crate::image::field::wide;
+use crate::field::wide;
 
 /// A key file is not longer than this: what cryptsetup takes as well ("maximum keyfile size").
 pub const MAX_KEY_FILE: u64 = 8 << 20;

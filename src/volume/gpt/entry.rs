@@ -11,10 +11,8 @@
 use super::header::Header;
 use crate::{
     checksum::crc32,
-    image::{
-        Image,
-        field::{array, le64, wide},
-    },
+    field::{array, le64, units, wide},
+    image::Image,
 };
 
 /// The smallest entry; larger ones are this times a power of two.
@@ -68,7 +66,7 @@ fn parse(number: u32, bytes: &[u8]) -> Option<Entry> {
     if kind == [0; 16] {
         return None;
     }
-    let units = bytes.get(56..128)?.as_chunks().0.iter().map(|unit| u16::from_le_bytes(*unit));
+    let units = units(bytes.get(56..128)?);
     let name: String = char::decode_utf16(units.take_while(|&unit| unit != 0))
         .map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER))
         .collect();

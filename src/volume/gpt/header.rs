@@ -17,10 +17,8 @@
 
 use crate::{
     checksum::crc32,
-    image::{
-        Image,
-        field::{array, has, le32, le64},
-    },
+    field::{array, has, le32, le64, len32},
+    image::Image,
 };
 
 /// What a header begins with.
@@ -67,7 +65,7 @@ impl Header {
         if !has(sector, 0, SIGNATURE) {
             return wrong("no signature".to_owned());
         }
-        let size = usize::try_from(le32(sector, 12)?).unwrap_or(usize::MAX);
+        let size = len32(sector, 12)?;
         let Some(bytes) = sector.get(..size).filter(|bytes| bytes.len() >= MIN_SIZE) else {
             return wrong(format!("size {size}, expected {MIN_SIZE} to {}", sector.len()));
         };

@@ -4,9 +4,9 @@
 //! at 8, position of this one at 12, events at 16, bits of failed devices at 24, how far this device is rebuilt at 32
 //! (all ones: wholly).
 
-use crate::image::{
-    Image,
+use crate::{
     field::{le32, le64},
+    image::Image,
 };
 
 const MAGIC: u32 = 0x6452_6d44;

@@ -8,10 +8,8 @@ use super::{LAYER, pv_header::PvHeader};
 use crate::{
     checksum::crc32,
     error::{Error, Result},
-    image::{
-        Image,
-        field::{has, le32, le64, wide},
-    },
+    field::{has, le32, le64, wide},
+    image::Image,
 };
 
 /// The unit of labels, whatever the disk's own is.

@@ -12,7 +12,8 @@ use super::{
     thin::{Pool, Thin},
 };
 use crate::{
-    image::{Image, Slice, field::wide},
+    field::wide,
+    image::{Image, Slice},
     volume::{
         reasons,
         segmented::{Segmented, Striped, Zeros},

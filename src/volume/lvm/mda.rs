@@ -12,10 +12,8 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    image::{
-        Image,
-        field::{has, le32, le64, wide},
-    },
+    field::{has, le32, le64, wide},
+    image::Image,
 };
 
 const HEADER: usize = 512;

@@ -6,7 +6,7 @@
 //! needed.
 
 use super::metadata::is_id;
-use crate::image::field::le64;
+use crate::field::le64;
 
 /// A part of the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,7 +10,8 @@ use super::{
     superblock::{Role, Superblock},
 };
 use crate::{
-    image::{Image, Slice, field::wide},
+    field::wide,
+    image::{Image, Slice},
     volume::{reasons, segmented::Segmented},
 };
 

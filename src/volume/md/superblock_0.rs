@@ -11,10 +11,8 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    image::{
-        Image,
-        field::{be32, le32},
-    },
+    field::{be32, le32, narrow},
+    image::Image,
 };
 
 const SIZE: usize = 4096;
@@ -73,7 +71,7 @@ pub(super) fn read(image: &dyn Image) -> Result<Option<Superblock>> {
         data_size: at,
         chunk: u64::from(word(65)),
         events: u64::from(high) << 32 | u64::from(low),
-        number: usize::try_from(word(992)).unwrap_or(usize::MAX),
+        number: narrow(word(992)),
         roles: (0..DESCRIPTORS).map(role).collect(),
         unsound: None,
         reshaping: word(2) > 90,

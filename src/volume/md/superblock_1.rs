@@ -12,10 +12,8 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    image::{
-        Image,
-        field::{array, le16, le32, le64},
-    },
+    field::{array, le16, le32, le64, narrow},
+    image::Image,
 };
 
 const MAGIC: u32 = 0xa92b_4efc;
@@ -90,14 +88,14 @@ fn parse(image: &dyn Image, version: &'static str, at: u64, block: &[u8]) -> Res
         version,
         name: String::from_utf8_lossy(name).into_owned(),
         minor: None,
-        level: array(block, 72).map(i32::from_le_bytes).unwrap_or_default(),
+        level: word(72).cast_signed(),
         members: word(92),
         size: sectors(80).ok_or_else(too_large)?,
         data_offset: sectors(128).ok_or_else(too_large)?,
         data_size: sectors(136).ok_or_else(too_large)?,
         chunk: u64::from(word(88)).saturating_mul(SECTOR),
         events: le64(block, 200).unwrap_or_default(),
-        number: usize::try_from(word(160)).unwrap_or(usize::MAX),
+        number: narrow(word(160)),
         roles: block.get(256..len).unwrap_or_default().as_chunks().0.iter().map(role).collect(),
         unsound,
         reshaping: features & RESHAPE_ACTIVE != 0,
@@ -118,8 +116,8 @@ fn checksum(bytes: &[u8]) -> u32 {
 /// Whether the list has an entry: 64 bit each, all ones behind the last. One that cannot be read counts as one.
 fn has_bad_blocks(image: &dyn Image, at: u64, block: &[u8]) -> bool {
     let sectors = le16(block, 186).unwrap_or_default().min(MAX_BAD_SECTORS);
-    let offset = array(block, 188).map(i32::from_le_bytes).unwrap_or_default();
-    let offset = i64::from(offset).checked_mul(512).and_then(|offset| at.checked_add_signed(offset));
+    let offset = i64::from(le32(block, 188).unwrap_or_default().cast_signed());
+    let offset = offset.checked_mul(512).and_then(|offset| at.checked_add_signed(offset));
     let mut list = vec![0; usize::from(sectors).saturating_mul(512)];
     let Some(offset) = offset else { return true };
     if list.is_empty() || offset == at {

@@ -5,10 +5,8 @@
 use super::entry::Entry;
 use crate::{
     checksum::crc32,
-    image::{
-        Image,
-        field::{has, le16, le32, le64},
-    },
+    field::{has, le16, le32, le64, len16, len32, wide},
+    image::Image,
     volume::crypt::decrypted::MAX_SECTOR,
 };
 
@@ -55,7 +53,7 @@ pub(super) fn read(image: &dyn Image) -> Result<(Block, Vec<u8>), String> {
     if !has(&volume, at, NORMAL) {
         return Err("its volume header is damaged: no known GUID".to_owned());
     }
-    let sector = match le16(&volume, 11).map(usize::from) {
+    let sector = match len16(&volume, 11) {
         Some(0) => 512,
         Some(sector @ (512 | MAX_SECTOR)) => sector,
         sector => return Err(format!("sectors of {} bytes are not read", sector.unwrap_or_default())),
@@ -83,7 +81,7 @@ fn copy(image: &dyn Image, offset: u64) -> Result<Vec<u8>, String> {
     if !has(&bytes, 0, SIGNATURE) || le16(&bytes, 10) != Some(2) {
         return Err("no signature of version 2".to_owned());
     }
-    let size = le16(&bytes, 8).map(usize::from).unwrap_or_default().saturating_mul(16);
+    let size = len16(&bytes, 8).unwrap_or_default().saturating_mul(16);
     let expected = size.checked_add(4).and_then(|at| le32(&bytes, at));
     let found = bytes.get(..size).filter(|_| size >= HEADERS).map(|bytes| !crc32(!0, bytes));
     if expected.is_none() || found != expected {
@@ -100,8 +98,8 @@ fn decode(bytes: &[u8], sector: usize) -> Result<(Block, Vec<u8>), String> {
         return Err(format!("it is not wholly encrypted (state {}, next {}), which is not read", state.0, state.1));
     }
     let sectors = le32(bytes, 28).map(u64::from).ok_or_else(damaged)?;
-    let header_len = sectors.saturating_mul(u64::try_from(sector).unwrap_or(u64::MAX));
-    let end = le32(bytes, 64).and_then(|len| usize::try_from(len).ok()?.checked_add(64)).ok_or_else(damaged)?;
+    let header_len = sectors.saturating_mul(wide(sector));
+    let end = len32(bytes, 64).and_then(|len| len.checked_add(64)).ok_or_else(damaged)?;
     let entries = bytes.get(HEADERS..end).ok_or_else(damaged)?.to_vec();
     let block = Block {
         sector,

@@ -1,6 +1,6 @@
 //! The entries of the metadata, and those inside of them. Reference: libbde, 5 "FVE metadata entry".
 
-use crate::image::field::le16;
+use crate::field::{le16, len16};
 
 /// Kinds of entries (5.1).
 pub(super) const VMK: u16 = 2;
@@ -28,7 +28,7 @@ pub(super) struct Entry<'b> {
 /// All entries, up to one without a size or the end. Each takes at least [`HEADER`] bytes, so they are few.
 pub(super) fn all(mut bytes: &[u8]) -> impl Iterator<Item = Result<Entry<'_>, String>> {
     std::iter::from_fn(move || {
-        let size = le16(bytes, 0).map(usize::from).filter(|size| *size > 0)?;
+        let size = len16(bytes, 0).filter(|size| *size > 0)?;
         let entry = bytes
             .get(HEADER..size)
             .and_then(|data| Some(Entry { kind: le16(bytes, 2)?, value: le16(bytes, 4)?, data }));

@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use super::entry;
 use crate::{
-    image::field::{array, le16, le32, wide},
+    field::{array, le16, le32, units, wide},
     volume::crypt::{derive::Secret, keys::KeyFile},
 };
 
@@ -53,10 +53,7 @@ fn text(bytes: &[u8]) -> Option<Zeroizing<String>> {
         return None;
     }
     let text = match bytes.strip_prefix(b"\xff\xfe") {
-        Some(rest) => {
-            let units = rest.as_chunks::<2>().0.iter().map(|unit| u16::from_le_bytes(*unit));
-            char::decode_utf16(units).map(|c| c.unwrap_or('\u{fffd}')).collect()
-        }
+        Some(rest) => char::decode_utf16(units(rest)).map(|c| c.unwrap_or('\u{fffd}')).collect(),
         None => std::str::from_utf8(bytes).ok()?.to_owned(),
     };
     Some(Zeroizing::new(text))

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::block::{Block, COPY};
 use crate::{
-    image::{Image, field::wide},
+    field::wide,
+    image::Image,
     volume::crypt::{
         decrypted::{Decrypted, Part, Source},
         sectors::Sectors,

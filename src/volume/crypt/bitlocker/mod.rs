@@ -19,7 +19,7 @@ use super::{
     keys::{Keys, Work},
     sectors::{Iv, Sectors},
 };
-use crate::image::{Image, field::wide};
+use crate::{field::wide, image::Image};
 
 /// What the metadata of a volume say.
 pub(super) struct Metadata {

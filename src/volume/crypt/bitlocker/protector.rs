@@ -11,7 +11,7 @@ use super::{
     sealed::Sealed,
 };
 use crate::{
-    image::field::{array, le16},
+    field::{array, le16},
     volume::{
         crypt::{derive::Secret, keys::Work},
         guid,

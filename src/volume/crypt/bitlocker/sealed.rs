@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::entry::Entry;
 use crate::{
-    image::field::{array, le16},
+    field::{array, len16},
     volume::crypt::derive::Secret,
 };
 
@@ -44,7 +44,7 @@ impl Sealed {
         cipher
             .decrypt_inout_detached(&self.nonce.into(), &[], plaintext.as_mut_slice().into(), &self.tag.into())
             .ok()?;
-        let whole = le16(&plaintext, 0).map(usize::from) == Some(plaintext.len());
+        let whole = len16(&plaintext, 0) == Some(plaintext.len());
         Some(Zeroizing::new(plaintext.get(KEY_HEADER..).filter(|_| whole)?.to_vec()))
     }
 }

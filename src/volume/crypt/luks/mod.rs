@@ -17,9 +17,9 @@ use super::{
     keys::{Keys, Work},
     sectors::Sectors,
 };
-use crate::image::{
-    Image,
-    field::{array, wide},
+use crate::{
+    field::{be16, wide},
+    image::Image,
 };
 
 /// What a header begins with.
@@ -59,7 +59,7 @@ impl Header {
     pub(super) fn read(image: &dyn Image) -> Result<Self, String> {
         let mut start = [0; 8];
         image.read_at(0, &mut start).map_err(|error| error.to_string())?;
-        let version = array(&start, 6).map(u16::from_be_bytes).filter(|_| start.starts_with(MAGIC));
+        let version = be16(&start, 6).filter(|_| start.starts_with(MAGIC));
         let mut header = match version {
             Some(1) => version1::read(image),
             // Without a first header there may be a second one.

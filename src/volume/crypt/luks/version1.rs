@@ -5,10 +5,8 @@ use super::{
     keyslot::{Digest, Kdf, Keyslot},
 };
 use crate::{
-    image::{
-        Image,
-        field::{array, be32},
-    },
+    field::{array, be32},
+    image::Image,
     volume::crypt::antiforensic::STRIPES,
 };
 

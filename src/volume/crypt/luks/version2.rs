@@ -4,7 +4,8 @@
 
 use super::{Header, MAGIC, metadata, version1::text};
 use crate::{
-    image::{Image, field::array},
+    field::{array, be64},
+    image::Image,
     volume::crypt::derive::Hash,
 };
 
@@ -60,7 +61,7 @@ fn header(image: &dyn Image, at: u64, magic: &[u8]) -> Result<(Sound, u64), Stri
     if !bytes.starts_with(magic) || array(&bytes, 6) != Some([0, 2]) {
         return Err(damaged("no magic"));
     }
-    let number = |at: usize| array(&bytes, at).map(u64::from_be_bytes).unwrap_or_default();
+    let number = |at: usize| be64(&bytes, at).unwrap_or_default();
     let (size, sequence) = (number(8), number(16));
     if !SIZES.contains(&size) || number(256) != at || (at != 0 && at != size) {
         return Err(damaged("its size or place is wrong"));

@@ -7,10 +7,8 @@
 use super::{BLOCK, LAYER, checksum};
 use crate::{
     error::{Error, Result},
-    image::{
-        Image,
-        field::{le32, le64, wide},
-    },
+    field::{le32, le64, wide},
+    image::Image,
 };
 
 const HEADER: usize = 32;

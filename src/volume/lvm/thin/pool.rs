@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::{LAYER, btree::Trees, superblock::Superblock};
 use crate::{
     error::{Error, Result},
-    image::{Image, field::wide},
+    field::wide,
+    image::Image,
 };
 
 /// Bits of a mapping below the number of the chunk: the time at which it was made.

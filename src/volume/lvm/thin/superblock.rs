@@ -7,10 +7,8 @@
 use super::{BLOCK, LAYER, checksum};
 use crate::{
     error::{Error, Result},
-    image::{
-        Image,
-        field::{le32, le64},
-    },
+    field::{le32, le64},
+    image::Image,
 };
 
 const MAGIC: u64 = 27_022_010;
