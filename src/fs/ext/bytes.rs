@@ -1,41 +1,32 @@
 //! Fixed-width fields of on-disk structures. A field past the end of the bytes reads as zero: every structure's
 //! length is checked once, where it is cut out, and not again at each of its fields.
 
-fn field<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
-    bytes.get(at..).and_then(|rest| rest.first_chunk::<N>()).copied().unwrap_or([0; N])
-}
-
-pub(in crate::fs) fn u8_at(bytes: &[u8], at: usize) -> u8 {
-    u8::from_le_bytes(field(bytes, at))
-}
-
-pub(in crate::fs) fn le16(bytes: &[u8], at: usize) -> u16 {
-    u16::from_le_bytes(field(bytes, at))
-}
-
-pub(in crate::fs) fn le32(bytes: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes(field(bytes, at))
-}
-
-pub(in crate::fs) fn le64(bytes: &[u8], at: usize) -> u64 {
-    u64::from_le_bytes(field(bytes, at))
-}
-
-pub(in crate::fs) fn be16(bytes: &[u8], at: usize) -> u16 {
-    u16::from_be_bytes(field(bytes, at))
-}
-
-pub(in crate::fs) fn be32(bytes: &[u8], at: usize) -> u32 {
-    u32::from_be_bytes(field(bytes, at))
-}
-
-pub(in crate::fs) fn be64(bytes: &[u8], at: usize) -> u64 {
-    u64::from_be_bytes(field(bytes, at))
-}
+use crate::field;
+pub(in crate::fs) use crate::field::wide;
 
 /// Fixed-size bytes, such as a UUID.
+#[inline]
 pub(in crate::fs) fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
-    field(bytes, at)
+    field::array(bytes, at).unwrap_or([0; N])
+}
+
+macro_rules! integer {
+    ($($name:ident: $int:ty, $from:ident;)*) => {$(
+        #[inline]
+        pub(in crate::fs) fn $name(bytes: &[u8], at: usize) -> $int {
+            <$int>::$from(array(bytes, at))
+        }
+    )*};
+}
+
+integer! {
+    u8_at: u8, from_le_bytes;
+    le16: u16, from_le_bytes;
+    le32: u32, from_le_bytes;
+    le64: u64, from_le_bytes;
+    be16: u16, from_be_bytes;
+    be32: u32, from_be_bytes;
+    be64: u64, from_be_bytes;
 }
 
 /// Puts fixed-size bytes in their place; past the end nothing is put.
@@ -52,17 +43,12 @@ pub(in crate::fs) fn join(high: u32, low: u32) -> u64 {
 
 /// The low half of a 32-bit checksum, for the fields that keep only that.
 pub(in crate::fs) fn low16(value: u32) -> u16 {
-    u16::from_le_bytes(field(&value.to_le_bytes(), 0))
-}
-
-/// A length in memory as a number of bytes on disk.
-pub(in crate::fs) fn len64(len: usize) -> u64 {
-    u64::try_from(len).unwrap_or(u64::MAX)
+    u16::from_le_bytes(array(&value.to_le_bytes(), 0))
 }
 
 /// A number of bytes on disk as a length in memory, at most `cap`.
 pub(in crate::fs) fn capped(len: u64, cap: usize) -> usize {
-    usize::try_from(len).map_or(cap, |len| len.min(cap))
+    field::narrow(len).min(cap)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::{
     LAYER,
-    bytes::{capped, len64},
+    bytes::{capped, wide},
     inode::{FLAG_ENCRYPT, FLAG_INLINE_DATA, Inode},
     map::{self, Run},
     reader::Reader,
@@ -30,7 +30,7 @@ impl Reader<'_> {
             Form::Inline => {
                 let bytes = self.inline_data(&inode)?;
                 let stored = bytes.get(..capped(inode.size, bytes.len())).unwrap_or_default();
-                let zeros = inode.size.saturating_sub(len64(stored.len()));
+                let zeros = inode.size.saturating_sub(wide(stored.len()));
                 if sink.data(stored).is_continue() && zeros > 0 {
                     let _ = sink.hole(zeros);
                 }

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use super::{
     LAYER,
-    bytes::{capped, le32, len64, u8_at},
+    bytes::{capped, le32, u8_at, wide},
     content::encrypted,
     dir_block::{self, Damage, Entries, Entry},
     inode::{BLOCK_LEN, FLAG_ENCRYPT, FLAG_INLINE_DATA, Inode},
@@ -144,7 +144,7 @@ impl Lister<'_, '_> {
                         done = done.saturating_add(1);
                     }
                 }
-                at = at.saturating_add(len64(step));
+                at = at.saturating_add(wide(step));
                 left = left.saturating_sub(step);
             }
         }
@@ -192,7 +192,7 @@ impl Lister<'_, '_> {
         }
         match xattr::inline_value(self.inode, raw) {
             Ok(Some(rest)) => self.entries(0, BLOCK_LEN, rest),
-            Ok(None) if self.inode.size > len64(BLOCK_LEN) => {
+            Ok(None) if self.inode.size > wide(BLOCK_LEN) => {
                 self.fault_at(0, Some(BLOCK_LEN), "the attribute system.data is missing".to_owned())
             }
             Ok(None) => ControlFlow::Continue(()),

@@ -2,7 +2,7 @@
 //! that elsewhere (a long map, a long target, values in other inodes) have no evidence here and are read in full.
 
 use super::{
-    bytes::len64,
+    bytes::wide,
     extent,
     features::INCOMPAT_EA_INODE,
     inode::{FLAG_ENCRYPT, FLAG_EXTENTS, FLAG_INLINE_DATA, Outline},
@@ -29,7 +29,7 @@ impl Reader<'_> {
         evidence.bytes.extend_from_slice(&number.to_le_bytes());
         // All inodes are of one length, so zeros at the end need not be told.
         let used = without_zeros(&self.raw);
-        evidence.bytes.extend_from_slice(&len64(used.len()).to_le_bytes());
+        evidence.bytes.extend_from_slice(&wide(used.len()).to_le_bytes());
         evidence.bytes.extend_from_slice(used);
         match kind {
             // Its content is hashed once for all its names, by whoever comes by first.
@@ -61,7 +61,7 @@ impl Reader<'_> {
         }
         if outline.attribute_block != 0 {
             let block = self.attribute_block(outline.attribute_block).ok()?;
-            evidence.bytes.extend_from_slice(&len64(block.len()).to_le_bytes());
+            evidence.bytes.extend_from_slice(&wide(block.len()).to_le_bytes());
             evidence.bytes.extend_from_slice(&block);
         }
         Some(kind)

@@ -3,7 +3,7 @@
 
 use super::{
     LAYER,
-    bytes::{capped, len64},
+    bytes::{capped, wide},
     content::encrypted,
     inode::{BLOCK_LEN, FLAG_ENCRYPT, FLAG_INLINE_DATA, Inode},
     reader::Reader,
@@ -23,7 +23,7 @@ impl Reader<'_> {
         let mut bytes = inode.block.to_vec();
         match xattr::inline_value(inode, &self.raw)? {
             Some(value) => bytes.extend_from_slice(value),
-            None if inode.size > len64(BLOCK_LEN) => {
+            None if inode.size > wide(BLOCK_LEN) => {
                 let what = format!("inline data of {} bytes without the attribute system.data", inode.size);
                 return Err(Error::corrupt(LAYER, inode.at(), what));
             }

@@ -76,7 +76,7 @@ impl Outline {
             return false;
         }
         if superblock.features.incompat(features::INCOMPAT_EA_INODE) {
-            return self.size < super::bytes::len64(BLOCK_LEN);
+            return self.size < super::bytes::wide(BLOCK_LEN);
         }
         let huge = superblock.features.ro_compat(features::RO_HUGE_FILE);
         let high = if huge { u32::from(le16(raw, 0x74)) } else { 0 };

@@ -214,7 +214,7 @@ fn read_at(image: &dyn Image, offset: u64) -> Result<[u8; LEN]> {
 
 /// Whether the first superblock is there and sane, or has features that are refused.
 pub(super) fn probe(image: &dyn Image) -> Result<bool> {
-    let end = OFFSET.saturating_add(super::bytes::len64(LEN));
+    let end = OFFSET.saturating_add(super::bytes::wide(LEN));
     if image.len() < end {
         return Ok(false);
     }

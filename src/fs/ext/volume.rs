@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{
     LAYER,
-    bytes::len64,
+    bytes::wide,
     journal::{MAGIC as JOURNAL_MAGIC, Overlay},
     superblock::Superblock,
 };
@@ -68,7 +68,7 @@ impl Volume {
     /// Puts the journal's blocks over what was read from the image.
     fn patch(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
         let block_bytes = self.superblock.block_bytes();
-        let end = offset.saturating_add(len64(buf.len()));
+        let end = offset.saturating_add(wide(buf.len()));
         let first = offset.checked_div(block_bytes).unwrap_or(0);
         let last = end.div_ceil(block_bytes);
         for replayed in self.overlay.range(first, last) {

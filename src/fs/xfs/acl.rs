@@ -1,7 +1,7 @@
 //! POSIX ACLs: on disk a count and entries of 12 bytes, big-endian; `getxattr` gives version 2, little-endian.
 //! See `fs/xfs/libxfs/xfs_format.h` (`struct xfs_acl`) and `include/uapi/linux/posix_acl_xattr.h` of the kernel.
 
-use super::bytes::{be16, be32, len64};
+use super::bytes::{be16, be32, wide};
 
 const HEADER: usize = 4;
 const ENTRY: usize = 12;
@@ -12,7 +12,7 @@ const NO_ID: u32 = u32::MAX;
 pub(super) fn to_xattr(disk: &[u8]) -> Result<Option<Vec<u8>>, String> {
     let count = be32(disk, 0);
     let entries = disk.get(HEADER..).unwrap_or_default().chunks_exact(ENTRY);
-    if disk.len() < HEADER || u64::from(count) > len64(entries.len()) {
+    if disk.len() < HEADER || u64::from(count) > wide(entries.len()) {
         return Err(format!("ACL of {count} entries in {} bytes", disk.len()));
     }
     if count == 0 {

@@ -3,7 +3,7 @@
 
 use super::{
     attributes::Blocks,
-    bytes::{be32, capped, len64},
+    bytes::{be32, capped, wide},
     verify::{self, Layout},
 };
 
@@ -20,7 +20,7 @@ pub(super) fn read(blocks: &Blocks<'_>, block: u32, len: usize) -> Result<(Vec<u
         let left = len.saturating_sub(value.len());
         let body = if blocks.volume.superblock.features.v5 {
             let (magic, at) = (be32(&bytes, 0), u64::from(be32(&bytes, 4)));
-            if magic != MAGIC || at != len64(value.len()) {
+            if magic != MAGIC || at != wide(value.len()) {
                 return Err(format!("the value's block at {offset:#x} has magic {magic:#010x}, offset {at}"));
             }
             if let Some(what) = verify::block(blocks.volume, &bytes, &LAYOUT, offset, blocks.inode.number) {

@@ -7,7 +7,7 @@ use super::{
     attr_leaf::{self, Entry, Value},
     attr_remote,
     attr_shortform::ShortForm,
-    bytes::{capped, len64},
+    bytes::{capped, wide},
     da_node,
     inode::{Format, Inode, Which},
     map::{self, Run},
@@ -174,7 +174,7 @@ fn xattr(
         Value::Remote { len, .. } => capped(u64::from(len), usize::MAX),
     };
     let room = collected.room.checked_sub(len.saturating_add(name.len()));
-    collected.room = room.ok_or_else(|| named(format!("all attributes exceed {} bytes", len64(MAX_VALUES))))?;
+    collected.room = room.ok_or_else(|| named(format!("all attributes exceed {} bytes", wide(MAX_VALUES))))?;
     let value = match (&entry.value, blocks) {
         (Value::Here(value), _) => value.to_vec(),
         (Value::Remote { block, .. }, Some(blocks)) => {

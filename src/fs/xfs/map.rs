@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use super::{
     LAYER,
-    bytes::{be16, be32, be64, len64},
+    bytes::{be16, be32, be64, wide},
     extent::{RECORD, Record},
     inode::{Format, Inode, Which},
     verify::{self, Layout},
@@ -89,7 +89,7 @@ pub(super) fn walk(volume: &Volume, inode: &Inode, which: Which, each: Each<'_>)
     };
     let flow = match fork.format {
         Format::Extents => {
-            let room = len64(fork.bytes.len()).checked_div(len64(RECORD)).unwrap_or(0);
+            let room = wide(fork.bytes.len()).checked_div(wide(RECORD)).unwrap_or(0);
             let count = usize::try_from(fork.extents.min(room)).unwrap_or(0);
             walk.records(fork.bytes, count)
         }

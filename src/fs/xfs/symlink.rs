@@ -3,7 +3,7 @@
 
 use super::{
     LAYER,
-    bytes::{be32, capped, len64},
+    bytes::{be32, capped, wide},
     inode::{Format, Inode, Which},
     map,
     reader::Reader,
@@ -52,7 +52,7 @@ impl Reader<'_> {
             if header > 0 {
                 let (magic, at) = (be32(&bytes, 0), be32(&bytes, 4));
                 here = capped(u64::from(be32(&bytes, 8)), here);
-                if magic != MAGIC || u64::from(at) != len64(target.len()) {
+                if magic != MAGIC || u64::from(at) != wide(target.len()) {
                     return bad(format!("the link's block at {:#x} has magic {magic:#010x}, offset {at}", run.offset));
                 }
                 if let Some(what) = verify::block(volume, &bytes, &LAYOUT, run.offset, inode.number) {

@@ -6,7 +6,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use super::super::{LAYER, bytes::len64, verify::BASIC_BLOCK};
+use super::super::{LAYER, bytes::wide, verify::BASIC_BLOCK};
 use crate::error::{Error, Result};
 
 pub(super) const SECTOR: usize = 512;
@@ -48,13 +48,13 @@ impl Overlay {
 
     /// Whether any of `len` bytes from an offset was replayed.
     pub(in crate::fs::xfs) fn touches(&self, offset: u64, len: usize) -> bool {
-        self.within(offset, offset.saturating_add(len64(len))).next().is_some()
+        self.within(offset, offset.saturating_add(wide(len))).next().is_some()
     }
 
     /// Puts what was replayed over bytes that were read from an offset of the volume.
     pub(in crate::fs::xfs) fn patch(&self, offset: u64, buf: &mut [u8]) {
         let first = offset.checked_div(BASIC_BLOCK).unwrap_or(0);
-        let last = offset.saturating_add(len64(buf.len())).div_ceil(BASIC_BLOCK).max(first);
+        let last = offset.saturating_add(wide(buf.len())).div_ceil(BASIC_BLOCK).max(first);
         for (sector, bytes) in self.sectors.range(first..last) {
             let start = sector.saturating_mul(BASIC_BLOCK);
             let skipped = usize::try_from(offset.saturating_sub(start)).unwrap_or(SECTOR);

@@ -3,7 +3,7 @@
 use super::{
     super::{
         LAYER,
-        bytes::{capped, len64},
+        bytes::{capped, wide},
         verify::BASIC_BLOCK,
     },
     header::{BYTES_A_HEADER, Header},
@@ -95,7 +95,7 @@ fn checksum(headers: &[u8], covered: usize, body: &[u8]) -> u32 {
     let (head, rest) = first.split_at_checked(CHECKSUM_AT).unwrap_or_default();
     let mut crc = crc32c(crc32c(!0, head), &[0; WORD]);
     crc = crc32c(crc, rest.get(WORD..).unwrap_or_default());
-    let used = capped(len64(body.len()).div_ceil(BYTES_A_HEADER).saturating_sub(1), usize::MAX);
+    let used = capped(wide(body.len()).div_ceil(BYTES_A_HEADER).saturating_sub(1), usize::MAX);
     for next in headers.take(used) {
         crc = crc32c(crc, next.get(..COVERED_NEXT).unwrap_or_default());
     }

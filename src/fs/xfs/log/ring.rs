@@ -3,7 +3,7 @@
 use super::{
     super::{
         LAYER,
-        bytes::{be32, capped, len64},
+        bytes::{be32, capped, wide},
         verify::BASIC_BLOCK,
         volume::Volume,
     },
@@ -85,7 +85,7 @@ impl<'a> Ring<'a> {
             buf.resize(capped(here.saturating_mul(BASIC_BLOCK), usize::MAX), 0);
             self.read(at, &mut buf)?;
             if let Some((index, block)) = buf.chunks_exact(SECTOR).enumerate().find(|(_, block)| wanted(block)) {
-                return Ok(Some((at.saturating_add(len64(index)), block.to_vec())));
+                return Ok(Some((at.saturating_add(wide(index)), block.to_vec())));
             }
             done = done.saturating_add(here);
         }
@@ -114,7 +114,7 @@ impl<'a> Ring<'a> {
             self.read(at, &mut buf)?;
             let mut blocks = buf.chunks_exact(SECTOR).enumerate().rev();
             if let Some((index, header)) = blocks.find_map(|(index, block)| Some((index, Header::parse(block)?))) {
-                return Ok(Some((at.saturating_add(len64(index)), header)));
+                return Ok(Some((at.saturating_add(wide(index)), header)));
             }
             left = left.saturating_sub(here);
         }
