@@ -52,11 +52,13 @@ pub(crate) fn slice(bytes: &[u8], at: usize, len: usize) -> Option<&[u8]> {
 }
 
 /// Whether `magic` stands at `at`.
+#[inline]
 pub(crate) fn has(bytes: &[u8], at: usize, magic: &[u8]) -> bool {
     bytes.get(at..).is_some_and(|rest| rest.starts_with(magic))
 }
 
 /// Little-endian UTF-16 as units; an odd last byte is left out.
+#[inline]
 pub(crate) fn units(bytes: &[u8]) -> impl Iterator<Item = u16> + '_ {
     bytes.as_chunks().0.iter().map(|unit| u16::from_le_bytes(*unit))
 }

@@ -62,6 +62,7 @@ pub mod diff;
 pub mod error;
 mod field;
 pub mod fs;
+mod guid;
 pub mod image;
 pub mod job;
 pub mod machine;

@@ -8,18 +8,19 @@ use std::{
 };
 
 /// Each room, and the rooms that it may use.
-const ALLOWED: [(&str, &[&str]); 22] = [
+const ALLOWED: [(&str, &[&str]); 23] = [
     ("error", &[]),
     ("checksum", &[]),
     ("field", &[]),
+    ("guid", &[]),
     ("severity", &[]),
     ("text", &[]),
-    ("image", &["error", "checksum", "field"]),
-    ("volume", &["error", "checksum", "field", "image"]),
-    ("fs", &["error", "checksum", "field", "image"]),
-    ("security", &["error", "field"]),
+    ("image", &["error", "checksum", "field", "guid"]),
+    ("volume", &["error", "checksum", "field", "guid", "image"]),
+    ("fs", &["error", "checksum", "field", "guid", "image"]),
+    ("security", &["error", "field", "guid"]),
     ("registry", &["error", "field", "text"]),
-    ("machine", &["error", "image", "volume", "fs", "registry", "security"]),
+    ("machine", &["error", "guid", "image", "volume", "fs", "registry", "security"]),
     ("target", &["error", "image", "volume", "fs", "machine"]),
     ("policy", &["error", "severity", "text"]),
     ("changed", &["error"]),

@@ -9,11 +9,12 @@ mod entry;
 mod header;
 
 use self::{entry::Entry, header::Header};
-use super::{
-    guid::guid,
-    partition::{MAX_PARTITIONS, Partition, Table, TableKind},
+use super::partition::{MAX_PARTITIONS, Partition, Table, TableKind};
+use crate::{
+    field::has,
+    guid::{given, guid},
+    image::Image,
 };
-use crate::{field::has, image::Image};
 
 /// Sector sizes that disks have; most have the first.
 const SECTOR_SIZES: [u64; 2] = [512, 4096];
@@ -103,7 +104,7 @@ fn read_with(image: &dyn Image, sector_size: u64) -> Option<Gpt> {
             None
         }
     };
-    let disk = used.as_ref().and_then(|used| guid(used.header.disk));
+    let disk = used.as_ref().and_then(|used| given(used.header.disk)).map(guid);
     if let Some(used) = &used {
         for entry in &used.entries {
             push(&mut table, entry, sector_size);
@@ -138,9 +139,9 @@ fn push(table: &mut Table, entry: &Entry, sector_size: u64) {
     table.partitions.push(Partition {
         number,
         table: TableKind::Gpt,
-        kind: guid(entry.kind).unwrap_or_default(),
+        kind: guid(entry.kind),
         name: entry.name.clone(),
-        uuid: guid(entry.unique),
+        uuid: given(entry.unique).map(guid),
         start,
         len,
     });

@@ -12,7 +12,6 @@ mod assemble;
 pub mod content;
 mod crypt;
 mod gpt;
-pub(crate) mod guid;
 mod lvm;
 mod mbr;
 mod md;

@@ -39,6 +39,7 @@ use self::{group::Groups, inode_tables::InodeTables, reader::Reader, superblock:
 use crate::{
     error::{Error, Result},
     fs::{FileSystem, Session, VolumeInfo},
+    guid,
     image::Image,
 };
 
@@ -92,7 +93,7 @@ impl Ext {
         }
         let info = VolumeInfo {
             fs: superblock.features.generation(),
-            id: uuid(&superblock.uuid),
+            id: guid::given(superblock.uuid).map(guid::uuid),
             label: label(&superblock.label),
             size: superblock.bytes(),
             notes,
@@ -135,21 +136,6 @@ fn place(superblock: &Superblock, number: u32) -> Result<(u32, u32)> {
     let index = number.checked_sub(1).filter(|_| number <= superblock.inodes_count).ok_or_else(outside)?;
     let group = index.checked_div(superblock.inodes_per_group).ok_or_else(outside)?;
     Ok((group, index.checked_rem(superblock.inodes_per_group).unwrap_or(0)))
-}
-
-/// A UUID as `blkid` prints it; none where all bytes are zero.
-fn uuid(bytes: &[u8; 16]) -> Option<String> {
-    if bytes == &[0; 16] {
-        return None;
-    }
-    let mut text = String::new();
-    for (at, byte) in bytes.iter().enumerate() {
-        if matches!(at, 4 | 6 | 8 | 10) {
-            text.push('-');
-        }
-        text.push_str(&format!("{byte:02x}"));
-    }
-    Some(text)
 }
 
 fn label(bytes: &[u8; 16]) -> Option<String> {

@@ -40,6 +40,7 @@ use super::ext::bytes;
 use crate::{
     error::Result,
     fs::{FileSystem, Session, VolumeInfo},
+    guid,
     image::Image,
 };
 
@@ -80,7 +81,7 @@ impl Xfs {
         }
         let info = VolumeInfo {
             fs: LAYER,
-            id: uuid(&superblock.uuid),
+            id: guid::given(superblock.uuid).map(guid::uuid),
             label: label(&superblock.label),
             size: superblock.bytes(),
             notes,
@@ -106,13 +107,6 @@ impl FileSystem for Xfs {
     fn session(&self) -> Result<Box<dyn Session + '_>> {
         Ok(Box::new(Reader::new(&self.volume)))
     }
-}
-
-/// A UUID as `blkid` prints it; none where all bytes are zero.
-fn uuid(bytes: &[u8; 16]) -> Option<String> {
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| hex.get(part).unwrap_or_default().to_owned());
-    (bytes != &[0; 16]).then(|| parts.join("-"))
 }
 
 fn label(bytes: &[u8; 12]) -> Option<String> {

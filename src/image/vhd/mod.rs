@@ -70,13 +70,6 @@ fn checksum(bytes: &[u8], at: usize) -> u32 {
     !sum
 }
 
-/// A UUID as it is written.
-fn uuid(bytes: [u8; 16]) -> String {
-    let hex: Vec<String> = bytes.iter().map(|b| format!("{b:02x}")).collect();
-    let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default().concat();
-    [part(0, 4), part(4, 6), part(6, 8), part(8, 10), part(10, 16)].join("-")
-}
-
 fn wrong_checksum(what: &'static str, at: u64, found: u32, expected: u32) -> Error {
     Error::corrupt(
         LAYER,

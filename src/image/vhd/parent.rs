@@ -7,10 +7,11 @@
 //! | 8 | 4 | length of the data |
 //! | 16 | 8 | offset of the data |
 
-use super::{LAYER, dynamic_header::DynamicHeader, footer::Footer, uuid};
+use super::{LAYER, dynamic_header::DynamicHeader, footer::Footer};
 use crate::{
     error::{Error, Result},
     field::{narrow, units},
+    guid::uuid,
     image::{
         Image,
         beneath::{Place, from_windows, utf16},

@@ -6,10 +6,11 @@
 //! | 10 | 2 | entry count |
 //! | 32 | n × 32 | entries: GUID, offset in the region (4), length (4), flags (4; bit 2: required) |
 
-use super::{Guid, LAYER, guid_text, parent::Locator, region::Region};
+use super::{Guid, LAYER, parent::Locator, region::Region};
 use crate::{
     error::{Error, Result},
     field::narrow,
+    guid::guid,
     image::{
         Image,
         structure::{Structure, read_vec},
@@ -77,7 +78,7 @@ impl Metadata {
                 PARENT_LOCATOR => locator = Some(item()?),
                 DISK_ID | PHYSICAL_SECTOR => {}
                 other if e.le32(24)? & REQUIRED != 0 => {
-                    return Err(Error::unsupported(LAYER, format!("the required metadata item {}", guid_text(&other))));
+                    return Err(Error::unsupported(LAYER, format!("the required metadata item {}", guid(other))));
                 }
                 _ => {}
             }

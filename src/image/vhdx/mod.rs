@@ -54,10 +54,3 @@ pub(crate) fn open(file: Arc<dyn Layered>, place: &Place) -> Result<Layer> {
 fn data_write_guid(file: &dyn Layered) -> Result<Guid> {
     Ok(Header::read(file)?.data_write)
 }
-
-/// A GUID as it is written.
-fn guid_text(guid: &Guid) -> String {
-    let at = |n: usize| guid.get(n).copied().unwrap_or(0);
-    let hex = |order: &[usize]| order.iter().map(|n| format!("{:02x}", at(*n))).collect::<String>();
-    [hex(&[3, 2, 1, 0]), hex(&[5, 4]), hex(&[7, 6]), hex(&[8, 9]), hex(&[10, 11, 12, 13, 14, 15])].join("-")
-}

@@ -6,10 +6,11 @@
 //! | 18 | 2 | key-value count |
 //! | 20 | n × 12 | entries: key offset (4), value offset (4), key length (2), value length (2) |
 
-use super::{Guid, LAYER, data_write_guid, guid_text};
+use super::{Guid, LAYER, data_write_guid};
 use crate::{
     error::{Error, Result},
     field::{narrow, units},
+    guid::guid,
     image::{
         beneath::{Place, from_windows, utf16},
         layer::{self, Format, Layer},
@@ -36,7 +37,7 @@ impl Locator {
         let s = Structure::new(LAYER, "parent locator", at, bytes);
         let kind: Guid = s.array(0)?;
         if kind != VHDX_PARENT {
-            return Err(Error::unsupported(LAYER, format!("a parent locator of the type {}", guid_text(&kind))));
+            return Err(Error::unsupported(LAYER, format!("a parent locator of the type {}", guid(kind))));
         }
         let count = s.le16(18)?;
         if count > MAX_KEYS {
@@ -69,7 +70,7 @@ pub(super) fn open(place: &Place, locator: &Locator) -> Result<Layer> {
         .or(locator.names.first())
         .ok_or_else(|| Error::corrupt(LAYER, "parent locator", "a differencing disk that names no parent"))?;
     let (parent, _) = place.open(LAYER, "parent", name)?;
-    let found = guid_text(&data_write_guid(&parent)?);
+    let found = guid(data_write_guid(&parent)?);
     let (below, at) = layer::open_named(place, LAYER, "parent", name, Some(Format::Vhdx))?;
     if !locator.linkages.contains(&found) {
         return Err(Error::corrupt(

@@ -8,10 +8,11 @@
 //! | 8 | 4 | entry count |
 //! | 16 | n × 32 | entries: GUID, file offset (8), length (4), required (bit 0 of 4) |
 
-use super::{Guid, LAYER, crc32c::crc32c, guid_text};
+use super::{Guid, LAYER, crc32c::crc32c};
 use crate::{
     error::{Error, Result},
     field::narrow,
+    guid::guid,
     image::{
         Image,
         structure::{Structure, read_vec},
@@ -74,7 +75,7 @@ fn parse(at: u64, bytes: &[u8]) -> Result<Regions> {
             BAT => bat = Some(region),
             METADATA => metadata = Some(region),
             other if e.le32(28)? & 1 != 0 => {
-                return Err(Error::unsupported(LAYER, format!("the required region {}", guid_text(&other))));
+                return Err(Error::unsupported(LAYER, format!("the required region {}", guid(other))));
             }
             _ => {}
         }

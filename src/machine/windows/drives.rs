@@ -9,9 +9,9 @@ use std::ops::ControlFlow;
 use super::mount;
 use crate::{
     error::{Error, Result},
+    guid::{given, guid},
     machine::Machine,
     registry::Hive,
-    volume::guid::guid,
 };
 
 /// Values of `MountedDevices` that are looked at.
@@ -26,7 +26,7 @@ enum Device {
 impl Device {
     fn parse(data: &[u8]) -> Option<Self> {
         if let Some(id) = data.strip_prefix(b"DMIO:ID:") {
-            return guid(id.try_into().ok()?).map(Self::Gpt);
+            return given(id.try_into().ok()?).map(|id| Self::Gpt(guid(id)));
         }
         let (signature, offset) = data.split_at_checked(4)?;
         let signature = u32::from_le_bytes(signature.try_into().ok()?);

@@ -6,7 +6,10 @@
 use std::fmt::Write as _;
 
 use super::{claim, condition, hex, rights, sid};
-use crate::field::{le16, le32, slice};
+use crate::{
+    field::{array, le32},
+    guid::guid,
+};
 
 pub(super) const HEADER: usize = 4;
 
@@ -83,7 +86,7 @@ fn fields(form: Form, body: &[u8]) -> Option<String> {
         for bit in [1, 2] {
             text.push(';');
             if present & bit != 0 {
-                text.push_str(&guid(slice(body, at, 16)?)?);
+                text.push_str(&guid(array(body, at)?));
                 at = at.checked_add(16)?;
             }
         }
@@ -101,17 +104,6 @@ fn fields(form: Form, body: &[u8]) -> Option<String> {
             let _ = write!(text, ";{}", claim::to_text(data).unwrap_or_else(|| hex(data)));
         }
         _ => {}
-    }
-    Some(text)
-}
-
-/// [MS-DTYP] 2.3.4.2: 32, 16 and 16 bits little-endian, then 8 bytes as they are.
-fn guid(bytes: &[u8]) -> Option<String> {
-    let tail = bytes.get(8..16)?;
-    let mut text = format!("{:08x}-{:04x}-{:04x}-", le32(bytes, 0)?, le16(bytes, 4)?, le16(bytes, 6)?);
-    for (number, byte) in tail.iter().enumerate() {
-        let dash = if number == 2 { "-" } else { "" };
-        let _ = write!(text, "{dash}{byte:02x}");
     }
     Some(text)
 }

@@ -1,10 +1,10 @@
 //! Parts of something larger: physical volumes, members of a RAID, journals and hash trees of other volumes.
 
-use super::{
-    super::guid::uuid,
-    signature::{Class, Found, View},
+use super::signature::{Class, Found, View};
+use crate::{
+    field::{array, be32, has, le32, le64, len32},
+    guid::{given, uuid},
 };
-use crate::field::{array, be32, has, le32, le64, len32};
 
 /// LVM2 (`lib/format_text/layout.h`, `struct label_header`): the label is in one of the first four sectors, with
 /// the offset of the physical volume's header, which begins with the id, at 20.
@@ -42,7 +42,7 @@ pub(super) fn md_0_90(view: &View) -> Option<Found> {
     }
     let words = [field(block, 20)?, field(block, 52)?, field(block, 56)?, field(block, 60)?];
     let [a, b, c, d] = words.map(u128::from);
-    let id = uuid((a << 96 | b << 64 | c << 32 | d).to_be_bytes());
+    let id = given((a << 96 | b << 64 | c << 32 | d).to_be_bytes()).map(uuid);
     Some(raid("0.90", field(block, 28)?, id, true))
 }
 
@@ -62,7 +62,7 @@ pub(super) fn md_1(view: &View) -> Option<Found> {
             return None;
         }
         let label = block.get(32..64);
-        Some(raid(version, le32(block, 72)?, array(block, 16).and_then(uuid), at_end).label(label))
+        Some(raid(version, le32(block, 72)?, array(block, 16).and_then(given).map(uuid), at_end).label(label))
     })
 }
 

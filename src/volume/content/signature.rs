@@ -4,6 +4,7 @@ use super::{encrypted, fat, filesystem, member, swap};
 use crate::{
     error::Result,
     field::{array, has, slice, wide},
+    guid,
     image::Image,
 };
 
@@ -92,7 +93,7 @@ impl View {
     }
 
     pub(super) fn id(&self, at: usize) -> Option<String> {
-        array(&self.head, at).and_then(super::super::guid::uuid)
+        array(&self.head, at).and_then(guid::given).map(guid::uuid)
     }
 
     /// The bytes from `offset` on, counted from the volume's beginning, where they lie in its last part.

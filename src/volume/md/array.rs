@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     field::wide,
+    guid,
     image::{Image, Slice},
     volume::{reasons, segmented::Segmented},
 };
@@ -44,7 +45,7 @@ impl Array {
 
     /// The array's id, as `blkid` prints it.
     pub(super) fn id(&self) -> String {
-        self.newest.array_id().unwrap_or_else(|| "00000000-0000-0000-0000-000000000000".to_owned())
+        guid::uuid(self.newest.array)
     }
 
     /// How messages call it.

@@ -1,6 +1,6 @@
 //! What both formats of a member's superblock say.
 
-use super::super::guid;
+use crate::guid;
 
 /// What a member is in its array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +50,6 @@ pub(super) struct Superblock {
 impl Superblock {
     /// The array's id, as `blkid` prints it.
     pub(super) fn array_id(&self) -> Option<String> {
-        guid::uuid(self.array)
+        guid::given(self.array).map(guid::uuid)
     }
 }

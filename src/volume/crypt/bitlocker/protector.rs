@@ -12,10 +12,8 @@ use super::{
 };
 use crate::{
     field::{array, le16},
-    volume::{
-        crypt::{derive::Secret, keys::Work},
-        guid,
-    },
+    guid,
+    volume::crypt::{derive::Secret, keys::Work},
 };
 
 /// How often a password is hashed (5.4.4 "Stretch key").
@@ -67,7 +65,7 @@ impl Protector {
             0x2000 => "password",
             _ => "protector of an unknown kind",
         };
-        format!("{what} {{{}}}", guid::guid(self.guid).unwrap_or_default())
+        format!("{what} {{{}}}", guid::given(self.guid).map(guid::guid).unwrap_or_default())
     }
 
     /// The master key, where it lies open.
