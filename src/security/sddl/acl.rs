@@ -6,7 +6,7 @@
 use super::{ace, corrupt};
 use crate::{
     error::Result,
-    field::{le16, slice},
+    field::{le16, len16, slice},
 };
 
 const HEADER: usize = 8;
@@ -51,7 +51,7 @@ pub(super) fn print(kind: Kind, control: u16, descriptor: &[u8], at: usize, text
     let mut next = HEADER;
     for number in 0..count {
         let place = at.saturating_add(next);
-        let size = le16(list, next.saturating_add(2)).map_or(0, usize::from);
+        let size = len16(list, next.saturating_add(2)).unwrap_or(0);
         let ace = slice(list, next, size)
             .filter(|ace| ace.len() >= ace::HEADER)
             .ok_or_else(|| corrupt(place, format!("ACE {number} of {count}: its {size} bytes leave the ACL")))?;

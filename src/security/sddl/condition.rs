@@ -6,7 +6,7 @@
 use std::{char::decode_utf16, fmt::Write as _};
 
 use super::{hex, sid};
-use crate::field::{le16, le32, le64, narrow};
+use crate::field::{le16, le64, len32};
 
 const SIGNATURE: &[u8] = b"artx";
 /// Expressions with more tokens stay hexadecimal: people write a few dozen.
@@ -88,8 +88,8 @@ fn operand(code: u8, rest: &mut &[u8], composite_allowed: bool) -> Option<String
     if matches!(code, 0x01..=0x04) {
         return integer(take(rest, 10)?);
     }
-    let len = le32(take(rest, 4)?, 0)?;
-    let data = take(rest, narrow(len))?;
+    let len = len32(take(rest, 4)?, 0)?;
+    let data = take(rest, len)?;
     match code {
         0x10 => Some(format!("\"{}\"", quoted(data, |letter| letter != '"' && !letter.is_control()))),
         0x18 => Some(hex(data).replacen("hex:", "#", 1)),

@@ -8,7 +8,7 @@ use super::{LAYER, pv_header::PvHeader};
 use crate::{
     checksum::crc32,
     error::{Error, Result},
-    field::{has, le32, le64, wide},
+    field::{has, le32, le64, len32, wide},
     image::Image,
 };
 
@@ -59,8 +59,7 @@ fn header(sector: &[u8], number: u64) -> Result<PvHeader, String> {
     if !has(sector, 24, b"LVM2 001") {
         return Err("its type is not LVM2 001".to_owned());
     }
-    let offset = le32(sector, 20).and_then(|offset| usize::try_from(offset).ok());
-    offset
+    len32(sector, 20)
         .and_then(|offset| sector.get(offset..))
         .and_then(PvHeader::parse)
         .ok_or_else(|| "the header of the physical volume does not fit behind it".to_owned())
