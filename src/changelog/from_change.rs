@@ -87,14 +87,15 @@ impl Context<'_> {
         }
     }
 
-    /// The hash of machine, window, entity and change; 128 bits of it, in hexadecimal. Each part is led by its
-    /// length, so that no two lists of parts read the same. Where the window ends by the clock, what changed stands in
-    /// for it: the id is the same in every run, and that of other inputs differs.
+    /// The hash of machine, window, entity, change and what changed; 128 bits of it, in hexadecimal. Each part is led by
+    /// its length, so that no two lists of parts read the same. Where the window ends by the clock, that end is left
+    /// out: the id is the same in every run, and that of other inputs differs.
     pub(super) fn event_id(&self, change: ChangeType, parts: &[&[u8]], ext: &Ext) -> String {
         let time = |time: Option<Timestamp>| time.filter(|time| Some(*time) != self.clock);
         let from = time(self.window.from).map(|from| from.to_string()).unwrap_or_default();
-        let to = time(Some(self.window.to)).map_or_else(|| what_changed(ext), |to| to.to_string());
-        let common = [self.machine.as_str(), &from, &to, change.as_str()].map(str::as_bytes);
+        let to = time(Some(self.window.to)).map(|to| to.to_string()).unwrap_or_default();
+        let what = what_changed(ext);
+        let common = [self.machine.as_str(), &from, &to, change.as_str(), &what].map(str::as_bytes);
         let mut hash = Sha256::new();
         for part in common.iter().chain(parts) {
             hash.update((part.len() as u64).to_le_bytes());

@@ -189,6 +189,9 @@ fn an_event_id_is_the_same_when_a_run_is_repeated_and_different_else() {
         change(ChangeKind::Created, None, Some(record("/a", Kind::File, &[(Attribute::Id, "12:1")])), &[]),
         change(ChangeKind::Created, None, Some(named(record("/a", Kind::Stream, &[]), "b")), &[]),
         change(ChangeKind::Created, None, Some(record("/ab", Kind::File, &[])), &[]),
+        // There and back within one snapshot's time.
+        change(ChangeKind::Modified, Some(passwd("aa", TO)), Some(passwd("bb", TO)), &[Attribute::Sha256]),
+        change(ChangeKind::Modified, Some(passwd("bb", TO)), Some(passwd("aa", TO)), &[Attribute::Sha256]),
     ];
     let mut ids: Vec<String> = changes.iter().map(|change| event(change).ext.event_id).collect();
     let again: Vec<String> = changes
