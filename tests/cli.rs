@@ -162,6 +162,36 @@ fn the_machine_is_named_after_the_file_without_its_date() {
 }
 
 #[test]
+fn two_machines_whose_disks_are_called_alike_do_not_share_a_history() {
+    let folder = Folder::new();
+    for name in ["a", "b", "2025-11-20", "2025-11-21"] {
+        fs::create_dir(folder.path(name)).unwrap();
+    }
+    let (one, other, third) = (folder.disk("a/disk.raw", 0), folder.disk("b/disk.raw", 1), folder.disk("web01.raw", 0));
+    let state = folder.path("state");
+    let scan = |targets: &[&PathBuf], more: &[&str]| {
+        let args = ["scan", "--quiet", "--profile", "full", "--state", state.to_str().unwrap()];
+        snapfim(args.iter().chain(more).copied().chain(targets.iter().map(|path| path.to_str().unwrap())))
+    };
+    for more in [&["--every", "1d"][..], &[]] {
+        let run = scan(&[&one, &other, &third], more).exits(2);
+        for (target, alike) in [(&one, &other), (&other, &one)] {
+            let says = format!(
+                "{}: it would be the machine disk, and so would {}: scan each by itself with --machine",
+                target.display(),
+                alike.display()
+            );
+            assert!(run.err.contains(&says), "{}", run.err);
+        }
+    }
+    assert!(!folder.path("state/machines/disk").exists() && folder.path("state/machines/web01").is_dir());
+    // Snapshots of one machine lie on one path but for dates.
+    let days = [folder.disk("2025-11-20/db.raw", 0), folder.disk("2025-11-21/db.raw", 1)];
+    scan(&[&days[0], &days[1]], &[]).exits(1);
+    folder.read(&["status"]).prints("db");
+}
+
+#[test]
 fn what_is_not_due_is_not_scanned() {
     let folder = Folder::new();
     let image = folder.disk("day0.raw", 0);

@@ -1,7 +1,7 @@
 //! Under which name a machine's history is kept. It comes from the person who runs the scan, or from the
 //! target's file name, never from inside the image: a guest must not choose whose history it joins.
 
-use std::fmt;
+use std::{borrow::Cow, fmt, path::Path};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -15,7 +15,7 @@ pub const MAX_LEN: usize = 64;
 /// Endings of file names that say how a disk is stored, and nothing about whose it is.
 const EXTENSIONS: &[&str] = &[
     "raw", "img", "dd", "bin", "iso", "qcow2", "qcow", "qed", "vdi", "vhd", "vhdx", "avhd", "avhdx", "vmdk", "e01",
-    "ex01", "s01", "l01", "aff4", "zst", "gz", "xz", "bz2", "manifest",
+    "ex01", "s01", "l01", "aff4", "ova", "disk", "image", "snap", "snapshot", "zst", "gz", "xz", "bz2", "manifest",
 ];
 
 /// A machine's name: letters, digits, `.`, `_`, `-`, beginning with a letter or a digit, all else as `%XX`.
@@ -42,23 +42,23 @@ impl MachineName {
     /// The name by a target's file name: without the extensions of disk images (`.raw`, `.qcow2`, `.vhdx`,
     /// `.E01`, `.raw.001`, `.img.zst`…) and without a date or time at its end (`web01-2026-11-21.raw`,
     /// `web01_20261121T0300Z.qcow2`). An unknown extension stays, for `web01.prod` and `web01.test` are two
-    /// machines. What is longer than 64 characters is cut, and ends in a hash of all of it.
+    /// machines; a date in front of it goes. What is longer than 64 characters is cut, and ends in a hash of all of it.
     ///
     /// # Errors
     /// [`Error::Usage`] when nothing is left that tells machines apart.
     pub fn of_target(file_name: &[u8]) -> Result<Self> {
-        let stem = without_moment(without_extensions(file_name));
+        let stem = timeless(without_extensions(file_name));
         if stem.is_empty() {
             return Err(Error::Usage(format!(
                 "the file name {:?} does not tell which machine it belongs to; name the machine with --machine",
                 readable(file_name)
             )));
         }
-        let name = encoded(stem);
+        let name = encoded(&stem);
         if name.len() <= MAX_LEN {
             return Ok(Self(name));
         }
-        let hash = hex(Sha256::digest(stem).get(..8).unwrap_or_default());
+        let hash = hex(Sha256::digest(&stem).get(..8).unwrap_or_default());
         let kept = name.get(..MAX_LEN.saturating_sub(hash.len().saturating_add(1))).unwrap_or_default();
         // An escape that the cut has torn apart is dropped.
         let kept = match kept.rfind('%') {
@@ -145,6 +145,28 @@ fn without_extensions(name: &[u8]) -> &[u8] {
     rest
 }
 
+/// A path without the moments in the names of its folders and its file: that of another snapshot of the same machine is
+/// the same.
+#[must_use]
+pub fn lineage(path: &Path) -> Vec<Vec<u8>> {
+    let names = path.iter().map(|name| name.as_encoded_bytes());
+    names.map(|name| timeless(without_extensions(name)).into_owned()).collect()
+}
+
+/// The name without a moment at its end, or in front of an extension that stays.
+fn timeless(name: &[u8]) -> Cow<'_, [u8]> {
+    let bare = without_moment(name);
+    if bare.len() < name.len() {
+        return bare.into();
+    }
+    let extension = name.iter().rposition(|byte| *byte == b'.').unwrap_or(name.len());
+    let (head, extension) = name.split_at(extension);
+    match without_moment(head) {
+        bare if bare.len() < head.len() && !bare.is_empty() => [bare, extension].concat().into(),
+        _ => name.into(),
+    }
+}
+
 /// The name without a date, a date and a time, or a time at its end, and without what separates it from them.
 fn without_moment(name: &[u8]) -> &[u8] {
     let starts = (0..name.len()).filter(|&at| at == 0 || name.get(at.wrapping_sub(1)).is_some_and(is_separator));
@@ -168,7 +190,7 @@ fn is_date_and_time(text: &[u8]) -> bool {
     match rest {
         [] => true,
         [b'T' | b't' | b'-' | b'_' | b'.' | b' ', time @ ..] => is_time(time),
-        _ => false,
+        time => text.first_chunk::<8>().is_some_and(|date| date.iter().all(u8::is_ascii_digit)) && is_time(time),
     }
 }
 
@@ -264,6 +286,10 @@ mod tests {
             "web01_03:00.raw",
             "web01 2026-11-21 03.00.dd",
             "web01-2026-11-21-0300-UTC.raw",
+            "web01-2026-11-21.ova",
+            "web01-20261121030000.raw",
+            "web01-202611210300.raw",
+            "web01-2026-11-21.snap",
         ] {
             assert_eq!(name(file), "web01", "{file}");
         }
@@ -281,6 +307,10 @@ mod tests {
             ("host20261121.raw", "host20261121"),
             ("a-1-2.raw", "a-1-2"),
             ("day0.raw", "day0"),
+            ("web01-2026-11-21.prod", "web01.prod"),
+            ("web01-20261121.test", "web01.test"),
+            ("node-20261121996000.raw", "node-20261121996000"),
+            ("node-2026-11-210300.raw", "node-2026-11-210300"),
             ("web 01.raw", "web%2001"),
             ("-x.raw", "%2Dx"),
             ("..raw", "%2E"),
@@ -288,6 +318,19 @@ mod tests {
             ("wéb.raw", "w%C3%A9b"),
         ] {
             assert_eq!(name(file), expected, "{file}");
+        }
+    }
+
+    #[test]
+    fn snapshots_of_one_machine_lie_on_one_path_but_for_moments() {
+        let of = |path: &str| lineage(Path::new(path));
+        for (one, other, same) in [
+            ("/vms/web01-2026-11-20.raw", "/vms/web01-2026-11-21.qcow2", true),
+            ("/snaps/2026-11-20/web01.raw", "/snaps/2026-11-21/web01.raw", true),
+            ("/vms/a/disk.raw", "/vms/b/disk.raw", false),
+            ("web01-2026-11-20.prod", "web01-2026-11-20.test", false),
+        ] {
+            assert_eq!(of(one) == of(other), same, "{one} {other}");
         }
     }
 

@@ -18,7 +18,9 @@ use super::{
     throttle,
 };
 use crate::{
-    changelog::{CoverageState, EventFile, ScanRecord, State, cadence, event_file::Line},
+    changelog::{
+        CoverageState, EventFile, MachineName, ScanRecord, State, cadence, event_file::Line, machine_name::lineage,
+    },
     error::{Error, Result},
     job::{self, FULL_SCAN, Night, Outcome},
     report::{human, ndjson, text},
@@ -65,7 +67,14 @@ pub(super) fn run(args: &ScanArgs, output: &mut Output) -> Result<u8> {
     }
     let state = State::create(&args.state)?;
     let mut codes = Codes::default();
-    for target in &chosen(args, every.is_some(), output) {
+    let origins: Vec<_> = args.targets.iter().map(origin).collect();
+    for at in chosen(args, &origins, every.is_some(), output) {
+        let Some(target) = args.targets.get(at) else { continue };
+        if let Some(error) = posing(args, &origins, at) {
+            output.error(&prefixed(target, error.to_string()));
+            codes.add(error.exit_code());
+            continue;
+        }
         let night = Night {
             state: &state,
             state_path: &args.state,
@@ -99,26 +108,35 @@ pub(super) fn run(args: &ScanArgs, output: &mut Output) -> Result<u8> {
     Ok(codes.code())
 }
 
+/// Whose disk a target is by its name: the machine, and on which path, but for moments, its snapshots lie.
+type Origin = (MachineName, Vec<Vec<u8>>);
+
+/// `None` for what has no name: that is an error, which the scan itself gives.
+fn origin(target: &OsString) -> Option<Origin> {
+    let name = job::name_of(target).ok()?;
+    let path = target::parse(target).into_iter().next()?.path;
+    Some((name, lineage(&path.canonicalize().unwrap_or(path))))
+}
+
 /// The targets to scan: all of them, in their order; but with `--every`, of several snapshots of one machine only
 /// the newest, since the older ones would take its turn.
-fn chosen(args: &ScanArgs, every: bool, output: &mut Output) -> Vec<OsString> {
-    if !every || args.targets.len() < 2 {
-        return args.targets.clone();
+fn chosen(args: &ScanArgs, origins: &[Option<Origin>], every: bool, output: &mut Output) -> Vec<usize> {
+    if !every {
+        return (0..args.targets.len()).collect();
     }
-    let mut newest: HashMap<String, (usize, Option<SystemTime>)> = HashMap::new();
+    let mut newest: HashMap<&Origin, (usize, Option<SystemTime>)> = HashMap::new();
     let mut older = BTreeSet::new();
-    for (at, target) in args.targets.iter().enumerate() {
-        // What has no name is an error, which the scan itself gives.
-        let Ok(name) = job::name_of(target) else { continue };
+    for (at, (target, origin)) in args.targets.iter().zip(origins).enumerate() {
+        let Some(origin) = origin else { continue };
         let disks = target::parse(target);
         let time = disks.iter().filter_map(|disk| disk.path.metadata().and_then(|it| it.modified()).ok()).max();
-        match newest.get(name.as_str()) {
+        match newest.get(origin) {
             Some((_, best)) if *best > time => {
                 older.insert(at);
             }
             before => {
                 older.extend(before.map(|(before, _)| *before));
-                newest.insert(name.to_string(), (at, time));
+                newest.insert(origin, (at, time));
             }
         }
     }
@@ -128,7 +146,18 @@ fn chosen(args: &ScanArgs, every: bool, output: &mut Output) -> Vec<OsString> {
             "{target}: a newer snapshot of the same machine is among the targets; this one is left out"
         ));
     }
-    args.targets.iter().enumerate().filter(|(at, _)| !older.contains(at)).map(|(_, target)| target.clone()).collect()
+    (0..args.targets.len()).filter(|at| !older.contains(at)).collect()
+}
+
+/// That a target would be a machine that another one is too, though by their paths they are no snapshots of one: into
+/// one history they must not go, and none may be left out.
+fn posing(args: &ScanArgs, origins: &[Option<Origin>], at: usize) -> Option<Error> {
+    let (name, path) = origins.get(at)?.as_ref()?;
+    let poses = |origin: &Option<Origin>| origin.as_ref().is_some_and(|(other, on)| other == name && on != path);
+    let other = args.targets.get(origins.iter().position(poses)?)?.display();
+    Some(Error::Usage(format!(
+        "it would be the machine {name}, and so would {other}: scan each by itself with --machine"
+    )))
 }
 
 /// With several targets it must be clear whose error it is.
