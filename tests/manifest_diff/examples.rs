@@ -65,6 +65,17 @@ fn a_rename_is_known_by_its_id_else_by_its_content() {
 }
 
 #[test]
+fn a_number_that_another_file_was_given_is_no_rename() {
+    let born = |record: &Record, time: &str| with(record, Attribute::Crtime, text(time));
+    let (old, new) = ([born(&file("/a", "7", "x"), "1")], file("/b", "7", "y"));
+    check(&old, &[born(&new, "2")], &["Deleted /a -", "Created - /b"]);
+    check(&old, &[born(&new, "1")], &["Renamed /a /b sha256"]);
+    // With a generation the id says it all; a time can be set.
+    let (old, new) = (born(&file("/a", "7:1", "x"), "1"), born(&file("/b", "7:1", "y"), "2"));
+    check(&[old], &[new], &["Renamed /a /b sha256"]);
+}
+
+#[test]
 fn content_that_is_not_unique_is_no_rename_and_an_id_counts_on_its_volume_only() {
     let old = [file("/a", "1", "x"), file("/b", "2", "x")];
     check(&old, &[file("/c", "3", "x")], &["Deleted /a -", "Deleted /b -", "Created - /c"]);

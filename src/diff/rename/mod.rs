@@ -98,6 +98,11 @@ fn identity_key(raw: &Raw<'_>) -> Result<Vec<u8>> {
     key.push(0);
     if let Some(id) = raw.get(Attribute::Id) {
         key.extend_from_slice(id.json);
+        if !id.json.contains(&b':') {
+            // A number alone, of a directory of this host, is soon another file's: its time of birth tells them apart.
+            key.push(0);
+            key.extend_from_slice(raw.get(Attribute::Crtime).map(|field| field.json).unwrap_or_default());
+        }
         return Ok(key);
     }
     let (mut path, mut name) = (Vec::new(), Vec::new());
