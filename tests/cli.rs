@@ -121,6 +121,21 @@ fn a_gap_exits_4_and_5_with_changes_and_0_when_it_is_accepted() {
 }
 
 #[test]
+fn a_volume_that_is_accepted_is_accepted_where_it_should_be_mounted() {
+    let folder = Folder::new();
+    let image = folder.disk_with("u0.raw", 0, |bytes: &mut Vec<u8>| {
+        // An incompatible feature that nobody knows: ext4 on-disk format, "The Super Block", offset 0x60.
+        bytes[support::place("boot:superblock").0 + 0x63] |= 0x80;
+    });
+    let image = image.to_str().unwrap();
+    snapfim(["diff", image, image]).exits(4).prints("/boot");
+    let policy = folder.path("accept.toml");
+    let text = "version = 1\nprofiles = [\"full\"]\naccept = [\"volume:@9a270000-0000-4000-8000-000000000002\"]\n";
+    fs::write(&policy, text).unwrap();
+    snapfim(["diff", image, image, "--policy", policy.to_str().unwrap()]).exits(0).prints("accepted");
+}
+
+#[test]
 fn a_policy_that_is_no_text_names_its_line() {
     let folder = Folder::new();
     let policy = folder.path("policy.toml");

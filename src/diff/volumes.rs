@@ -139,7 +139,8 @@ impl<'a> Volumes<'a> {
         let mut changes = Vec::new();
         for entry in &self.old.volumes {
             let Some(volume) = self.by_id.get(&json(&entry.volume)) else { continue };
-            if is_read(Some(entry)) && self.stands(volume, false) == Standing::Lost {
+            // Where nothing was known nothing is lost: no rule reached it. That it is a gap is said all the same.
+            if is_read(Some(entry)) && volume.entities > 0 && self.stands(volume, false) == Standing::Lost {
                 let why = match volume.new {
                     Some(_) if self.lost_place(volume) => {
                         "where it is mounted is not known while the system's own volume cannot be read in full"

@@ -133,8 +133,9 @@ fn place(machine: &mut Machine, entry: &fstab::Entry, root: usize) {
                 State::Gap(why) | State::Note(why) => why.clone(),
                 State::Read => "it has no reader".to_owned(),
             };
-            let why = format!("{} ({}) cannot be read: {reason}", entry.spec, machine.volumes[volume].id);
-            machine.missing.push(Missing { path, why });
+            let volume = machine.volumes[volume].id.clone();
+            let why = format!("{} ({volume}) cannot be read: {reason}", entry.spec);
+            machine.missing.push(Missing { path, volume, why });
         }
         None if entry.optional => {
             machine
@@ -143,7 +144,7 @@ fn place(machine: &mut Machine, entry: &fstab::Entry, root: usize) {
         }
         None => {
             let why = format!("/etc/fstab mounts {} here, and no volume of the target has that name", entry.spec);
-            machine.missing.push(Missing { path, why });
+            machine.missing.push(Missing { path, why, ..Missing::default() });
         }
     }
 }
@@ -152,17 +153,22 @@ fn place(machine: &mut Machine, entry: &fstab::Entry, root: usize) {
 const MAPPINGS_CAP: usize = 1024;
 
 /// Gives what was opened of the volumes in `crypttab(5)` the names that it is mapped to: the first field, of the volume
-/// in the second.
+/// in the second. Of a volume that was not opened, itself: what is mounted by that name cannot be read.
 fn name_mappings(machine: &mut Machine) {
     let Some(table) = read(machine, b"/etc/crypttab") else { return };
     let table = String::from_utf8_lossy(&table).into_owned();
     for line in table.lines().map(str::trim).filter(|line| !line.starts_with('#')).take(MAPPINGS_CAP) {
         let mut fields = line.split_ascii_whitespace();
         let (Some(name), Some(spec)) = (fields.next(), fields.next()) else { continue };
-        let closed = fstab::find(spec, &machine.volumes).and_then(|volume| machine.volumes[volume].uuid.as_deref());
-        let Some(opened) = closed.map(|uuid| format!("mapper/luks-{}", uuid.to_ascii_lowercase())) else { continue };
-        for volume in machine.volumes.iter_mut().filter(|volume| volume.device_names.contains(&opened)) {
-            volume.device_names.push(format!("mapper/{name}"));
+        let Some(closed) = fstab::find(spec, &machine.volumes) else { continue };
+        let uuid = machine.volumes[closed].uuid.as_deref().unwrap_or_default();
+        let opened = format!("mapper/luks-{}", uuid.to_ascii_lowercase());
+        let is_opened = machine.volumes.iter().any(|volume| volume.device_names.contains(&opened));
+        for (at, volume) in machine.volumes.iter_mut().enumerate() {
+            let is_meant = if is_opened { volume.device_names.contains(&opened) } else { at == closed };
+            if is_meant {
+                volume.device_names.push(format!("mapper/{name}"));
+            }
         }
     }
 }
@@ -202,8 +208,8 @@ mod tests {
             |_| {},
         );
         let names = |machine: &super::Machine| machine.volumes[1].device_names.clone();
-        assert!(names(&machine).is_empty(), "nothing was opened");
-        machine.volumes[1].device_names.push("mapper/luks-data".to_owned());
+        assert_eq!(names(&machine), ["mapper/srv_crypt"], "what is mounted by that name cannot be read");
+        machine.volumes[1].device_names = vec!["mapper/luks-data".to_owned()];
         super::name_mappings(&mut machine);
         assert_eq!(names(&machine), ["mapper/luks-data", "mapper/srv_crypt"]);
         assert_eq!(super::fstab::find("/dev/mapper/srv_crypt", &machine.volumes), Some(1));

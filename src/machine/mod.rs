@@ -151,10 +151,12 @@ pub struct Mount {
 }
 
 /// A path whose volume is missing or unreadable: what lies there is hidden, not gone.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Missing {
     /// The mount point.
     pub path: Vec<u8>,
+    /// The id of the volume, where it is there and cannot be read; else empty.
+    pub volume: String,
     /// How the mount table names the volume, and what became of it.
     pub why: String,
 }

@@ -7,6 +7,9 @@ use crate::{
     policy::EffectivePolicy,
 };
 
+/// The layer of a fault that stands for a mount point, at the volume that cannot be read.
+pub(super) const MACHINE: &str = "machine";
+
 /// Faults that are listed beside a manifest; it holds all of them.
 pub const FAULTS_LISTED: usize = 2000;
 
@@ -28,7 +31,11 @@ impl SeenFault {
         let why = parts.collect::<Vec<_>>().join(": ");
         let part = text(Attribute::Part).unwrap_or("entity");
         let mut fault = Self { accepted: false, path: record.path.clone(), why: format!("{part} not read: {why}") };
-        fault.accepted = policy.accepts_gap(fault.name().as_bytes());
+        // Where all of a volume is accepted, so is the place where it should be mounted.
+        let volume = text(Attribute::At).filter(|_| text(Attribute::Layer) == Some(MACHINE));
+        let whole = volume.map(|volume| format!("volume:{volume}"));
+        let names = [Some(fault.name()), whole];
+        fault.accepted = names.iter().flatten().any(|name| policy.accepts_gap(name.as_bytes()));
         fault
     }
 

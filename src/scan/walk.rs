@@ -15,6 +15,7 @@ use super::{
     budget::Budgets,
     directory::{Entries, Waiting},
     entity,
+    faults::MACHINE,
     hash::Hashed,
     note::Note,
     plan::Plan,
@@ -168,7 +169,7 @@ impl<'m> Walk<'m> {
         for missing in &self.machine.missing {
             let state = self.state_at(&missing.path)?;
             if interesting(&state) {
-                let fault = Fault::new("machine", "", missing.why.clone());
+                let fault = Fault::new(MACHINE, missing.volume.as_str(), missing.why.clone());
                 // What lies beneath a mount point is recorded all the same: a line in the mount table must not
                 // be enough to hide a directory.
                 let part = if missing.path.starts_with(b"/") { Part::Listing } else { Part::Entity };

@@ -143,6 +143,15 @@ fn a_file_that_is_renamed_and_damaged_is_compared_when_it_heals() {
 }
 
 #[test]
+fn a_volume_that_no_rule_reaches_is_not_lost() {
+    let data = |state| header(&[volume("@1", Some("/"), VolumeState::Read), volume("@2", Some("/data"), state)]);
+    let scan = |header| Scan { header, ..Scan::of(&[file("/z", "9", "z")]) };
+    for lost in [data(VolumeState::Gap), root()] {
+        assert_eq!(diff(&scan(data(VolumeState::Read)), &scan(lost)), Collected::default());
+    }
+}
+
+#[test]
 fn a_lost_volume_is_one_event_and_its_entities_are_compared_when_it_returns() {
     let boot = |state| header(&[volume("@1", Some("/"), VolumeState::Read), volume("@2", Some("/boot"), state)]);
     let kernel = |content: &str| on("@2", file("/boot/vmlinuz", "2", content));

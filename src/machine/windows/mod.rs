@@ -87,7 +87,7 @@ fn programs(machine: &mut Machine, root: usize) {
         Ok(Some(file)) => machine.hives.push(file),
         Err(error) => {
             let why = format!("its hive cannot be read: {error}");
-            machine.missing.push(Missing { path: mount.into(), why });
+            machine.missing.push(Missing { path: mount.into(), why, ..Missing::default() });
         }
     }
 }
@@ -105,7 +105,7 @@ fn system_hive(machine: &mut Machine, root: usize, name: &str, mount: &str) {
         Ok(None) => format!(r"the hive is not there: \Windows\System32\config\{name}"),
         Err(error) => format!("its hive cannot be read: {error}"),
     };
-    machine.missing.push(Missing { path: mount.into(), why });
+    machine.missing.push(Missing { path: mount.into(), why, ..Missing::default() });
 }
 
 /// A hive that was found before, for what it says about the machine.
@@ -190,7 +190,7 @@ fn boot_configuration(machine: &mut Machine, root: usize) {
             Ok(Some(file)) => machine.hives.push(file),
             Err(error) => {
                 let why = format!("the boot configuration of {} cannot be read: {error}", machine.volumes[volume].id);
-                machine.missing.push(Missing { path: mount.into_bytes(), why });
+                machine.missing.push(Missing { path: mount.into_bytes(), why, ..Missing::default() });
             }
         }
         number += 1;
@@ -203,8 +203,9 @@ fn mount(machine: &mut Machine, letter: char, volume: usize) {
     if machine.volumes[volume].fs.is_some() {
         machine.mounts.push(Mount { path, volume, by_hand: false });
     } else {
-        let why = format!("drive {letter}: ({}) cannot be read", machine.volumes[volume].id);
-        machine.missing.push(Missing { path, why });
+        let volume = machine.volumes[volume].id.clone();
+        let why = format!("drive {letter}: ({volume}) cannot be read");
+        machine.missing.push(Missing { path, volume, why });
     }
 }
 

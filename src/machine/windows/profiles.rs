@@ -35,7 +35,7 @@ pub(super) fn find(machine: &mut Machine, root: usize, software: Option<&Hive>) 
         failed => {
             let why = failed.and_then(Result::err).map_or_else(|| r"HKLM\SOFTWARE".to_owned(), |e| e.to_string());
             let why = format!("the list of profiles cannot be read: {why}");
-            machine.missing.push(Missing { path: b"HKU".to_vec(), why });
+            machine.missing.push(Missing { path: b"HKU".to_vec(), why, ..Missing::default() });
             Vec::new()
         }
     };
@@ -46,7 +46,7 @@ pub(super) fn find(machine: &mut Machine, root: usize, software: Option<&Hive>) 
     for folder in PROFILE_FOLDERS {
         if let Err(error) = unlisted(machine, root, folder, &named) {
             let why = format!(r"the profiles of \{folder} cannot be read: {error}");
-            machine.missing.push(Missing { path: format!(r"HKU\@{folder}").into_bytes(), why });
+            machine.missing.push(Missing { path: format!(r"HKU\@{folder}").into_bytes(), why, ..Missing::default() });
         }
     }
 }
@@ -98,7 +98,7 @@ fn listed(machine: &mut Machine, root: usize, profile: &Profile, named: &mut Has
         }
         Err(error) => {
             let why = format!("the profile folder {} cannot be read: {error}", path.escape_debug());
-            machine.missing.push(Missing { path: format!(r"HKU\{sid}").into_bytes(), why });
+            machine.missing.push(Missing { path: format!(r"HKU\{sid}").into_bytes(), why, ..Missing::default() });
             return;
         }
     };
@@ -138,7 +138,7 @@ fn hives(machine: &mut Machine, folder: &Place, mount: &[u8]) -> bool {
 fn add(machine: &mut Machine, folder: &Place, paths: &[&[&[u8]]], name: &[u8], mount: &[u8]) -> bool {
     if machine.hives.iter().any(|file| file.mount.eq_ignore_ascii_case(mount)) {
         let why = format!("{}: a second profile of this name is not read", String::from_utf8_lossy(&folder.path));
-        machine.missing.push(Missing { path: mount.to_vec(), why });
+        machine.missing.push(Missing { path: mount.to_vec(), why, ..Missing::default() });
         return false;
     }
     for path in paths {
@@ -162,7 +162,7 @@ fn add(machine: &mut Machine, folder: &Place, paths: &[&[&[u8]]], name: &[u8], m
             }
             Err(error) => {
                 let why = format!("its hive in {} cannot be read: {error}", String::from_utf8_lossy(&folder.path));
-                machine.missing.push(Missing { path: mount.to_vec(), why });
+                machine.missing.push(Missing { path: mount.to_vec(), why, ..Missing::default() });
                 return true;
             }
         }
@@ -204,7 +204,11 @@ fn unlisted(machine: &mut Machine, root: usize, parent: &str, named: &HashSet<(u
     }
     for (name, error) in lost {
         let why = format!("the profile folder cannot be read: {error}");
-        machine.missing.push(Missing { path: [br"HKU\@", parent.as_bytes(), br"\", &name].concat(), why });
+        machine.missing.push(Missing {
+            path: [br"HKU\@", parent.as_bytes(), br"\", &name].concat(),
+            why,
+            ..Missing::default()
+        });
     }
     folders.sort();
     for (name, node) in folders {
