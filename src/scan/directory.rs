@@ -21,6 +21,8 @@ pub(super) struct Entry {
     pub(super) state: Option<Box<State>>,
     /// Should it be a directory, it is looked at when the rest is done.
     pub(super) aside: bool,
+    /// Whether the entry says that it is one.
+    pub(super) says_dir: bool,
 }
 
 /// Entries of one directory that are worked on together.
@@ -47,12 +49,12 @@ impl Entries {
         node: NodeId,
         link_times: Option<Times>,
         state: Option<Box<State>>,
-        aside: bool,
+        [aside, says_dir]: [bool; 2],
     ) {
         let start = self.names.len();
         self.names.extend_from_slice(name);
         let link_times = link_times.map(Box::new);
-        self.entries.push(Entry { name: start..self.names.len(), node, link_times, state, aside });
+        self.entries.push(Entry { name: start..self.names.len(), node, link_times, state, aside, says_dir });
     }
 
     /// Takes them all out with their names, in the order of their nodes.

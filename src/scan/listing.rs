@@ -101,13 +101,13 @@ impl<R: Records> Worker<'_, '_, R> {
             Listed::Entry(entry) => entry,
         };
         if let Err(fault) = names.check(entry.name, separator) {
-            let over = names.is_over();
-            let part = if over { Part::Listing } else { Part::Name };
-            faults.push(part, fault);
+            let (over, impossible) = (names.is_over(), names.is_impossible(entry.name, separator));
+            // What has a name that no path can hold is not recorded, and may have had another.
+            faults.push(if over || impossible { Part::Listing } else { Part::Name }, fault);
             if over {
                 return Ok(ControlFlow::Break(()));
             }
-            if names.is_impossible(entry.name, separator) {
+            if impossible {
                 return Ok(ControlFlow::Continue(()));
             }
         }
@@ -121,7 +121,8 @@ impl<R: Records> Worker<'_, '_, R> {
             None | Some(fs::Kind::Dir) => !names.is_first_of(&entry.node),
             Some(_) => true,
         };
-        pending.push(entry.name, entry.node, entry.link_times, state, aside);
+        let says_dir = entry.kind == Some(fs::Kind::Dir);
+        pending.push(entry.name, entry.node, entry.link_times, state, [aside, says_dir]);
         if pending.len() >= BATCH {
             let batch = Batch { dir: dir.clone(), entries: std::mem::take(pending) };
             if self.walk.threads > 1 && !self.walk.queue.has_at_least(2 * self.walk.threads) {

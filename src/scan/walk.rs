@@ -224,16 +224,13 @@ impl<'m> Walk<'m> {
         let dir = waiting.enter();
         let volume = &self.machine.volumes[dir.volume].id;
         let is_first = self.mark(dir.volume, &dir.node);
-        let (part, why) = if is_first {
-            (
-                Part::Attributes,
-                "the directory and the entry that leads to it contradict each other: another parent, or no directory",
-            )
+        let why = if is_first {
+            "the directory and the entry that leads to it contradict each other: another parent, or no directory"
         } else {
-            (Part::Listing, "the directory was entered under another name already, and is listed there only")
+            "the directory was entered under another name already, and is listed there only"
         };
         let fault = Fault::new("scan", node_name(&dir.node), why);
-        self.emit(sink, entity::fault(&dir.path, b"", part, fault, volume), Trace::default())?;
+        self.emit(sink, entity::fault(&dir.path, b"", Part::Listing, fault, volume), Trace::default())?;
         if is_first {
             self.queue.push([Task::Root(dir)]);
         }

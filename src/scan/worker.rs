@@ -155,7 +155,7 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
         let may_be_mounts = self.walk.has_mounts_in(&dir.path);
         let within = self.within(dir.volume, &path)?;
         let mut dirs = Vec::new();
-        for (name, Entry { node, link_times, state, aside, .. }) in batch.entries.drain() {
+        for (name, Entry { node, link_times, state, aside, says_dir, .. }) in batch.entries.drain() {
             path.truncate(dir_len);
             path.extend_from_slice(name);
             if may_be_mounts && let Some(mount) = self.walk.mounts.get(path.as_slice()) {
@@ -171,6 +171,11 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
                 Some(metadata)
             };
             let kind = evidence.map(|(_, kind)| kind).or(metadata.as_ref().and_then(|metadata| metadata.kind));
+            if says_dir && kind.is_some_and(|kind| denies(&node, kind, link_times.is_some())) {
+                let why = "the entry says that it is a directory, its inode that it is none";
+                let fault = Fault::new("scan", node_name(&node), why);
+                self.fault(&path, b"", Part::Listing, fault, dir.volume)?;
+            }
             let is_container = matches!(kind, Some(fs::Kind::Dir | fs::Kind::Symlink));
             let mut own_state = state;
             if let Some(state) = &mut own_state
@@ -284,5 +289,15 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
             self.walk.emit(self.sink, record, Trace { evidence: None, content })?;
         }
         Ok(())
+    }
+}
+
+/// Whether what is of that kind cannot be what an entry calls a directory. On NTFS, whose entries have times, a directory
+/// may since have become a link; in a directory of the host, whose nodes are paths, anything may be something else by now.
+fn denies(node: &NodeId, kind: fs::Kind, has_link_times: bool) -> bool {
+    match (node, kind) {
+        (NodeId::Path(_), _) | (_, fs::Kind::Dir) => false,
+        (_, fs::Kind::Symlink | fs::Kind::Reparse) => !has_link_times,
+        _ => true,
     }
 }

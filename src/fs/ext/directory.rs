@@ -37,6 +37,10 @@ impl Reader<'_> {
         }
         let volume = self.volume();
         let mut lister = Lister { volume, inode: &inode, each, faults: DirFaults::default() };
+        // What an inode says that is not itself may be what it says of its names.
+        if inode.mismatch.iter().any(|fault| lister.fault(fault.clone()).is_break()) {
+            return Ok(());
+        }
         if inode.has(FLAG_INLINE_DATA) {
             let _ = lister.inline(&self.raw);
             return Ok(());
@@ -44,9 +48,17 @@ impl Reader<'_> {
         let mut buffered = std::mem::take(&mut self.directory);
         let end = inode.size.div_ceil(volume.superblock.block_bytes());
         let (mut next, mut stopped, mut broken) = (0, false, false);
-        map::walk(volume, &inode, &mut self.scratch, end, &mut |piece| {
+        let mut behind = None;
+        map::walk(volume, &inode, &mut self.scratch, u64::MAX, &mut |piece| {
             let flow = match piece {
                 Piece::Run(run) => {
+                    if run.end() > end {
+                        behind = Some(run.logical.max(end));
+                    }
+                    let run = Run { len: run.len.min(end.saturating_sub(run.logical)), ..run };
+                    if run.len == 0 {
+                        return ControlFlow::Break(());
+                    }
                     let hole = if broken { 0 } else { run.logical.saturating_sub(next) };
                     let flow = lister.hole(next, hole);
                     next = run.end();
@@ -62,10 +74,14 @@ impl Reader<'_> {
             stopped = flow.is_break();
             flow
         });
-        if !stopped && !broken {
-            let _ = lister.hole(next, end.saturating_sub(next));
-        }
         self.directory = buffered;
+        if !stopped && !broken && lister.hole(next, end.saturating_sub(next)).is_break() {
+            return Ok(());
+        }
+        // Directories do not shrink, nothing is allocated for them ahead, and none is empty.
+        if let (Some(block), false) = (behind.or((end == 0).then_some(0)), stopped) {
+            let _ = lister.fault_at(block, None, format!("lies behind the directory's end at {:#x}", inode.size));
+        }
         Ok(())
     }
 }

@@ -41,6 +41,7 @@ pub(super) fn blocks(
     let superblock = &volume.superblock;
     let limit = HASHES_AT.wrapping_shr(superblock.block_log);
     let (runs, errors) = map::collect(volume, inode, Which::Data, limit);
+    let is_whole = errors.is_empty();
     for error in errors {
         each(Block::Lost(error.into()))?;
     }
@@ -50,6 +51,9 @@ pub(super) fn blocks(
     let shift = superblock.dir_block_log.saturating_sub(superblock.block_log);
     let per_block = 1_u64.wrapping_shl(shift);
     let block_bytes = superblock.block_bytes();
+    if runs.first().is_none_or(|run| run.logical > 0) {
+        each(lost(0, "is not mapped"))?;
+    }
     let mut buffer = vec![0; capped(per_block.saturating_mul(block_bytes), usize::MAX)];
     let mut partial: Option<Partial> = None;
     for run in &runs {
@@ -90,5 +94,14 @@ pub(super) fn blocks(
             }
         }
     }
-    partial.map_or(ControlFlow::Continue(()), |rest| each(lost(rest.number, "is not mapped in full")))
+    if let Some(rest) = partial {
+        each(lost(rest.number, "is not mapped in full"))?;
+    }
+    // The size is where the last block of entries ends ("Directories", "Leaf Directories").
+    let end = runs.last().map_or(0, |run| run.end().min(limit)).saturating_mul(block_bytes);
+    if is_whole && end != inode.size {
+        let number = end.wrapping_shr(superblock.dir_block_log);
+        each(lost(number, &format!("the blocks of entries end at {end:#x}, the directory at {:#x}", inode.size)))?;
+    }
+    ControlFlow::Continue(())
 }

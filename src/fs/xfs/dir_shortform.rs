@@ -60,11 +60,14 @@ impl<'a> Iterator for ShortForm<'a> {
     type Item = Result<Entry<'a>, String>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let left = self.left.checked_sub(1)?;
+        let Some(left) = self.left.checked_sub(1) else {
+            let behind = std::mem::take(&mut self.rest).len();
+            return (behind > 0).then(|| Err(format!("{behind} bytes behind the last entry")));
+        };
         self.left = left;
         let entry = self.entry();
         if entry.is_none() {
-            self.left = 0;
+            (self.left, self.rest) = (0, &[]);
         }
         Some(entry.ok_or_else(|| format!("the entry with {left} behind it leaves the directory, or has no name")))
     }

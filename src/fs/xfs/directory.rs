@@ -38,6 +38,10 @@ impl Reader<'_> {
         let inode = self.load_directory(number)?;
         let volume = self.volume;
         let mut lister = Lister { volume, inode: &inode, each, faults: DirFaults::default() };
+        // What an inode says that is not itself may be what it says of its names.
+        if inode.mismatch.iter().any(|fault| lister.fault(fault.clone()).is_break()) {
+            return Ok(());
+        }
         if inode.data().format == Format::Local {
             let list = short_form(volume, &inode)?;
             let _ = lister.short_form(list);

@@ -161,8 +161,14 @@ impl Inode {
     }
 
     pub(super) fn kind(&self) -> Result<Kind> {
-        kind_of_mode(self.mode)
-            .ok_or_else(|| Error::corrupt(LAYER, self.at(), format!("mode {:#o} has no known type", self.mode)))
+        let wrong = |what: &str| Error::corrupt(LAYER, self.at(), format!("mode {:#o} {what}", self.mode));
+        let kind = kind_of_mode(self.mode).ok_or_else(|| wrong("has no known type"))?;
+        // "Data Fork" in *XFS Algorithms & Data Structures*: devices, pipes and sockets have this form, and nothing else.
+        let is_special = matches!(kind, Kind::Char | Kind::Block | Kind::Fifo | Kind::Socket);
+        if is_special != (self.data_format == Format::Device) {
+            return Err(wrong("does not fit the form of the data fork"));
+        }
+        Ok(kind)
     }
 
     /// The content lies on the realtime device.
