@@ -54,12 +54,17 @@ impl PathFilter {
         }))
     }
 
-    /// The history of one path or key, by its exact bytes.
+    /// The history of one path or key, by its exact bytes; a Windows path also with `/`, and without its drive.
     #[must_use]
     pub fn exact(path: &[u8]) -> Self {
         let is_unicode = std::str::from_utf8(path).is_ok();
         let path = readable(path);
-        let path = if looks_windows(&path) { with_short_hive(&path) } else { Cow::Borrowed(path.as_str()) };
+        let path = match path.as_bytes() {
+            // Names on a drive have no slash.
+            [b'\\', ..] | [_, b':', ..] if looks_windows(&path) => Cow::Owned(path.replace('/', "\\")),
+            _ if looks_windows(&path) => with_short_hive(&path),
+            _ => Cow::Borrowed(path.as_str()),
+        };
         let trimmed = path.trim_end_matches(if looks_windows(&path) { '\\' } else { '/' });
         let is_root = trimmed.is_empty() || trimmed.ends_with(':');
         let spelled = if is_root { path.into_owned() } else { trimmed.to_owned() };
@@ -119,17 +124,28 @@ impl PathGlob {
     }
 }
 
-fn same(one: &str, other: &str) -> bool {
+/// Whether a path of an event is the one that is wanted, which may leave the drive open.
+fn same(one: &str, wanted: &str) -> bool {
+    let (one, other) = (on_drive_of(one, wanted), wanted);
     if looks_windows(one) { one.to_lowercase() == other.to_lowercase() } else { one == other }
 }
 
 fn is_beneath(path: &str, directory: &str) -> bool {
+    let directory = on_drive_of(directory, path);
     let separator = if looks_windows(directory) { '\\' } else { '/' };
     let (path, directory) = match separator {
         '\\' => (path.to_lowercase(), directory.to_lowercase()),
         _ => (path.to_owned(), directory.to_owned()),
     };
     path.strip_prefix(&directory).is_some_and(|rest| rest.starts_with(separator))
+}
+
+/// A path of an event, without its drive where what is wanted has none.
+fn on_drive_of<'a>(path: &'a str, wanted: &str) -> &'a str {
+    match path.as_bytes() {
+        [_, b':', b'\\', ..] if wanted.starts_with('\\') => path.get(2..).unwrap_or(path),
+        _ => path,
+    }
 }
 
 fn looks_windows(path: &str) -> bool {

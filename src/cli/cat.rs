@@ -121,8 +121,23 @@ fn value_of(hive: &Hive, key: KeyId, name: &str, absent: &dyn Fn(&str) -> Error,
     Ok(0)
 }
 
-/// The entity that a path names, and the stream behind its last colon, where the path as it stands names nothing.
+/// The entity that a path names: without a drive's letter, on the first drive that has it.
 fn find(machine: &Machine, resolver: &mut Resolver<'_, '_>, path: &[u8]) -> Result<Option<(Place, Stream)>> {
+    if !path.starts_with(b"\\") {
+        return find_at(machine, resolver, path);
+    }
+    for mount in &machine.mounts {
+        let [letter, b':', b'\\'] = *mount.path else { continue };
+        let found = find_at(machine, resolver, &[&[letter, b':'], path].concat())?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}
+
+/// The entity that a path names, and the stream behind its last colon, where the path as it stands names nothing.
+fn find_at(machine: &Machine, resolver: &mut Resolver<'_, '_>, path: &[u8]) -> Result<Option<(Place, Stream)>> {
     // A volume that stands alone needs no id in front of its paths.
     let path = match (path.strip_prefix(b"/"), machine.mounts.as_slice()) {
         (Some(rest), [only]) if only.path.starts_with(b"@") => Cow::Owned([only.path.as_slice(), rest].concat()),

@@ -239,7 +239,15 @@ impl Reader<'_> {
     }
 
     fn patterns(&mut self, field: &str, value: &Value<'_>, place: Place) -> Vec<Entry> {
-        self.checked(field, value, |text| Pattern::parse(text, place).map(drop))
+        self.checked(field, value, |text| {
+            let pattern = Pattern::parse(text, place)?;
+            match pattern.stream() {
+                Some(name) => {
+                    Err(format!("expected a name without \":\" (streams go with their file), found \"{name}\""))
+                }
+                None => Ok(()),
+            }
+        })
     }
 
     /// Strings of which each has to pass a check.

@@ -189,6 +189,12 @@ impl Pattern {
         base.chain(self.spelled.iter().map(|name| Segment::parse(name, folded))).collect()
     }
 
+    /// A segment that names a stream of a Windows file, which no path has: streams are covered with their file.
+    pub(super) fn stream(&self) -> Option<&str> {
+        let on_drive = matches!(self.roots, Roots::Drives(_));
+        self.spelled.iter().find(|name| on_drive && name.contains(':')).map(String::as_str)
+    }
+
     /// Whether the pattern applies beneath a root at all.
     pub(super) fn admits(&self, root: &Root) -> bool {
         match (&self.roots, root) {

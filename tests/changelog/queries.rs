@@ -190,6 +190,29 @@ fn history_is_all_of_one_path_oldest_first() {
 }
 
 #[test]
+fn the_history_of_a_windows_path_is_found_with_slashes_and_without_its_drive() {
+    let made = |path: &str, kind| event(&change(ChangeKind::Created, None, Some(record(path, kind, &[])), &[]));
+    let ini = made(r"C:\Windows\system.ini", Kind::File);
+    for (path, expected) in [
+        (r"C:\Windows\System.ini", true),
+        ("C:/Windows/system.ini", true),
+        (r"\WINDOWS\system.ini", true),
+        (r"\Windows/system.ini", true),
+        (r"D:\Windows\system.ini", false),
+        (r"\system.ini", false),
+        ("/Windows/system.ini", false),
+    ] {
+        assert_eq!(PathFilter::exact(path.as_bytes()).matches(&ini), expected, "{path}");
+    }
+    let key = made(r"HKLM\SOFTWARE\a/b", Kind::Key);
+    assert!(PathFilter::exact(br"HKEY_LOCAL_MACHINE\SOFTWARE\a/b").matches(&key), "keys have slashes in their names");
+    let directory = |path: &str| Some(record(path, Kind::Dir, &[]));
+    let mut moved = change(ChangeKind::Renamed, directory(r"C:\old"), directory(r"C:\new"), &[]);
+    moved.moved_along = 1;
+    assert!(PathFilter::exact(br"\OLD\x").matches(&event(&moved)));
+}
+
+#[test]
 fn a_damaged_line_is_named_and_the_rest_is_shown() {
     let dir = tempfile::tempdir().unwrap();
     fleet(dir.path());

@@ -16,6 +16,41 @@ fn a_key_as_the_log_spells_it_is_explained_for_the_current_control_set_too() {
 }
 
 #[test]
+fn a_windows_path_is_explained_without_its_drive_and_with_a_stream() {
+    let folder = Folder::new();
+    let policy = folder.path("p.toml");
+    let rules = [("one", r"C:\Windows\System32\kernel32.dll"), ("all", r"\Tools"), ("two", r"D:\data\")];
+    let rules = rules.map(|(name, path)| format!("[[monitor]]\nname = '{name}'\npaths = ['{path}']\n"));
+    fs::write(&policy, format!("version = 1\n{}", rules.concat())).unwrap();
+    let explain = |path: &str| snapfim(["policy", "explain", path, "--policy", policy.to_str().unwrap()]).exits(0);
+    explain(r"C:\Windows\System32\kernel32.dll:cfg").prints(r"kernel32.dll:cfg: monitored by one");
+    explain(r"C:/windows\System32/KERNEL32.dll").prints("monitored by one");
+    explain(r"C:\Windows\System32\kernel32.dll2:cfg").prints("not monitored: no rule reaches it");
+    let run = explain(r"\Windows\System32\kernel32.dll").prints(r"C:\Windows\System32\kernel32.dll: monitored by one");
+    assert!(!run.out.contains(r"D:\"), "{}", run.out);
+    assert!(explain(r"\tools\x:s").out.starts_with(r"\tools\x:s: monitored by all"));
+    assert!(explain(r"\nothing").out.starts_with(r"\nothing: not monitored: no rule reaches it"));
+    explain(r"\data\").prints(r"D:\data: monitored by two");
+}
+
+#[test]
+fn a_rule_that_names_a_stream_is_refused() {
+    let folder = Folder::new();
+    let policy = folder.path("p.toml");
+    let check = |field: &str, path: &str| {
+        let other = if field == "paths" { "" } else { "paths = ['/etc']\n" };
+        let text = format!("version = 1\n[[monitor]]\nname = 'x'\n{other}{field} = ['{path}']\n");
+        fs::write(&policy, text).unwrap();
+        snapfim(["policy", "check", policy.to_str().unwrap()])
+    };
+    for path in [r"C:\Windows\x.dll:part19", r"\Windows\x.dll:*", r"D:/a:b/c"] {
+        check("paths", path).exits(78).says("expected a name without \":\" (streams go with their file)");
+        check("exclude", path).exits(78).says("p.toml:");
+    }
+    check("paths", "/var/lib/x:y").exits(0);
+}
+
+#[test]
 fn a_file_of_an_image_of_which_nothing_can_be_read_is_not_called_missing() {
     let folder = Folder::new();
     let image = folder.path("locked.raw");

@@ -158,6 +158,12 @@ fn cat_prints_streams_and_values() {
     let cat = |arguments: &[&str]| snapfim(&[&["cat", &path], arguments].concat());
     let (code, zone) = cat(&[r"c:\users\ALICE\setup.exe:Zone.Identifier"]);
     assert_eq!((code, zone.as_slice()), (Some(0), &b"[ZoneTransfer]\r\nZoneId=3\r\n"[..]));
+    let hosts = cat(&[r"C:\Windows\System32\Drivers\etc\hosts"]);
+    assert_eq!((hosts.0, hosts.1.len()), (Some(0), 20));
+    for path in [r"\WINDOWS\system32\drivers\ETC\Hosts", "c:/Windows/System32/Drivers/etc/hosts"] {
+        assert_eq!(cat(&[path]), hosts, "{path}");
+    }
+    assert_eq!(cat(&[r"\users\alice\setup.exe:Zone.Identifier"]), (code, zone));
     let start = cat(&[r"HKEY_LOCAL_MACHINE\system\CurrentControlSet\services\LAB", "--value", "start"]);
     assert_eq!(start, (Some(0), vec![2, 0, 0, 0]));
     let run = r"HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Run";
