@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::{
     manifest::{Attribute, Kind, Record},
     policy::EffectivePolicy,
+    text::readable,
 };
 
 /// The layer of a fault that stands for a mount point, at the volume that cannot be read.
@@ -31,18 +32,19 @@ impl SeenFault {
         let why = parts.collect::<Vec<_>>().join(": ");
         let part = text(Attribute::Part).unwrap_or("entity");
         let mut fault = Self { accepted: false, path: record.path.clone(), why: format!("{part} not read: {why}") };
-        // Where all of a volume is accepted, so is the place where it should be mounted.
+        // A pattern may spell what is no Unicode as the name does, or stand for its bytes. Where all of a volume is
+        // accepted, so is the place where it should be mounted.
         let volume = text(Attribute::At).filter(|_| text(Attribute::Layer) == Some(MACHINE));
-        let whole = volume.map(|volume| format!("volume:{volume}"));
-        let names = [Some(fault.name()), whole];
-        fault.accepted = names.iter().flatten().any(|name| policy.accepts_gap(name.as_bytes()));
+        let whole = volume.map(|volume| format!("volume:{volume}").into_bytes());
+        let names = [fault.name().into_bytes(), [b"path:", fault.path.as_slice()].concat()];
+        fault.accepted = names.iter().chain(&whole).any(|name| policy.accepts_gap(name));
         fault
     }
 
-    /// What the gap is called.
+    /// What the gap is called: two paths that are no Unicode have two names.
     #[must_use]
     pub fn name(&self) -> String {
-        format!("path:{}", String::from_utf8_lossy(&self.path))
+        format!("path:{}", readable(&self.path))
     }
 }
 
@@ -96,6 +98,23 @@ impl Faults {
 mod tests {
     use super::*;
     use crate::{error::Fault, manifest::attribute::Part};
+
+    #[test]
+    fn gaps_of_paths_that_are_no_unicode_have_names_of_their_own_and_are_accepted_by_them() {
+        let seen = |path: &[u8], accept: &str| {
+            let accept = vec![accept.to_owned().into()];
+            let policy = EffectivePolicy { accept, ..EffectivePolicy::default() };
+            let fault = Record::fault(path, b"", Part::Content, Fault::new("ext4", "", "damaged"));
+            let mut faults = Faults::default();
+            faults.add(&fault, &policy);
+            faults.listed().map(|fault| (fault.name(), fault.accepted)).next().unwrap()
+        };
+        assert_eq!(seen(b"/q/f\xff", r"path:/q/f\xff"), (r"path:/q/f\xff".to_owned(), true));
+        assert_eq!(seen(b"/q/f\xfe", r"path:/q/f\xff"), (r"path:/q/f\xfe".to_owned(), false));
+        assert_eq!(seen(b"/q/f\xfe", "path:/q/f?"), (r"path:/q/f\xfe".to_owned(), true));
+        let surrogate = r"path:C:\q\\xed\xa0\x80";
+        assert_eq!(seen(b"C:\\q\\\xed\xa0\x80", surrogate), (surrogate.to_owned(), true));
+    }
 
     #[test]
     fn a_fault_behind_thousands_that_are_accepted_is_listed_and_all_are_counted() {
