@@ -34,6 +34,7 @@ const ALLOWED: [(&str, &[&str]); 23] = [
         &[
             "error",
             "severity",
+            "text",
             "changed",
             "image",
             "volume",

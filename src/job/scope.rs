@@ -11,6 +11,7 @@ use crate::{
     manifest::{Attribute, AttributeSet, Class, Header, Kind, Record, attribute},
     policy::{EffectivePolicy, EntityPath, Matcher, Rule, Verdict},
     severity::Severity,
+    text::readable,
 };
 
 /// A policy, ready to answer by the names of rules.
@@ -186,13 +187,32 @@ fn link_words(old: &EffectivePolicy, new: &EffectivePolicy) -> Vec<String> {
         all.map(|link| (link.spelled.0.clone(), link.canonical.0.clone())).collect()
     };
     let (before, now) = (links(old), links(new));
-    let show = |bytes: &[u8]| bytes.escape_ascii().to_string();
-    let mut what: Vec<String> =
-        now.difference(&before).map(|(spelled, to)| format!("{} now leads to {}", show(spelled), show(to))).collect();
-    what.extend(before.difference(&now).map(|(spelled, to)| format!("{} led to {}", show(spelled), show(to))));
+    let say =
+        |(spelled, to): &(Vec<u8>, Vec<u8>), leads: &str| format!("{} {leads} {}", readable(spelled), readable(to));
+    let mut what: Vec<String> = now.difference(&before).map(|link| say(link, "now leads to")).collect();
+    what.extend(before.difference(&now).map(|link| say(link, "led to")));
     if old.control_set != new.control_set {
         let name = |policy: &EffectivePolicy| policy.control_set.clone().unwrap_or_else(|| "none".to_owned());
         what.push(format!("CurrentControlSet is {} instead of {}", name(new), name(old)));
     }
     what
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{ExactPath, Link};
+
+    #[test]
+    fn paths_of_links_stand_in_an_event_as_they_are() {
+        let policy = |to: &[u8]| {
+            let exact = |path: &[u8]| ExactPath(path.to_vec());
+            let resolved = vec![Link { spelled: exact("C:\\Users\\Ünal".as_bytes()), canonical: exact(to) }];
+            EffectivePolicy { rules: vec![Rule { resolved, ..Rule::default() }], ..EffectivePolicy::default() }
+        };
+        assert_eq!(
+            link_words(&policy(b"D:\\a"), &policy(b"D:\\\xff")),
+            [r"C:\Users\Ünal now leads to D:\\xff", r"C:\Users\Ünal led to D:\a"]
+        );
+    }
 }

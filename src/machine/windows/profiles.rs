@@ -85,7 +85,7 @@ fn profile_list(machine: &mut Machine, software: &Hive) -> Result<Vec<Profile>> 
 fn listed(machine: &mut Machine, root: usize, profile: &Profile, named: &mut HashSet<(usize, NodeId)>) {
     let sid = &profile.sid;
     if !sid.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("S-1-")) || sid.contains(['\\', '/', '\0']) {
-        machine.notes.push(format!("ProfileList: {} is not a SID; it names no user", sid.escape_debug()));
+        machine.notes.push(format!("ProfileList: {sid} is not a SID; it names no user"));
         return;
     }
     let path = expand(machine, root, &profile.path);
@@ -93,11 +93,11 @@ fn listed(machine: &mut Machine, root: usize, profile: &Profile, named: &mut Has
     let place = match found {
         Ok(Resolution::Found(place)) if place.kind == Some(Kind::Dir) => place,
         Ok(_) => {
-            machine.notes.push(format!("{}: the profile folder of {sid} is not there", path.escape_debug()));
+            machine.notes.push(format!("{path}: the profile folder of {sid} is not there"));
             return;
         }
         Err(error) => {
-            let why = format!("the profile folder {} cannot be read: {error}", path.escape_debug());
+            let why = format!("the profile folder {path} cannot be read: {error}");
             machine.missing.push(Missing { path: format!(r"HKU\{sid}").into_bytes(), why, ..Missing::default() });
             return;
         }
@@ -105,7 +105,7 @@ fn listed(machine: &mut Machine, root: usize, profile: &Profile, named: &mut Has
     if hives(machine, &place, format!(r"HKU\{sid}").as_bytes()) {
         named.insert((place.volume, place.node));
     } else {
-        machine.notes.push(format!("{}: the profile of {sid} holds no NTUSER.DAT", path.escape_debug()));
+        machine.notes.push(format!("{path}: the profile of {sid} holds no NTUSER.DAT"));
     }
 }
 
