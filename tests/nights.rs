@@ -95,6 +95,7 @@ fn what_stands_in_a_damaged_directory_is_not_deleted() {
             assert!(run.code == 5 || run.code == 4 && !gone, "{what}: {run:?}");
             let strange: Vec<_> = run.events().into_iter().filter(|event| is_lost(event)).collect();
             assert_eq!(strange, Vec::<String>::new(), "{what} damaged");
+            assert!(!run.out.contains("contradict each other"), "{what}: the cause is what was read: {}", run.out);
             let back = folder.night(&folder.disk("day1.raw", 1), 2, &[]).exits(1);
             let events: Vec<_> = back.events().into_iter().filter(|event| is_lost(event)).collect();
             assert_eq!(events, planted(), "{what} healed");

@@ -168,7 +168,8 @@ impl Cover {
         self.here.add(key, line)?;
         let hides = key.name.is_empty() && self.here.at(key).any(&[Parts::ENTITY, Parts::LISTING]);
         if hides && !matches!(self.above.nearest(&key.path), Some((len, Some(_))) if len == key.path.len()) {
-            self.above.push(&key.path, Some(self.here.line.clone()));
+            // This one: a fault of the attributes that stands before it does not say why the listing failed.
+            self.above.push(&key.path, Some(line.to_vec()));
         }
         Ok(())
     }

@@ -72,6 +72,8 @@ pub(super) struct Waiting {
     pub(super) node: NodeId,
     /// Where it may differ from that of the directory above.
     pub(super) state: Option<Box<State>>,
+    /// Why it cannot say where it belongs, once it was asked.
+    pub(super) silent: Option<Box<Fault>>,
 }
 
 impl Waiting {

@@ -24,7 +24,7 @@ const BATCH: usize = 512;
 impl<R: Records> Worker<'_, '_, R> {
     /// Walks a directory, unless it says that it belongs elsewhere, or was entered before. One that cannot say where it
     /// belongs waits too: two entries may lead to it.
-    pub(super) fn enter(&mut self, waiting: Waiting) -> Result<()> {
+    pub(super) fn enter(&mut self, mut waiting: Waiting) -> Result<()> {
         let mut lister = self.lister.take().unwrap_or_else(|| self.walk.machine.sessions());
         let volume = waiting.above.volume;
         let parent = lister.of(volume).and_then(|session| session.parent(&waiting.node));
@@ -32,7 +32,10 @@ impl<R: Records> Worker<'_, '_, R> {
         let denied = match parent {
             Ok(None) => false,
             Ok(Some(parent)) => parent != waiting.above.node,
-            Err(_) => true,
+            Err(error) => {
+                waiting.silent = Some(Box::new(error.into()));
+                true
+            }
         };
         let too_deep = waiting.above.depth >= self.walk.budgets.depth;
         if !too_deep && (denied || !self.walk.mark(volume, &waiting.node)) {

@@ -220,16 +220,24 @@ impl<'m> Walk<'m> {
 
     /// A directory that was reached through a parent which it does not name. When it was entered where it says
     /// that it belongs, it is not entered again; else this is its only name. Says whether it is to be walked.
-    fn enter_aside<R: Records>(&self, waiting: Waiting, sink: &mut R) -> Result<bool> {
+    fn enter_aside<R: Records>(&self, mut waiting: Waiting, sink: &mut R) -> Result<bool> {
+        let silent = waiting.silent.take();
         let dir = waiting.enter();
         let volume = &self.machine.volumes[dir.volume].id;
         let is_first = self.mark(dir.volume, &dir.node);
-        let why = if is_first {
-            "the directory and the entry that leads to it contradict each other: another parent, or no directory"
-        } else {
-            "the directory was entered under another name already, and is listed there only"
+        let at = node_name(&dir.node);
+        let fault = match (is_first, silent) {
+            (true, Some(fault)) => *fault,
+            (true, None) => {
+                let why = "the directory and the entry that leads to it contradict each other: another parent, or no \
+                           directory";
+                Fault::new("scan", at, why)
+            }
+            (false, _) => {
+                let why = "the directory was entered under another name already, and is listed there only";
+                Fault::new("scan", at, why)
+            }
         };
-        let fault = Fault::new("scan", node_name(&dir.node), why);
         self.emit(sink, entity::fault(&dir.path, b"", Part::Listing, fault, volume), Trace::default())?;
         if is_first {
             self.queue.push([Task::Root(dir)]);

@@ -196,7 +196,7 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
             if !is_dir || !state.may_cover_below() {
                 continue;
             }
-            let child = Waiting { above: Arc::clone(&dir), name: name.into(), node, state: own_state };
+            let child = Waiting { above: Arc::clone(&dir), name: name.into(), node, state: own_state, silent: None };
             if aside {
                 self.walk.put_aside(child, self.sink)?;
             } else {

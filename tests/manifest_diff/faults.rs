@@ -48,6 +48,15 @@ fn a_fault_of_any_part_keeps_what_is_missing_from_being_deleted() {
 }
 
 #[test]
+fn what_is_missing_beneath_a_directory_names_the_fault_of_its_listing() {
+    let old = Scan::of(&[dir("/d", "1"), file("/d/a", "2", "x")]);
+    let attributes = Record::fault(*br"/d", Vec::new(), Part::Attributes, Fault::new("ext4", "a", "stands before"));
+    let out = diff(&old, &Scan::of(&[attributes, fault("/d", Part::Listing), dir("/d", "1")]));
+    assert_eq!(lines(&out), ["Unreadable /d/a /d"]);
+    assert_eq!(out.changes[0].new.as_ref().unwrap().text(Attribute::Part), Some("listing"));
+}
+
+#[test]
 fn beneath_a_directory_that_was_read_a_fault_further_up_hides_nothing() {
     let old = [dir("/", "0"), dir("/d", "1"), file("/d/a", "2", "x"), dir("/e", "3"), file("/e/b", "4", "y")];
     let new = [dir("/", "0"), fault("/", Part::Listing), dir("/d", "1")];
