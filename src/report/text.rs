@@ -41,7 +41,7 @@ pub fn write(
     let mut problems = Vec::new();
     let mut counts = BTreeMap::new();
     if let Some(events) = events {
-        written(writeln!(out))?;
+        let is_empty = Cell::new(true);
         let width = Cell::new(0);
         let mut first = true;
         let held = RefCell::new(HashMap::new());
@@ -75,6 +75,9 @@ pub fn write(
                     Some(event) => event,
                     None => Box::new(events.event_at(offset)?),
                 };
+                if is_empty.replace(false) {
+                    written(writeln!(out))?;
+                }
                 written(write_change(out, &event, width.get(), style))?;
                 Ok(ControlFlow::Continue(()))
             },

@@ -26,6 +26,15 @@ fn a_comparison_without_changes_never_says_that_nothing_was_compared() {
 }
 
 #[test]
+fn one_blank_line_stands_before_the_notes_of_a_comparison_without_changes() {
+    let folder = Folder::new();
+    let dir = folder.path("d");
+    fs::create_dir(&dir).unwrap();
+    let run = snapfim(["diff".as_ref(), dir.as_os_str(), dir.as_os_str()]).exits(0).prints("no changes");
+    assert!(run.out.contains("\n\n  note") && !run.out.contains("\n\n\n"), "{}", run.out);
+}
+
+#[test]
 fn the_events_of_two_manifests_have_the_same_ids_in_every_run() {
     let folder = Folder::new();
     let [day0, day1] = [0, 1].map(|day| {
