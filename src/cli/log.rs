@@ -73,6 +73,13 @@ fn query(args: &LogArgs, state: &State) -> Result<Query> {
     let now = Timestamp::now();
     let since = args.since.as_deref().map(|text| cadence::parse_time(text, now)).transpose()?;
     let until = args.until.as_deref().map(|text| cadence::parse_end(text, now)).transpose()?;
+    if let (Some(since), Some(until)) = (since, until)
+        && since > until
+    {
+        return Err(Error::Usage(format!(
+            "--since {since} is later than --until {until}: no change lies between them"
+        )));
+    }
     let unknown = |flag: &str, text: &str, known: Vec<&str>| {
         Error::Usage(format!("{flag} {text}: no such one; there are {}", known.join(", ")))
     };

@@ -38,5 +38,10 @@ fn a_filter_that_nothing_can_pass_is_refused_with_what_there_is() {
     ] {
         assert_eq!(folder.read(&["log", filter[0], filter[1]]).exits(2).says(known).out, "");
     }
+    for (since, until) in [("1h", "2h"), ("2026-01-21", "2026-01-20")] {
+        let run = folder.read(&["log", "--since", since, "--until", until]).exits(2).says("is later than --until");
+        assert_eq!(run.out, "");
+    }
+    folder.read(&["log", "--since", "2h", "--until", "1h"]).exits(0);
     folder.read(&["history", "/etc", "--machine", "web02"]).exits(2).says("it has web01");
 }
