@@ -14,6 +14,9 @@ const VERSION: u32 = 1;
 /// How many gaps and notes a record lists; each stands in the manifest too, and the rest is counted.
 pub const MAX_COVERAGE: usize = 1000;
 
+/// What notes of monitored paths that are not there are called.
+pub const ABSENT: &str = "absent";
+
 /// How a scan ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {

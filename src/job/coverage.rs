@@ -1,16 +1,13 @@
 //! The coverage list: everything monitored that could not be read, and what is worth knowing besides.
 
 use crate::{
-    changelog::{Coverage, CoverageState, ScanRecord},
+    changelog::{ABSENT, Coverage, CoverageState, ScanRecord},
     machine::{Family, State},
     manifest::{Header, VolumeState},
     policy::EffectivePolicy,
     scan::{Faults, Note},
     target::Target,
 };
-
-/// So many absent monitored paths are listed one by one; of more, the first so many in one note.
-const ABSENT_LISTED: usize = 4;
 
 /// Fills a scan record's coverage list. A gap that the policy accepts by its name is listed as accepted.
 pub(super) fn fill(
@@ -56,19 +53,11 @@ pub(super) fn fill(
             "no operating system was found: of a rule's paths only those beneath a volume's id are looked for",
         );
     }
-    let mut absent = Vec::new();
     for told in notes {
         match told {
             Note::Other(why) => note("target", why),
-            Note::Absent(what) => absent.push(what.as_str()),
+            Note::Absent(what) => note(ABSENT, what),
         }
-    }
-    match absent.split_at_checked(ABSENT_LISTED) {
-        Some((first, more @ [_, ..])) => {
-            let rest = more.len();
-            note("target", &format!("{}; and {rest} more monitored paths are not there", first.join("; ")));
-        }
-        _ => absent.iter().for_each(|what| note("target", what)),
     }
 }
 

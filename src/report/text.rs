@@ -12,12 +12,15 @@ use super::escape::escaped;
 use super::human;
 use super::style::{Role, Style};
 use crate::changelog::event_file::Line;
-use crate::changelog::{CoverageState, EntityType, Event, EventFile, Outcome, Problem, ScanRecord, in_order};
+use crate::changelog::{ABSENT, CoverageState, EntityType, Event, EventFile, Outcome, Problem, ScanRecord, in_order};
 use crate::error::{Error, Result};
 use crate::severity::Severity;
 
 /// The widest column of paths; longer ones push what follows aside, and do not widen it for all.
 const MAX_PATH: usize = 48;
+
+/// So many monitored paths that are not there are shown, and the rest is counted.
+const ABSENT_SHOWN: usize = 4;
 
 /// Events in so many bytes at the beginning of their file are kept in memory between finding their order and showing
 /// them; all others are read again.
@@ -181,12 +184,22 @@ fn write_coverage(out: &mut dyn Write, record: &ScanRecord, style: Style) -> io:
     writeln!(out)?;
     let mut rows: Vec<_> = record.coverage.iter().collect();
     rows.sort_by_key(|row| row.state);
+    // A profile may name hundreds of paths that a machine does not have: the scan record lists them all.
+    let mut absent = 0_usize;
+    rows.retain(|row| {
+        absent += usize::from(row.name == ABSENT);
+        row.name != ABSENT || absent <= ABSENT_SHOWN
+    });
     let widths = rows.iter().map(|row| escaped(&row.name).chars().count());
     let width = widths.filter(|width| *width <= MAX_PATH).max().unwrap_or(0);
     for row in rows {
         let role = if row.state == CoverageState::Gap { Role::Alarm } else { Role::Faint };
         let state = style.paint(role, format!("{:<8}", row.state.as_str())).to_string();
         writeln!(out, "  {state}   {:<width$}  {}", escaped(&row.name), escaped(&row.why))?;
+    }
+    if let more @ 1.. = absent.saturating_sub(ABSENT_SHOWN) {
+        let paths = human::counted(more as u64, "more monitored path is", "more monitored paths are");
+        writeln!(out, "  and {paths} not there")?;
     }
     match record.coverage_unlisted() {
         0 => Ok(()),

@@ -75,3 +75,24 @@ fn a_dry_run_is_ndjson_where_that_is_asked_for() {
     let text = snapfim(dry.iter().chain(&["text"])).exits(0).prints("would scan /boot/efi (vfat on");
     text.prints("tree: no operating system found");
 }
+
+#[test]
+fn all_monitored_paths_that_are_absent_stand_in_the_scan_record_and_the_text_counts_them() {
+    let folder = Folder::new();
+    let (disk, policy, state) = (folder.disk("day0.raw", 0), folder.path("p.toml"), folder.path("state"));
+    let paths: Vec<_> = (0..10).map(|at| format!("'/srv/absent{at}'")).collect();
+    let text = format!("version = 1\n[[monitor]]\nname = 'x'\npaths = ['/etc', {}]\n", paths.join(", "));
+    fs::write(&policy, text).unwrap();
+    let [disk, policy, state] = [&disk, &policy, &state].map(|path| path.to_str().unwrap());
+    let run = snapfim(["scan", disk, "--state", state, "--machine", "web01", "--policy", policy]).exits(0);
+    let shown = run.out.lines().filter(|line| line.contains("/srv/absent")).count();
+    assert!(shown == 4 && run.out.contains("and 6 more monitored paths are not there"), "{}", run.out);
+
+    let record = walkdir::WalkDir::new(folder.path("state/scans")).into_iter().map(|entry| entry.unwrap().into_path());
+    let record = fs::read(record.filter(|path| path.is_file()).last().unwrap()).unwrap();
+    let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
+    let rows = record["Coverage"].as_array().unwrap().iter();
+    let absent: Vec<_> = rows.filter(|row| row["Name"] == "absent").map(|row| row["Why"].as_str().unwrap()).collect();
+    assert_eq!(absent.len(), 10, "{record}");
+    assert!((0..10).all(|at| absent.iter().any(|why| why.starts_with(&format!("/srv/absent{at}: ")))), "{absent:?}");
+}
