@@ -76,15 +76,18 @@ fn parse_moment(text: &str, now: Timestamp) -> Result<(Timestamp, bool)> {
         .ok_or_else(|| Error::Usage(format!("not a time like 2026-11-21T03:00Z, 2026-11-21 or 14d: {text:?}")))
 }
 
+/// So far ahead of the clock a last scan counts as one of now: of several scans in one second, each has an id that is
+/// a second later than the one before.
+const AHEAD: SignedDuration = SignedDuration::from_mins(1);
+
 /// Whether a machine whose newest complete scan started at `last` is to be scanned now. A last scan that lies in
 /// the future (a clock was wrong) does not keep a machine from being scanned.
 #[must_use]
 pub fn is_due(last: Option<Timestamp>, every: SignedDuration, now: Timestamp) -> bool {
     let tolerance = every.checked_div(TOLERANCE_PART as i32).unwrap_or_default();
-    match last {
-        Some(last) if last <= now => now.duration_since(last) >= every.saturating_sub(tolerance),
-        _ => true,
-    }
+    let Some(last) = last else { return true };
+    let age = now.duration_since(last);
+    age < -AHEAD || age.max(SignedDuration::ZERO) >= every.saturating_sub(tolerance)
 }
 
 /// Whether a machine that is to be scanned every so often has missed its time.
@@ -186,6 +189,16 @@ mod tests {
         assert!(!is_overdue(last, every, at("2026-11-21T21:24:00Z")));
         assert!(is_overdue(last, every, at("2026-11-21T21:24:01Z")));
         assert!(is_overdue(None, every, at("2026-11-21T21:24:01Z")));
+    }
+
+    #[test]
+    fn a_scan_whose_id_runs_ahead_of_the_clock_is_one_of_now() {
+        let every = parse_span("1s").unwrap();
+        let last = Some(at("2026-11-20T19:00:02Z"));
+        assert!(!is_due(last, every, at("2026-11-20T19:00:00.5Z")));
+        assert!(!is_due(last, every, at("2026-11-20T18:59:02Z")));
+        assert!(is_due(last, every, at("2026-11-20T18:59:01.9Z")));
+        assert!(is_due(last, every, at("2026-11-20T19:00:03Z")));
     }
 
     #[test]
