@@ -227,6 +227,25 @@ fn a_dry_run_writes_nothing() {
 }
 
 #[test]
+fn a_dry_run_says_what_the_policy_and_the_last_scan_say() {
+    let folder = Folder::new();
+    let (image, policy) = (folder.disk("day0.raw", 0), folder.path("p.toml"));
+    fs::write(&policy, "version = 1\n[[monitor]]\nname = 'x'\npaths = ['/etc']\nmachines = ['db*']\n").unwrap();
+    for dry in [&["--dry-run"][..], &[]] {
+        let args = [&["--policy", policy.to_str().unwrap()], dry].concat();
+        let run = folder.night(&image, 0, &args).exits(78).says("no rule of the policy is for the machine web01");
+        assert_eq!(run.out, "");
+    }
+    folder.night(&image, 0, &["--dry-run", "--every", "24h"]).exits(0).prints("would_scan");
+    folder.night(&image, 0, &[]).exits(0);
+    let run = folder.night(&image, 1, &["--dry-run", "--every", "24h"]).exits(0).prints(r#""due":false"#);
+    assert!(!run.out.contains("would_scan"), "{}", run.out);
+    let (image, state) = (image.to_str().unwrap(), folder.path("state"));
+    let args = ["scan", image, "--machine", "web01", "--every", "24h", "--dry-run", "--state", state.to_str().unwrap()];
+    snapfim(args).exits(0).prints("day0.raw: not due, web01 was last scanned 2");
+}
+
+#[test]
 fn the_log_is_filtered_and_counted() {
     let Nights { folder, .. } = nights();
     let log = |more: &[&str]| {

@@ -1,19 +1,67 @@
 //! `snapfim scan --dry-run`: what of a target would be scanned, and what cannot be.
 
+use std::ffi::OsStr;
+
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use super::{args::ReportFormat, inspect, output::Output};
+use super::{
+    args::{ReportFormat, ScanArgs},
+    inspect,
+    output::Output,
+};
 use crate::{
+    changelog::{MachineName, ScanId, State as StateDirectory, cadence},
+    error::Result,
+    job,
     machine::{Mount, State, Volume},
+    policy::Policy,
     report,
-    target::Target,
+    target::{self, Target},
 };
 
-/// Prints it: for people, or as one line of JSON.
-pub(super) fn print(target: &Target, format: ReportFormat, output: &mut Output) {
-    match format {
-        ReportFormat::Text => text(target, output),
-        ReportFormat::Ndjson => output.line(&as_json(target).to_string()),
+/// What a scan would be told.
+pub(super) struct DryRun<'a> {
+    pub(super) args: &'a ScanArgs,
+    pub(super) open: &'a target::Options,
+    pub(super) policy: &'a Policy,
+    pub(super) every: Option<SignedDuration>,
+    pub(super) now: Timestamp,
+}
+
+impl DryRun<'_> {
+    /// Prints what would become of a target: for people, or as one line of JSON.
+    ///
+    /// # Errors
+    /// Those with which a scan would fail before it looks at files.
+    pub(super) fn print(&self, target: &OsStr, output: &mut Output) -> Result<()> {
+        let machine = job::machine_name(self.args.machine.as_deref(), target)?;
+        let is_text = matches!(self.args.format, ReportFormat::Text);
+        if let Some(last) = self.not_due(&machine)? {
+            let target = target.display().to_string();
+            output.line(&if is_text {
+                report::escaped(&format!("{target}: not due, {machine} was last scanned {last}")).into_owned()
+            } else {
+                json!({"target": target, "machine": machine.as_str(), "due": false, "last_scan": last.to_string()})
+                    .to_string()
+            });
+            return Ok(());
+        }
+        let opened = target::open(target, self.open)?;
+        job::policy_for(self.policy, &machine)?;
+        if is_text {
+            text(&opened, output);
+        } else {
+            output.line(&as_json(&opened).to_string());
+        }
+        Ok(())
+    }
+
+    /// The last scan of a machine that is not due. A state that is not there yet has none.
+    fn not_due(&self, machine: &MachineName) -> Result<Option<ScanId>> {
+        let Some(every) = self.every.filter(|_| self.args.state.exists()) else { return Ok(None) };
+        let last = StateDirectory::open(&self.args.state)?.latest(machine)?;
+        Ok(last.filter(|last| !cadence::is_due(Some(last.time()), every, self.now)))
     }
 }
 

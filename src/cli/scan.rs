@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::{
     args::{ReportFormat, ScanArgs},
-    dry_run,
+    dry_run::DryRun,
     output::Output,
     progress::Follow,
     settings::{NamedPolicy, standard_input_once},
@@ -43,14 +43,15 @@ pub(super) fn run(args: &ScanArgs, output: &mut Output) -> Result<u8> {
     let now = Timestamp::now();
     let every = args.every.as_deref().map(cadence::parse_span).transpose()?;
     let snapshot_time = args.snapshot_time.as_deref().map(|text| cadence::parse_time(text, now)).transpose()?;
+    for target in &args.targets {
+        job::refuse_state_inside(&args.state, target)?;
+    }
     if args.dry_run {
+        let dry = DryRun { args, open: &open, policy: &policy, every, now };
         let mut codes = Codes::default();
-        for target in &args.targets {
-            codes.add(match target::open(target, &open) {
-                Ok(opened) => {
-                    dry_run::print(&opened, args.format, output);
-                    0
-                }
+        for target in &chosen(args, every.is_some(), output) {
+            codes.add(match dry.print(target, output) {
+                Ok(()) => 0,
                 Err(error) => {
                     output.error(&prefixed(target, error.to_string()));
                     error.exit_code()
@@ -61,9 +62,6 @@ pub(super) fn run(args: &ScanArgs, output: &mut Output) -> Result<u8> {
     }
     if !output.is_watched {
         throttle::yield_to_others();
-    }
-    for target in &args.targets {
-        job::refuse_state_inside(&args.state, target)?;
     }
     let state = State::create(&args.state)?;
     let mut codes = Codes::default();

@@ -17,7 +17,7 @@ use crate::{
     },
     error::{Error, Result},
     manifest::{Counts, Kind, Sorter},
-    policy::Policy,
+    policy::{EffectivePolicy, Policy},
     scan::{self, Budgets, Progress},
     target::{self, Target},
 };
@@ -95,10 +95,7 @@ pub enum Outcome {
 pub fn scan(night: &Night<'_>, progress: &Progress) -> Result<Outcome> {
     refuse_state_inside(night.state_path, night.target)?;
     let start = (night.now)();
-    let name = match night.machine {
-        Some(name) => MachineName::given(name)?,
-        None => name_of(night.target)?,
-    };
+    let name = machine_name(night.machine, night.target)?;
     let mut machine = night.state.machine(&name, start)?;
     let taken_back = machine.taken_back();
     let last = machine.latest();
@@ -136,6 +133,26 @@ pub fn refuse_state_inside(state: &Path, target: &OsStr) -> Result<()> {
     target::parse(target).iter().try_for_each(|disk| refuse_inside(state, &disk.path))
 }
 
+/// The name of the machine: the given one, else that of its target.
+///
+/// # Errors
+/// When it is no name.
+pub fn machine_name(given: Option<&str>, target: &OsStr) -> Result<MachineName> {
+    given.map_or_else(|| name_of(target), MachineName::given)
+}
+
+/// What of a policy is for a machine.
+///
+/// # Errors
+/// [`Error::Policy`] when no rule is.
+pub fn policy_for(policy: &Policy, machine: &MachineName) -> Result<EffectivePolicy> {
+    let policy = policy.for_machine(machine.as_str())?;
+    if policy.is_empty() {
+        return Err(Error::Policy(format!("no rule of the policy is for the machine {machine}")));
+    }
+    Ok(policy)
+}
+
 /// The name of a machine whose target is called so: that of its first disk.
 ///
 /// # Errors
@@ -158,10 +175,7 @@ fn run(night: &Night<'_>, progress: &Progress, publish: &mut Publish<'_, '_>, re
     let last = publish.machine().latest_record()?;
     let window = cadence::window(last.as_ref().and_then(|last| last.window), snapshot, night.allow_older)?;
     record.window = Some(window);
-    let policy = night.policy.for_machine(record.machine.as_str())?;
-    if policy.is_empty() {
-        return Err(Error::Policy(format!("no rule of the policy is for the machine {}", record.machine)));
-    }
+    let policy = policy_for(night.policy, &record.machine)?;
     record.policy_sha256 = policy.fingerprint();
 
     let root = night.open.image_root.as_deref();
