@@ -97,9 +97,22 @@ fn what_a_killed_scan_left_is_taken_back_and_named() {
 }
 
 #[test]
+fn a_mistyped_target_makes_no_machine_and_fails_a_known_one() {
+    let folder = Folder::new();
+    folder.night(&folder.path("absent.raw"), 0, &[]).exits(66).says("absent.raw");
+    assert!(!folder.path("state/machines/web01").exists() && !folder.path("state/scans").exists());
+    assert_eq!(folder.read(&["status"]).exits(0).out.matches("web01").count(), 0);
+    folder.night(&folder.disk("day0.raw", 0), 1, &[]).exits(0);
+    folder.night(&folder.path("absent.raw"), 2, &[]).exits(66).says("absent.raw");
+    folder.read(&["status"]).prints("absent.raw");
+    folder.read(&["verify"]).exits(0);
+}
+
+#[test]
 fn a_failed_scan_records_no_policy_that_is_not_known() {
     let folder = Folder::new();
-    folder.night(&folder.path("absent.raw"), 0, &[]).exits(66);
+    fs::write(folder.path("empty.raw"), b"").unwrap();
+    folder.night(&folder.path("empty.raw"), 0, &[]).exits(65);
     let records = below(&folder.path("state/scans"));
     let record = records.iter().find(|path| path.extension().is_some_and(|extension| extension == "json")).unwrap();
     let record: serde_json::Value = serde_json::from_slice(&fs::read(record).unwrap()).unwrap();

@@ -1,7 +1,7 @@
 //! One night's scan of one target into a state directory: due or not, scanned, compared with the machine's last
 //! scan, written down. A scan that fails is written down too.
 
-use std::{ffi::OsStr, path::Path, thread};
+use std::{ffi::OsStr, io::ErrorKind, path::Path, thread};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -90,12 +90,16 @@ pub enum Outcome {
 /// Scans one target.
 ///
 /// # Errors
-/// When not even the failure could be written down: a bad name, a busy lock, a state that cannot be written or lies
-/// inside the target.
+/// When not even the failure is written down: a bad name, a busy lock, a state that cannot be written or lies inside
+/// the target, a target that does not exist of a machine that the state does not know.
 pub fn scan(night: &Night<'_>, progress: &Progress) -> Result<Outcome> {
     refuse_state_inside(night.state_path, night.target)?;
     let start = (night.now)();
     let name = machine_name(night.machine, night.target)?;
+    if is_nowhere(night.target) && !night.state.machines()?.contains(&name) {
+        // More likely a slip of the pen than a machine: it would be one that is overdue for ever.
+        target::open(night.target, &night.open)?;
+    }
     let mut machine = night.state.machine(&name, start)?;
     let taken_back = machine.taken_back();
     let last = machine.latest();
@@ -131,6 +135,12 @@ pub fn scan(night: &Night<'_>, progress: &Progress) -> Result<Outcome> {
 /// [`Error::Usage`] when it does.
 pub fn refuse_state_inside(state: &Path, target: &OsStr) -> Result<()> {
     target::parse(target).iter().try_for_each(|disk| refuse_inside(state, &disk.path))
+}
+
+/// Whether a disk of a target does not exist.
+fn is_nowhere(target: &OsStr) -> bool {
+    let is_absent = |path: &Path| path.metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound);
+    target::parse(target).iter().any(|disk| is_absent(&disk.path))
 }
 
 /// The name of the machine: the given one, else that of its target.
