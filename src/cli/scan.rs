@@ -49,7 +49,7 @@ pub(super) fn run(args: &ScanArgs, output: &mut Output) -> Result<u8> {
     if args.dry_run {
         let dry = DryRun { args, open: &open, policy: &policy, every, now };
         let mut codes = Codes::default();
-        for target in &chosen(args, every.is_some(), output) {
+        for target in chosen(args, every.is_some(), output, &mut codes) {
             codes.add(match dry.print(target, output) {
                 Ok(()) => 0,
                 Err(error) => {
@@ -65,14 +65,7 @@ pub(super) fn run(args: &ScanArgs, output: &mut Output) -> Result<u8> {
     }
     let state = State::create(&args.state)?;
     let mut codes = Codes::default();
-    let origins: Vec<_> = args.targets.iter().map(origin).collect();
-    for at in chosen(args, &origins, every.is_some(), output) {
-        let Some(target) = args.targets.get(at) else { continue };
-        if let Some(error) = posing(args, &origins, at) {
-            output.error(&prefixed(target, error.to_string()));
-            codes.add(error.exit_code());
-            continue;
-        }
+    for target in chosen(args, every.is_some(), output, &mut codes) {
         let night = Night {
             state: &state,
             state_path: &args.state,
@@ -116,46 +109,41 @@ fn origin(target: &OsString) -> Option<Origin> {
     Some((name, lineage(&path.canonicalize().unwrap_or(path))))
 }
 
-/// The targets to scan: all of them, in their order; but with `--every`, of several snapshots of one machine only
-/// the newest, since the older ones would take its turn.
-fn chosen(args: &ScanArgs, origins: &[Option<Origin>], every: bool, output: &mut Output) -> Vec<usize> {
-    if !every {
-        return (0..args.targets.len()).collect();
-    }
+/// The targets to scan, in their order. Not those that by their names would be one machine, though by their paths they
+/// are no snapshots of one: into one history they must not go, and each is an error. And with `--every`, of several
+/// snapshots of one machine only the newest, since the older ones would take its turn.
+fn chosen<'a>(args: &'a ScanArgs, every: bool, output: &mut Output, codes: &mut Codes) -> Vec<&'a OsString> {
+    let origins: Vec<_> = args.targets.iter().map(origin).collect();
+    let mut left_out = BTreeSet::new();
     let mut newest: HashMap<&Origin, (usize, Option<SystemTime>)> = HashMap::new();
-    let mut older = BTreeSet::new();
-    for (at, (target, origin)) in args.targets.iter().zip(origins).enumerate() {
+    for (at, (target, origin)) in args.targets.iter().zip(&origins).enumerate() {
         let Some(origin) = origin else { continue };
-        let disks = target::parse(target);
-        let time = disks.iter().filter_map(|disk| disk.path.metadata().and_then(|it| it.modified()).ok()).max();
-        match newest.get(origin) {
-            Some((_, best)) if *best > time => {
-                older.insert(at);
-            }
-            before => {
-                older.extend(before.map(|(before, _)| *before));
-                newest.insert(origin, (at, time));
+        let (name, path) = origin;
+        let poses = |other: &Option<Origin>| other.as_ref().is_some_and(|(same, on)| same == name && on != path);
+        if let Some(other) = origins.iter().position(poses).and_then(|other| args.targets.get(other)) {
+            let what = format!(
+                "it would be the machine {name}, and so would {}: scan each by itself with --machine",
+                other.display()
+            );
+            let error = Error::Usage(what);
+            output.error(&prefixed(target, error.to_string()));
+            codes.add(error.exit_code());
+            left_out.insert(at);
+        } else if every {
+            let disks = target::parse(target);
+            let time = disks.iter().filter_map(|disk| disk.path.metadata().and_then(|it| it.modified()).ok()).max();
+            let best = newest.get(origin).filter(|(_, best)| *best > time);
+            let older = if best.is_some() { Some(at) } else { newest.insert(origin, (at, time)).map(|(at, _)| at) };
+            if let Some(older) = older {
+                let target = args.targets.get(older).unwrap_or(target).display();
+                output.note(&format!(
+                    "{target}: a newer snapshot of the same machine is among the targets; this one is left out"
+                ));
+                left_out.insert(older);
             }
         }
     }
-    for target in older.iter().filter_map(|at| args.targets.get(*at)) {
-        let target = target.display();
-        output.note(&format!(
-            "{target}: a newer snapshot of the same machine is among the targets; this one is left out"
-        ));
-    }
-    (0..args.targets.len()).filter(|at| !older.contains(at)).collect()
-}
-
-/// That a target would be a machine that another one is too, though by their paths they are no snapshots of one: into
-/// one history they must not go, and none may be left out.
-fn posing(args: &ScanArgs, origins: &[Option<Origin>], at: usize) -> Option<Error> {
-    let (name, path) = origins.get(at)?.as_ref()?;
-    let poses = |origin: &Option<Origin>| origin.as_ref().is_some_and(|(other, on)| other == name && on != path);
-    let other = args.targets.get(origins.iter().position(poses)?)?.display();
-    Some(Error::Usage(format!(
-        "it would be the machine {name}, and so would {other}: scan each by itself with --machine"
-    )))
+    args.targets.iter().enumerate().filter(|(at, _)| !left_out.contains(at)).map(|(_, target)| target).collect()
 }
 
 /// With several targets it must be clear whose error it is.
