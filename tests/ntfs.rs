@@ -5,6 +5,8 @@
 mod corpus;
 #[path = "ntfs/fixtures.rs"]
 mod fixtures;
+#[path = "ntfs/hostile.rs"]
+mod hostile;
 #[path = "ntfs/machines.rs"]
 mod machines;
 #[path = "ntfs/mutations.rs"]

@@ -187,6 +187,7 @@ impl Walk<'_, '_> {
         let Some(mut rest) = entries else {
             return self.fault(place, "its entries leave it");
         };
+        let mut ended = false;
         loop {
             let length = len16(rest, 8).unwrap_or(0);
             let Some((bytes, next)) = rest.split_at_checked(length).filter(|_| length >= 0x10) else {
@@ -202,10 +203,15 @@ impl Walk<'_, '_> {
                     None => self.fault(place, "an entry without room for its child")?,
                 }
             }
-            if flags & LAST != 0 {
+            if flags & LAST == 0 {
+                (self.each)(Walked::Entry(IndexEntry { bytes }))?;
+            } else if next.is_empty() {
                 return ControlFlow::Continue(());
+            } else if !ended {
+                // One flipped bit makes any entry an end mark: what stands behind it is not given up.
+                ended = true;
+                self.fault(place, &format!("{} bytes behind the end mark", next.len()))?;
             }
-            (self.each)(Walked::Entry(IndexEntry { bytes }))?;
             rest = next;
         }
     }
@@ -283,6 +289,11 @@ impl Walk<'_, '_> {
 
 /// Whether a block holds more than an end mark.
 fn has_entries(block: &[u8]) -> bool {
-    let first = len32(block, BLOCK_HEADER).and_then(|first| first.checked_add(BLOCK_HEADER));
-    first.and_then(|first| le16(block, first.checked_add(0x0C)?)).is_some_and(|flags| flags & LAST == 0)
+    let entries = || {
+        let (first, end) = (len32(block, BLOCK_HEADER)?, len32(block, BLOCK_HEADER.checked_add(4)?)?);
+        block.get(first.checked_add(BLOCK_HEADER)?..end.checked_add(BLOCK_HEADER)?)
+    };
+    entries().is_none_or(|entries| {
+        le16(entries, 0x0C).is_none_or(|flags| flags & LAST == 0) || len16(entries, 8) != Some(entries.len())
+    })
 }
