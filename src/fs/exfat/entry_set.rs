@@ -31,7 +31,7 @@ use crate::{
     },
 };
 
-/// The directory ends here: no system looks further.
+/// The directory ends here: no system looks further, and behind it all entries are such (6.2.1).
 pub(super) const END: u8 = 0;
 pub(super) const BITMAP: u8 = 0x81;
 pub(super) const UPCASE: u8 = 0x82;
@@ -40,7 +40,7 @@ pub(super) const FILE: u8 = 0x85;
 const STREAM: u8 = 0xc0;
 const NAME: u8 = 0xc1;
 
-const IN_USE: u8 = 0x80;
+pub(super) const IN_USE: u8 = 0x80;
 const SECONDARY: u8 = 0x40;
 const BENIGN: u8 = 0x20;
 

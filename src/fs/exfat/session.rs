@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use super::{
     ExFat, LAYER, corrupt,
-    entry_set::{DIRECTORY, EntrySet, FILE, Sets, Told},
+    entry_set::{DIRECTORY, EntrySet, FILE, IN_USE, Sets, Told},
 };
 use crate::{
     error::{Error, Fault, Result},
@@ -91,7 +91,7 @@ impl Session for ExFatSession<'_> {
         let (owner, source) = self.dir(dir)?;
         let exfat = self.exfat;
         let mut sets = Sets::default();
-        let mut stopped = false;
+        let (mut ended, mut stopped) = (false, false);
         let mut hand_out = |listed: Listed<'_>| {
             let flow = each(listed);
             stopped |= flow.is_break();
@@ -100,6 +100,16 @@ impl Session for ExFatSession<'_> {
         let mut may_read = |cluster| exfat.ownership.check(&exfat.boot.heap, cluster, owner);
         clusters::slots(&mut self.table, source, &mut may_read, &mut |slot| {
             let (broken, told) = match slot {
+                // Behind the mark that ends a directory all entries are such marks (6.2.1); deleted ones there are known
+                // of some writers. One in use shows that the mark is none, or that the chain leads elsewhere.
+                Slot::Raw { offset, bytes } if ended => {
+                    if byte(bytes, 0).is_none_or(|kind| kind & IN_USE == 0) {
+                        return ControlFlow::Continue(());
+                    }
+                    let what = "an entry behind the mark that ends the directory";
+                    let _ = hand_out(Listed::Fault(Fault::new(LAYER, format!("entry at {offset:#x}"), what)));
+                    return ControlFlow::Break(());
+                }
                 Slot::Raw { offset, bytes } => sets.push(offset, bytes),
                 Slot::Fault(fault) => (sets.interrupt(), Told::Fault(fault)),
             };
@@ -109,8 +119,10 @@ impl Session for ExFatSession<'_> {
             match told {
                 Told::Nothing => ControlFlow::Continue(()),
                 Told::System if owner == ROOT => ControlFlow::Continue(()),
-                // Linux and Windows look no further either.
-                Told::End => ControlFlow::Break(()),
+                Told::End => {
+                    ended = true;
+                    ControlFlow::Continue(())
+                }
                 Told::Fault(fault) => hand_out(Listed::Fault(fault)),
                 Told::System => {
                     let at = format!("directory whose entry is at {owner:#x}");
