@@ -218,6 +218,69 @@ fn entries_behind_the_end() {
     assert!(fault.starts_with("/EFI/BOOT: ") && fault.contains("behind the mark"), "{fault}");
 }
 
+/// `fat32.raw` with changed bytes: its notes, its gaps and what is on it.
+fn fat32(edits: &[(u64, &[u8])]) -> (Vec<String>, Vec<String>, Walk) {
+    let image = edits.iter().fold(image("fat32.raw"), |image, (at, bytes)| image.put(*at, bytes));
+    let fat = Fat::open(image.shared()).unwrap();
+    (fat.info().notes.clone(), fat.info().gaps.clone(), walk(&fat))
+}
+
+/// Where the fixture's boot sector has its copy (`BPB_BkBootSec`).
+const BACKUP: u64 = 6 * 512;
+
+#[test]
+fn a_fat32_boot_sector_that_its_backup_contradicts() {
+    let (notes, gaps, sound) = fat32(&[]);
+    assert_eq!((notes.len(), gaps.len(), sound.all_faults().len()), (0, 0, 0), "{notes:?} {gaps:?}");
+    let cases: [(u64, &[u8], &str); 8] = [
+        (11, &[0, 4], "bytes per sector"),
+        (13, &[4], "sectors per cluster"),
+        (14, &[0x21, 0], "reserved sectors"),
+        (14, &[1, 0], "reserved sectors"),
+        (16, &[1], "number of FATs"),
+        (16, &[3], "number of FATs"),
+        (17, &[0x10, 0], "entries of the root directory"),
+        (44, &[9, 0, 0, 0], "first cluster of the root directory"),
+    ];
+    for (at, bytes, field) in cases {
+        let (_, gaps, seen) = fat32(&[(at, bytes)]);
+        let told = format!("fat: the boot sector and its backup differ ({field}); the first was read");
+        assert!(gaps.contains(&told), "{gaps:?}");
+        // The root's listing says so, too: what is not in it is not known to be gone.
+        let told = "root directory: the boot sector and its backup give different layouts";
+        assert!(seen.faults.iter().any(|fault| fault.starts_with(": ") && fault.contains(told)), "{:?}", seen.faults);
+        // The same for the backup: nobody knows which one is right.
+        let (_, gaps, seen) = fat32(&[(BACKUP + at, bytes)]);
+        assert!(gaps.len() == 1 && gaps[0].contains(field), "{gaps:?}");
+        assert_eq!((seen.paths(), seen.all_faults().len()), (sound.paths(), 1));
+    }
+}
+
+#[test]
+fn a_fat32_whose_backup_is_not_there() {
+    let (_, _, sound) = fat32(&[]);
+    let cases: [(u64, &[u8], &[&str]); 4] = [
+        (BACKUP + 510, &[0, 0], &["the backup of its boot sector is not there"]),
+        (50, &[9, 0], &["the backup of its boot sector is not there"]),
+        (50, &[0, 0], &[]),
+        (50, &[0xff, 0xff], &[]),
+    ];
+    for (at, bytes, expected) in cases {
+        let (notes, gaps, seen) = fat32(&[(at, bytes)]);
+        assert_eq!((notes, gaps), (expected.iter().map(ToString::to_string).collect(), Vec::new()));
+        assert_eq!((seen.paths(), seen.all_faults()), (sound.paths(), Vec::new()));
+    }
+}
+
+#[test]
+fn a_root_directory_of_no_entries() {
+    // With a length of FAT12 and FAT16 a FAT32 has such a one, and would look empty.
+    let image = image("fat32.raw").put(22, &[1]);
+    assert!(!Fat::claims(&image));
+    let error = Fat::open(image.shared()).err().unwrap().to_string();
+    assert!(error.contains("a root directory of no entries"), "{error}");
+}
+
 #[test]
 fn dots_and_labels_where_none_belong() {
     let volume = Volume::new();

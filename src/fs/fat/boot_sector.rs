@@ -22,6 +22,8 @@ use crate::{
     image::Image,
 };
 
+pub(super) const SECTOR_SIZES: [u64; 4] = [512, 1024, 2048, 4096];
+
 /// FAT12 has at most this many clusters (section "FAT Type Determination").
 const MAX_CLUSTERS_12: u64 = 4084;
 
@@ -60,7 +62,7 @@ impl BootSector {
         let total = either(le16(sector, 19)?, le32(sector, 32)?);
         let is_fat32 = le16(sector, 22)? == 0;
         let fat_sectors = either(le16(sector, 22)?, le32(sector, 36)?);
-        let fits = matches!(sector_size, 512 | 1024 | 2048 | 4096)
+        let fits = SECTOR_SIZES.contains(&sector_size)
             && per_cluster.is_power_of_two()
             && reserved != 0
             && fats != 0
@@ -71,6 +73,10 @@ impl BootSector {
             return None;
         }
         let wrong = |what: String| Some(Err(corrupt("boot sector", what)));
+        // Only FAT32 keeps its root directory in clusters (`BPB_RootEntCnt`).
+        if !is_fat32 && root_entries == 0 {
+            return wrong("a root directory of no entries, which only FAT32 has".to_owned());
+        }
         let cluster_size = sector_size.checked_mul(u64::from(per_cluster))?;
         let fat_len = fat_sectors.checked_mul(sector_size)?;
         let first_fat = reserved.checked_mul(sector_size)?;

@@ -10,6 +10,7 @@
 //! on a chain that leads to cluster 1, and shows no chains.
 #![warn(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::indexing_slicing)]
 
+mod backup;
 mod boot_sector;
 mod code_page;
 mod dir_entry;
@@ -18,13 +19,13 @@ mod session;
 
 use std::sync::Arc;
 
-use self::{boot_sector::BootSector, dir_entry::DirEntry, session::FatSession};
+use self::{backup::Backup, boot_sector::BootSector, dir_entry::DirEntry, session::FatSession};
 use super::{
     FileSystem, Session, VolumeInfo,
     clusters::{self, Child, Ownership, SLOT, Slot, Source, Table, Width},
 };
 use crate::{
-    error::{Error, Result},
+    error::{Error, Fault, Result},
     image::Image,
 };
 
@@ -38,6 +39,8 @@ pub struct Fat {
     image: Arc<dyn Image>,
     boot: BootSector,
     ownership: Ownership,
+    /// Why the root directory may be another one.
+    doubt: Option<Fault>,
     info: VolumeInfo,
 }
 
@@ -65,13 +68,24 @@ impl Fat {
         if boot.size > image.len() {
             info.gaps.push(format!("fat: the volume has {} bytes, and the image {} of them", boot.size, image.len()));
         }
+        let doubt = match backup::compare(image.as_ref()) {
+            Backup::Unnamed | Backup::Same => None,
+            Backup::Absent => {
+                info.notes.push("the backup of its boot sector is not there".to_owned());
+                None
+            }
+            Backup::Other(fields) => {
+                info.gaps.push(backup::gap(&fields));
+                Some(Fault::new(LAYER, "root directory", "the boot sector and its backup give different layouts"))
+            }
+        };
         let mut table = boot.table(image.as_ref());
         if is_dirty(&mut table, boot.width) {
             info.notes.push("it was not unmounted cleanly".to_owned());
         }
         info.label = label(boot.root(), &mut table);
         let ownership = Ownership::learn(&mut table, boot.root(), || |offset, bytes: &_| child(&boot, offset, bytes));
-        Ok(Self { image, boot, ownership, info })
+        Ok(Self { image, boot, ownership, doubt, info })
     }
 }
 

@@ -133,6 +133,11 @@ impl FatSession<'_> {
         let mut label_seen = owner != ROOT;
         let mut ended = false;
         let mut index = 0_u64;
+        // By the wrong layout a directory is read that may well be empty, without anything else that is wrong.
+        let doubt = fat.doubt.as_ref().filter(|_| owner == ROOT);
+        if doubt.is_some_and(|doubt| each(Listed::Fault(doubt.clone()), "").is_break()) {
+            return Ok(());
+        }
         clusters::slots(
             &mut self.table,
             dir,
