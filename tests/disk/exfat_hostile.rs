@@ -334,6 +334,18 @@ fn entry_sets_that_contradict_themselves() {
 }
 
 #[test]
+fn a_name_that_its_checksum_contradicts() {
+    let volume = Volume::new();
+    let entry = volume.entry("patched/vendor.txt");
+    let place = volume.place(entry, 64 + 2);
+    let volume = volume.put(place, b"X");
+    nothing_is_lost_in_silence(&volume, "/patched", "expected the checksum");
+    // What is there now is listed, and is a fault, too.
+    assert!(volume.walk().entries.contains_key("/patched/Xendor.txt"), "{:?}", volume.walk().paths());
+    assert!(volume.told("patched/Xendor.txt").contains("expected the checksum"));
+}
+
+#[test]
 fn entry_sets_that_are_none() {
     let cases: [(u64, &[u8], &str); 6] = [
         (1, &[1], "an entry of type 0xc1 that belongs to no other"),

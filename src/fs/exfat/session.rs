@@ -128,12 +128,18 @@ impl Session for ExFatSession<'_> {
                     let at = format!("directory whose entry is at {owner:#x}");
                     hand_out(Listed::Fault(Fault::new(LAYER, at, "an entry that belongs into the root directory")))
                 }
-                Told::Set(set) => hand_out(Listed::Entry(DirEntry {
-                    name: &set.name,
-                    node: NodeId::Number(set.offset),
-                    kind: Some(if set.is_dir() { Kind::Dir } else { Kind::File }),
-                    link_times: None,
-                })),
+                Told::Set(set) => {
+                    // The name that stood here before was not read where this one is damaged.
+                    if let Some(fault) = set.wrong_checksum() {
+                        hand_out(Listed::Fault(fault))?;
+                    }
+                    hand_out(Listed::Entry(DirEntry {
+                        name: &set.name,
+                        node: NodeId::Number(set.offset),
+                        kind: Some(if set.is_dir() { Kind::Dir } else { Kind::File }),
+                        link_times: None,
+                    }))
+                }
             }
         });
         if let Some(fault) = sets.interrupt()
