@@ -165,8 +165,12 @@ impl Hive {
         each: &mut dyn FnMut(Result<KeyId, Fault>) -> ControlFlow<()>,
     ) -> Result<()> {
         let bins = self.bins();
-        let (stated, list) = KeyNode::read(bins, id.0)?.subkeys();
+        let node = KeyNode::read(bins, id.0)?;
+        let (stated, list) = node.subkeys();
         if stated == 0 {
+            if let Some(error) = node.contradiction("subkeys", (stated, list)) {
+                let _ = each(Err(error.into()));
+            }
             return Ok(());
         }
         if list == NIL {
@@ -195,8 +199,12 @@ impl Hive {
     /// [`Error::Corrupt`] when no key stands at `id`.
     pub fn values(&self, id: KeyId, each: &mut dyn FnMut(Result<Value<'_>, Fault>) -> ControlFlow<()>) -> Result<()> {
         let bins = self.bins();
-        let (stated, list_at) = KeyNode::read(bins, id.0)?.values();
+        let node = KeyNode::read(bins, id.0)?;
+        let (stated, list_at) = node.values();
         if stated == 0 {
+            if let Some(error) = node.contradiction("values", (stated, list_at)) {
+                let _ = each(Err(error.into()));
+            }
             return Ok(());
         }
         let list = match cell::read(bins, list_at, "values list") {
@@ -277,10 +285,14 @@ impl Hive {
     /// A value of a key by its name, matched without case; the empty name is the unnamed value.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] when no key stands at `id`.
+    /// [`Error::Corrupt`] when no key stands at `id`, or its values cannot be listed.
     pub fn value(&self, id: KeyId, name: impl AsRef<[u8]>) -> Result<Option<Value<'_>>> {
         let bins = self.bins();
-        let (stated, list_at) = KeyNode::read(bins, id.0)?.values();
+        let node = KeyNode::read(bins, id.0)?;
+        let (stated, list_at) = node.values();
+        if let Some(error) = node.contradiction("values", (stated, list_at)) {
+            return Err(error);
+        }
         let list = if stated == 0 { &[] } else { cell::read(bins, list_at, "values list")? };
         let mut cells = list.chunks_exact(4).take(narrow(stated)).filter_map(|element| le32(element, 0));
         let named = |at: &u32| key_value::name_of(bins, *at).is_ok_and(|found| name::same(&found, name.as_ref()));

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use super::{NIL, SecurityId, cell, name};
 use crate::{
-    error::{Fault, Result},
+    error::{Error, Fault, Result},
     field::{le16, le32, le64},
 };
 
@@ -97,6 +97,14 @@ impl<'h> KeyNode<'h> {
     pub(super) fn values(&self) -> (u32, u32) {
         let count = self.word(36);
         if self.flags() & PREDEFINED_HANDLE != 0 && count >= FIRST_HANDLE { (0, NIL) } else { (count, self.word(40)) }
+    }
+
+    /// Why the record does not tell what is beneath the key: no subkeys or values are stated and yet there is a list
+    /// of them. \[regf\] "Key node": the offset of a list means something only where the number is not 0, and Windows
+    /// sets both together; so one of the two is damaged.
+    pub(super) fn contradiction(&self, what: &str, (stated, list): (u32, u32)) -> Option<Error> {
+        (stated == 0 && list != NIL)
+            .then(|| cell::corrupt(self.at, format!("no {what} stated, and yet a list of them in cell {list:#x}")))
     }
 
     /// The name without its fault, for look-ups and listings.

@@ -180,10 +180,8 @@ impl Walk<'_> {
     }
 
     fn visit_values(&mut self, key: &Key<'_>) {
-        if self.is_spent() {
-            if key.values > 0 {
-                self.fault(beyond_room(key.id));
-            }
+        if self.is_spent() && key.values > 0 {
+            self.fault(beyond_room(key.id));
             return;
         }
         let hive = self.hive;
@@ -212,10 +210,8 @@ impl Walk<'_> {
     }
 
     fn push_subkeys(&mut self, key: &Key<'_>, depth: usize) {
-        if depth >= MAX_DEPTH {
-            if key.subkeys > 0 {
-                self.fault(cell::fault(key.id.0, format!("subkeys below {MAX_DEPTH} levels are not read")));
-            }
+        if depth >= MAX_DEPTH && key.subkeys > 0 {
+            self.fault(cell::fault(key.id.0, format!("subkeys below {MAX_DEPTH} levels are not read")));
             return;
         }
         let hive = self.hive;

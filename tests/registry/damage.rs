@@ -1,7 +1,10 @@
 //! Hostile and damaged hives: each named trap, and a few thousand seeded mutants of hives and logs. None may
 //! panic, hang or take memory beyond what the input is worth.
 
-use snapfim::registry::{Hive, MAX_DEPTH};
+use snapfim::{
+    error::Fault,
+    registry::{Hive, KeyPath, MAX_DEPTH, Step, Value, Visitor},
+};
 
 use super::{
     Plain,
@@ -139,6 +142,51 @@ fn offsets_that_point_nowhere_are_faults_or_nothing() {
         put(&mut hive, record + 4, NIL);
         assert_eq!(read(hive, Vec::new()).1.len(), 1, "{signature:?}");
     }
+}
+
+/// The paths of the faults that a walk hands out beside keys and values, which are of the whole key at the path.
+fn faulted(hive: &[u8]) -> Vec<String> {
+    struct Paths(Vec<String>);
+    impl Visitor for Paths {
+        fn key(&mut self, _: &KeyPath, _: &snapfim::registry::Key<'_>) -> Step {
+            Step::Into
+        }
+        fn value(&mut self, _: &KeyPath, _: &Value<'_>) {}
+        fn fault(&mut self, path: &KeyPath, _: Fault) {
+            self.0.push(String::from_utf8(path.joined().to_vec()).unwrap());
+        }
+    }
+    let hive = Hive::open(hive.to_vec(), Vec::new()).unwrap();
+    let mut paths = Paths(Vec::new());
+    hive.walk(hive.root(), &mut paths);
+    paths.0
+}
+
+/// A number of 0 hides all that the list beside it holds.
+#[test]
+fn a_count_of_0_beside_a_list_is_a_fault_of_the_key() {
+    let sound = small(5);
+    assert_eq!(faulted(&sound), Vec::<String>::new());
+    for (name, at, lost) in [("List", 20, 5), ("Run", 36, 4)] {
+        let mut hive = sound.clone();
+        let record = find_key(&hive, name);
+        put(&mut hive, record + at, 0);
+        assert_eq!(faulted(&hive), [name], "{at}");
+        assert_eq!(read(hive, Vec::new()).0.len() + lost, read(sound.clone(), Vec::new()).0.len());
+    }
+}
+
+/// Whether a value or key is absent is not known either.
+#[test]
+fn a_look_up_beside_a_count_of_0_is_an_error() {
+    let mut hive = small(5);
+    let (list, run) = (find_key(&hive, "List"), find_key(&hive, "Run"));
+    put(&mut hive, list + 20, 0);
+    put(&mut hive, run + 36, 0);
+    let hive = Hive::open(hive, Vec::new()).unwrap();
+    assert!(hive.lookup(r"List\3").unwrap_err().to_string().contains("no subkeys stated"));
+    let run = hive.lookup("Run").unwrap().unwrap();
+    assert!(hive.value(run, "Agent").unwrap_err().to_string().contains("no values stated"));
 }
 
 /// Where a list on the way cannot be read, a key may be there all the same: its absence is not told as a fact.

@@ -7,7 +7,7 @@ const DISK: u32 = 0x5a4b_3c2d;
 const DATA_OFFSET: u64 = 10 << 20;
 
 /// Descriptors owned by Administrators, and by alice.
-fn descriptors() -> Vec<Vec<u8>> {
+pub(crate) fn descriptors() -> Vec<Vec<u8>> {
     let owned_by = |sid: &[u8]| {
         let mut descriptor = vec![1, 0, 0, 0x80, 20, 0, 0, 0];
         descriptor.extend([0; 12]);

@@ -1,0 +1,79 @@
+//! Two states of a hive file, the second damaged and otherwise the same: what cannot be read of it is never taken for
+//! deleted, and nothing is taken for new.
+
+use std::{fs, path::Path, process::Command};
+
+use serde_json::Value;
+
+use crate::{
+    hives::descriptors,
+    regf::{self, Key, key, put},
+};
+
+/// The file offset of the first hive bin.
+const BASE: usize = 4096;
+
+/// What `diff` says between two states of the hive `SOFTWARE`, each with its log: `(change, key, value)`.
+fn diff(old: (&[u8], &[u8]), new: (&[u8], &[u8])) -> Vec<(String, String, String)> {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, (hive, log): (&[u8], &[u8])| {
+        let path = folder.path().join(name);
+        fs::write(&path, hive).unwrap();
+        fs::write(Path::new(&format!("{}.LOG1", path.display())), log).unwrap();
+        path
+    };
+    let (old, new) = (write("SOFTWARE.old", old), write("SOFTWARE.new", new));
+    let output = Command::new(env!("CARGO_BIN_EXE_snapfim"))
+        .args(["diff", "--profile", "full", "--format", "ndjson"])
+        .args([old, new])
+        .output()
+        .unwrap();
+    let events = String::from_utf8(output.stdout).unwrap();
+    let column = |event: &Value, name: &str| event[name].as_str().unwrap_or_default().to_owned();
+    let events = events.lines().map(|event| serde_json::from_str(event).unwrap());
+    let mut events: Vec<_> = events
+        .map(|event: Value| {
+            (column(&event, "ChangeType"), column(&event, "RegistryKey"), column(&event, "RegistryValueName"))
+        })
+        .collect();
+    events.sort();
+    events
+}
+
+/// The changes and how many there are of each.
+fn kinds(events: &[(String, String, String)]) -> Vec<(&str, usize)> {
+    let mut kinds: Vec<(&str, usize)> = Vec::new();
+    for (change, ..) in events {
+        match kinds.last_mut() {
+            Some((last, count)) if last == change => *count += 1,
+            _ => kinds.push((change, 1)),
+        }
+    }
+    kinds
+}
+
+/// A hive with keys below keys, and values.
+fn sound() -> Vec<u8> {
+    let policy = key("Policy").text("", 1, "unnamed").text("Secret", 1, "x").subkey(key("Accounts").subkey(key("S-1")));
+    let run = key("Run").text("Agent", 1, "C:\\agent.exe").text("Other", 1, "C:\\other.exe");
+    let root = Key { descriptor: Some(0), ..key("ROOT") };
+    regf::write(5, &root.subkey(policy).subkey(run), &descriptors())
+}
+
+/// The file offset of the record that holds this name, `before` bytes from its start.
+fn record(hive: &[u8], signature: &[u8; 2], before: usize, name: &str) -> usize {
+    (BASE..hive.len() - before - name.len())
+        .find(|at| hive[*at..].starts_with(signature) && hive[at + before..].starts_with(name.as_bytes()))
+        .unwrap()
+}
+
+#[test]
+fn a_count_of_0_beside_a_list_deletes_nothing() {
+    for (name, at, lost) in [("Policy", 20, 2), ("Run", 36, 2)] {
+        let mut damaged = sound();
+        let key = record(&damaged, b"nk", 76, name);
+        put(&mut damaged, key + at, 0);
+        let events = diff((&sound(), b""), (&damaged, b""));
+        assert_eq!(kinds(&events), [("Unreadable", lost)], "{events:?}");
+    }
+}
