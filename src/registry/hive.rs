@@ -248,10 +248,14 @@ impl Hive {
             for key in std::mem::take(&mut found.keys) {
                 let listed = self.subkeys_within(key, &mut budget, &mut |subkey| {
                     match subkey.and_then(|id| Ok((id, KeyNode::read(self.bins(), id.0)?))) {
-                        Ok((id, node)) if name::same(&node.name(), segment) && !matches.contains(&id) => {
-                            matches.push(id)
+                        Ok((id, node)) => {
+                            if name::same(&node.name(), segment) && !matches.contains(&id) {
+                                matches.push(id);
+                            }
+                            if let Some(fault) = node.name_fault() {
+                                found.add(fault);
+                            }
                         }
-                        Ok(_) => {}
                         Err(fault) => found.add(fault),
                     }
                     if matches.len() > MAX_MATCHES { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

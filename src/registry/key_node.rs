@@ -113,18 +113,21 @@ impl<'h> KeyNode<'h> {
         if self.flags() & COMPRESSED_NAME != 0 { name::from_latin1(raw) } else { Cow::Owned(name::from_utf16(raw)) }
     }
 
+    /// Why the name is not whole: it leaves its cell. What there is of it is another key's name.
+    pub(super) fn name_fault(&self) -> Option<Fault> {
+        let len = usize::from(self.half(72));
+        (self.raw_name().len() < len).then(|| {
+            cell::fault(self.at, format!("key name of {len} bytes leaves its cell, {} bytes", self.record.len()))
+        })
+    }
+
     fn raw_name(&self) -> &'h [u8] {
         let tail = self.record.get(NAME..).unwrap_or_default();
         tail.get(..tail.len().min(self.half(72).into())).unwrap_or_default()
     }
 
     pub(super) fn key(&self, bins: &'h [u8]) -> Key<'h> {
-        let mut faults = Vec::new();
-        let name_len = usize::from(self.half(72));
-        if self.raw_name().len() < name_len {
-            let what = format!("key name of {name_len} bytes leaves its cell, {} bytes", self.record.len());
-            faults.push(cell::fault(self.at, what));
-        }
+        let mut faults: Vec<_> = self.name_fault().into_iter().collect();
         let security = self.word(44);
         let (values, _) = self.values();
         Key {

@@ -35,6 +35,8 @@ pub struct Value<'h> {
     pub tombstone: bool,
     /// Why name or data are not whole.
     pub fault: Option<Fault>,
+    /// Whether the name is not whole: then the value that this really is has another name.
+    pub name_is_cut: bool,
 }
 
 impl Value<'_> {
@@ -102,7 +104,8 @@ pub(super) fn read(bins: &[u8], minor: u32, at: u32) -> Result<Value<'_>> {
         in_cells(bins, minor, record.data, narrow(size))
     };
     let tombstone = record.flags & TOMBSTONE != 0;
-    Ok(Value { name, kind: record.kind, size, data, tombstone, fault: cut.or(short) })
+    let name_is_cut = cut.is_some();
+    Ok(Value { name, kind: record.kind, size, data, tombstone, fault: cut.or(short), name_is_cut })
 }
 
 fn inline(record: &[u8], at: u32, size: usize) -> (Cow<'_, [u8]>, Option<Fault>) {

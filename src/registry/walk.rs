@@ -35,7 +35,8 @@ pub trait Visitor {
     fn key(&mut self, path: &KeyPath, key: &Key<'_>) -> Step;
     /// A value of the key at `path`; why it is not whole is in [`Value::fault`].
     fn value(&mut self, path: &KeyPath, value: &Value<'_>);
-    /// A subkey, value or list of the key at `path` that could not be read at all.
+    /// A subkey, value or list of the key at `path` that could not be read at all, or that is handed out under a name
+    /// that is not whole.
     fn fault(&mut self, path: &KeyPath, fault: Fault);
 }
 
@@ -149,8 +150,14 @@ impl Walk<'_> {
     }
 
     fn visit(&mut self, id: KeyId, depth: usize, misplaced: Option<Fault>) -> ControlFlow<()> {
-        let key = match self.hive.key(id) {
-            Ok(mut key) => {
+        let bins = self.hive.bins();
+        let key = match KeyNode::read(bins, id.0) {
+            Ok(node) => {
+                // Under its own name the key is not there: that is a fault of the key above, which lists it.
+                if let Some(fault) = node.name_fault().filter(|_| depth > 0) {
+                    self.visitor.fault(&self.path, fault);
+                }
+                let mut key = node.key(bins);
                 key.faults.extend(misplaced);
                 key
             }
@@ -192,6 +199,10 @@ impl Walk<'_> {
             match value {
                 Ok(value) => {
                     self.data = self.data.saturating_sub(value.data.len());
+                    // Under its own name the value is not there: that is a fault of the key.
+                    if let Some(fault) = value.fault.clone().filter(|_| value.name_is_cut) {
+                        self.fault(fault);
+                    }
                     self.visitor.value(&self.path, &value);
                 }
                 Err(fault) => self.fault(fault),

@@ -176,6 +176,21 @@ fn a_count_of_0_beside_a_list_is_a_fault_of_the_key() {
     }
 }
 
+/// A key or value whose name is not whole is read under another name: what had its own is lost.
+#[test]
+fn a_name_that_leaves_its_cell_is_a_fault_of_the_key_above() {
+    let mut hive = small(5);
+    let record = find_key(&hive, "Run");
+    hive[record + 73] = 0x10;
+    assert_eq!(faulted(&hive), [""]);
+    assert!(Hive::open(hive, Vec::new()).unwrap().lookup("Run").unwrap_err().to_string().contains("leaves its cell"));
+
+    let mut hive = small(5);
+    let record = find(&hive, b"vk", 0);
+    hive[record + 3] = 0x10;
+    assert_eq!(faulted(&hive), ["Run"]);
+}
+
 /// Whether a value or key is absent is not known either.
 #[test]
 fn a_look_up_beside_a_count_of_0_is_an_error() {

@@ -1,5 +1,5 @@
 //! Two states of a hive file, the second damaged and otherwise the same: what cannot be read of it is never taken for
-//! deleted, and nothing is taken for new.
+//! deleted.
 
 use std::{fs, path::Path, process::Command};
 
@@ -75,5 +75,22 @@ fn a_count_of_0_beside_a_list_deletes_nothing() {
         put(&mut damaged, key + at, 0);
         let events = diff((&sound(), b""), (&damaged, b""));
         assert_eq!(kinds(&events), [("Unreadable", lost)], "{events:?}");
+    }
+}
+
+/// What there is of such a name is another key's or value's, which is new; the true one is not gone.
+#[test]
+fn a_name_that_leaves_its_cell_deletes_nothing() {
+    for (signature, before, at, name, created, lost) in
+        [(b"nk", 76, 73, "Policy", "RegistryKeyCreated", 5), (b"vk", 20, 3, "Agent", "RegistryValueSet", 1)]
+    {
+        let mut damaged = sound();
+        let record = record(&damaged, signature, before, name);
+        damaged[record + at] = 0x10;
+        let events = diff((&sound(), b""), (&damaged, b""));
+        let of = |kind: &str| events.iter().filter(|(change, ..)| change == kind).count();
+        assert_eq!(of("Unreadable"), lost, "{events:#?}");
+        assert_eq!((of("RegistryKeyDeleted"), of("RegistryValueDeleted")), (0, 0), "{events:#?}");
+        assert!(of(created) > 0, "{events:#?}");
     }
 }
