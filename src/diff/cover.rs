@@ -155,6 +155,8 @@ pub(super) struct Cover {
     /// Entities above: `Some` fault hides what is beneath and was not seen; `None` was read in full, so that what
     /// was not seen beneath it is not there.
     above: Ancestors<Option<Vec<u8>>>,
+    /// Faults of whole entities, which hide what is beneath those that were seen too.
+    whole: Ancestors<Vec<u8>>,
 }
 
 impl Cover {
@@ -170,6 +172,9 @@ impl Cover {
         if hides && !matches!(self.above.nearest(&key.path), Some((len, Some(_))) if len == key.path.len()) {
             // This one: a fault of the attributes that stands before it does not say why the listing failed.
             self.above.push(&key.path, Some(line.to_vec()));
+        }
+        if key.name.is_empty() && self.here.at(key).any(&[Parts::ENTITY]) {
+            self.whole.push(&key.path, self.here.line.clone());
         }
         Ok(())
     }
@@ -201,6 +206,8 @@ impl Cover {
         if let Some(fault) = self.here.hides(key) {
             return Some(fault);
         }
-        self.above.nearest(&key.path)?.1.as_deref()
+        let Self { above, whole, .. } = self;
+        let nearest = above.nearest(&key.path).and_then(|(_, fault)| fault.as_deref());
+        nearest.or_else(|| whole.nearest(&key.path).map(|(_, fault)| fault.as_slice()))
     }
 }

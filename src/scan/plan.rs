@@ -132,7 +132,7 @@ impl Plan {
         let separator = Machine::separator(&place.path);
         if candidates.len() >= WILDCARD_LINKS {
             let fault = Fault::new("scan", "", format!("more than {WILDCARD_LINKS} links in one monitored directory"));
-            self.faults.push(Record::fault(place.path.as_slice(), b"", Part::Entity, fault));
+            self.faults.push(Record::fault(place.path.as_slice(), b"", Part::Listing, fault));
         }
         for (name, node) in candidates {
             let is_link = session.metadata(&node).is_ok_and(|metadata| metadata.kind == Some(Kind::Symlink));

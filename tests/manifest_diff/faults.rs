@@ -64,6 +64,13 @@ fn beneath_a_directory_that_was_read_a_fault_further_up_hides_nothing() {
 }
 
 #[test]
+fn a_fault_of_the_whole_hides_what_is_beneath_what_was_read_too() {
+    let old = [dir("/", "0"), dir("/d", "1"), dir("/d/a", "2"), file("/d/a/b", "3", "x"), file("/e", "4", "y")];
+    let new = [dir("/", "0"), dir("/d", "1"), fault("/d", Part::Entity), dir("/d/a", "2")];
+    check(&old, &new, &["Unreadable /d/a/b /d", "Deleted /e -"]);
+}
+
+#[test]
 fn faults_reach_down_windows_and_registry_paths_too() {
     let value = |name: &str| Record { name: name.into(), ..Record::new(*br"HKLM\SOFTWARE\Run", Kind::Value) };
     let old = [Record::new(*br"HKLM\SOFTWARE\Run", Kind::Key), value(""), value("x")];
