@@ -33,6 +33,10 @@ fn assert_state(hive: &Hive, state: &[u8], sequence: u32) {
     assert_eq!(sealed, &hive.bytes()[..512]);
 }
 
+fn has_fault(replay: &Replay, words: &str) -> bool {
+    replay.faults.iter().any(|fault| fault.to_string().contains(words))
+}
+
 fn has_note(replay: &Replay, words: &str) -> bool {
     replay.notes.iter().any(|note| note.contains(words))
 }
@@ -53,7 +57,7 @@ fn entries_of_both_logs_apply_in_any_order_of_files() {
         let hive = open(&hive, &logs);
         assert_state(&hive, &states[2], 101);
         let Replay { dirty, base_block_damaged, format, logs, entries, notes, .. } = hive.replay();
-        assert!(*dirty && !base_block_damaged && notes.is_empty());
+        assert!(*dirty && !base_block_damaged && notes.is_empty() && hive.replay().faults.is_empty());
         assert_eq!((logs, entries, format), (&used.to_vec(), &2, &Some(LogFormat::LogEntries)));
     }
     let both =
@@ -87,7 +91,7 @@ fn a_damaged_base_block_without_logs_is_noted_and_the_root_is_found() {
     hive[..512].fill(0);
     let hive = open(&hive, &[]);
     assert!(hive.bytes()[BASE..] == states[0][BASE..]);
-    assert!(has_note(hive.replay(), "no transaction log applies") && has_note(hive.replay(), "root key was searched"));
+    assert!(has_fault(hive.replay(), "no transaction log applies") && has_note(hive.replay(), "root key was searched"));
     assert!(hive.lookup("Sizes").unwrap().is_some());
 }
 
@@ -117,7 +121,7 @@ fn logs_that_do_not_continue_the_hive_are_not_used() {
     let stale = log::log(&states[0], 98, &[log::step(98, &states[0], &states[2])]);
     let opened = open(&hive, &[&stale]);
     assert!(opened.bytes()[BASE..] == states[0][BASE..]);
-    assert!(has_note(opened.replay(), "older than the hive") && has_note(opened.replay(), "read as it is"));
+    assert!(has_note(opened.replay(), "older than the hive") && has_fault(opened.replay(), "read as it is"));
     assert_state(&open(&hive, &[&stale, &one]), &states[1], 100);
 
     let late = log::log(&states[0], 102, &[log::step(102, &states[1], &states[2])]);
@@ -129,7 +133,7 @@ fn logs_that_do_not_continue_the_hive_are_not_used() {
     torn[9] ^= 1;
     let opened = open(&hive, &[&one, &torn]);
     assert_state(&opened, &states[1], 100);
-    assert!(has_note(opened.replay(), "log 1: not used"));
+    assert!(has_fault(opened.replay(), "base block of log 1"));
 }
 
 #[test]
@@ -161,12 +165,12 @@ fn an_entry_that_leaves_the_hive_is_not_applied() {
     let page = states[1][BASE..2 * BASE].to_vec();
     let outside = log::entry(100, 0, size, &[(size as usize, page.clone())]);
     let opened = open(&hive, &[&log::log(&states[0], 100, &[outside])]);
-    assert!(has_note(opened.replay(), "its pages leave it or the hive"));
+    assert!(has_fault(opened.replay(), "its pages leave it or the hive"));
     assert!(opened.bytes()[BASE..] == states[0][BASE..]);
 
     let huge = log::entry(100, 0, 0x7FFF_F000, &[(0, page)]);
     let opened = open(&hive, &[&log::log(&states[0], 100, &[huge])]);
-    assert!(has_note(opened.replay(), "would outgrow its logs"));
+    assert!(has_fault(opened.replay(), "would outgrow its logs"));
     assert!(opened.bytes().len() == states[0].len());
 }
 
@@ -218,9 +222,80 @@ fn a_log_of_the_old_form_that_is_not_in_order_is_not_used() {
     ] {
         let opened = open(&hive, &[&bad]);
         assert!(opened.bytes()[BASE..] == states[0][BASE..]);
-        assert!(has_note(opened.replay(), why), "{why}: {:?}", opened.replay());
+        let told = has_note(opened.replay(), why) || has_fault(opened.replay(), why);
+        assert!(told, "{why}: {:?}", opened.replay());
         assert_state(&open(&hive, &[&bad, &good]), &states[1], 100);
     }
+}
+
+/// What Windows leaves when the power fails, and what is left of older writes, costs nothing.
+#[test]
+fn what_a_power_failure_leaves_is_no_fault() {
+    let (hive, one, _, states) = dirty();
+    let mut torn = log::step(101, &states[1], &states[2]);
+    *torn.last_mut().unwrap() ^= 1;
+    let stale = log::step(90, &states[0], &states[2]);
+    for rest in [torn.clone(), stale.clone(), vec![0; 4096], [torn, stale.clone()].concat(), vec![0xFF; 4096]] {
+        let opened = open(&hive, &[&[&one[..], &rest].concat()]);
+        assert_state(&opened, &states[1], 100);
+        assert_eq!(opened.replay().faults, []);
+    }
+    let older = log::log(&states[0], 90, &[stale]);
+    for logs in [[&one[..], &older], [&older, &one], [&one, &[]], [&one, &[0; 512]]] {
+        let opened = open(&hive, &logs);
+        assert_state(&opened, &states[1], 100);
+        assert_eq!(opened.replay().faults, []);
+    }
+}
+
+/// Each of these costs writes that the log held.
+#[test]
+fn damage_that_costs_log_entries_is_a_fault() {
+    let (hive, one, two, states) = dirty();
+    let good = log::step(100, &states[0], &states[1]);
+    let next = log::step(101, &states[1], &states[2]);
+    let after = log::step(102, &states[2], &states[1]);
+    let mut bad_header = next.clone();
+    bad_header[10] ^= 1;
+    let mut bad_sequence = next.clone();
+    bad_sequence[12] ^= 1;
+    let mut bad_body = next.clone();
+    *bad_body.last_mut().unwrap() ^= 1;
+    let mut no_signature = next.clone();
+    no_signature[0] ^= 1;
+    let cut = next[..next.len() - 512].to_vec();
+    for (rest, why) in [
+        (vec![bad_header.clone()], "its header is damaged"),
+        (vec![bad_sequence], "its header is damaged"),
+        (vec![bad_header, after.clone()], "entry 102 at"),
+        (vec![bad_body, after.clone()], "entry 102 at"),
+        (vec![no_signature, after.clone()], "entry 102 at"),
+        (vec![after.clone()], "entry 102 at"),
+        (vec![cut], "it leaves the log"),
+        (vec![next[..20].to_vec()], "it leaves the log"),
+    ] {
+        let opened = open(&hive, &[&log::log(&states[0], 100, &[vec![good.clone()], rest].concat())]);
+        assert_state(&opened, &states[1], 100);
+        assert!(has_fault(opened.replay(), why), "{why}: {:?}", opened.replay());
+    }
+
+    // The second log continues what the first no longer holds, or the first is not known for a log.
+    let late = log::log(&states[0], 102, &[after]);
+    assert!(has_fault(open(&hive, &[&one, &late]).replay(), "entry 102 at"));
+    let mut unknown = one;
+    unknown[0x24] ^= 1;
+    let opened = open(&hive, &[&unknown, &two]);
+    assert!(has_fault(opened.replay(), "base block of log 0"), "{:?}", opened.replay());
+}
+
+/// A hive that is whole and whose base block is not may be newer than the log.
+#[test]
+fn a_log_that_is_applied_to_a_hive_without_base_block_is_a_fault() {
+    let (mut hive, one, ..) = dirty();
+    hive[0x24] ^= 1;
+    let opened = open(&hive, &[&one]);
+    assert_eq!(opened.replay().entries, 1);
+    assert!(has_fault(opened.replay(), "cannot be told"));
 }
 
 /// "Multiple transaction log files", old format: a second log that is later holds all, as of Windows 8.

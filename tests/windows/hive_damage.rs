@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     hives::descriptors,
-    regf::{self, Key, key, put},
+    regf::{self, Key, key, log, put},
 };
 
 /// The file offset of the first hive bin.
@@ -92,5 +92,37 @@ fn a_name_that_leaves_its_cell_deletes_nothing() {
         assert_eq!(of("Unreadable"), lost, "{events:#?}");
         assert_eq!((of("RegistryKeyDeleted"), of("RegistryValueDeleted")), (0, 0), "{events:#?}");
         assert!(of(created) > 0, "{events:#?}");
+    }
+}
+
+/// A hive in the middle of a write, and the entries of its log, which add to keys that are there and to one that is
+/// not.
+fn dirty() -> (Vec<u8>, [Vec<u8>; 2]) {
+    let first = || key("Run").text("Agent", 1, "C:\\agent.exe");
+    let second = || first().text("Other", 1, "C:\\other.exe").subkey(key("Once"));
+    let third = || second().subkey(key("Services"));
+    let [first, second, third] = [first(), second(), third()].map(|run| {
+        let root = Key { descriptor: Some(0), ..key("ROOT") };
+        regf::write(5, &root.subkey(run), &descriptors())
+    });
+    let entries = [log::step(100, &first, &second), log::step(101, &second, &third)];
+    (log::dirty(&first, 100), entries)
+}
+
+#[test]
+fn a_log_that_is_damaged_deletes_nothing() {
+    let (hive, [one, two]) = dirty();
+    let sound = log::log(&hive, 100, &[one.clone(), two.clone()]);
+    assert_eq!(diff((&hive, &sound), (&hive, &sound)), []);
+    let mut base = sound.clone();
+    base[0x24] ^= 1;
+    let mut entry = sound.clone();
+    entry[512 + 10] ^= 1;
+    let mut last = sound.clone();
+    last[512 + one.len() + 10] ^= 1;
+    let cut = sound[..sound.len() - 512].to_vec();
+    for (log, lost) in [(base, 3), (entry, 3), (last, 1), (cut, 1), (Vec::new(), 3)] {
+        let events = diff((&hive, &sound), (&hive, &log));
+        assert_eq!(kinds(&events), [("Unreadable", lost)], "{events:#?}");
     }
 }

@@ -10,7 +10,7 @@ use super::{
 use crate::field::{le32, len32, narrow};
 
 const PAGE: usize = 512;
-const SIGNATURE: &[u8] = b"DIRT";
+pub(super) const SIGNATURE: &[u8] = b"DIRT";
 
 /// Applies the log that belongs to the hive's interrupted write; whether there was one.
 pub(super) fn apply(
@@ -28,14 +28,17 @@ pub(super) fn apply(
         match recover(hive, log, capacity) {
             Ok((recovered, pages, note)) => {
                 *hive = recovered;
-                replay.notes.extend(note);
+                if let Some(note) = note {
+                    replay.fault(format!("log {}", log.index), note);
+                }
                 replay.format = Some(LogFormat::DirtyVector);
                 replay.logs.push(log.index);
                 replay.entries = 1;
                 replay.pages = pages;
                 return true;
             }
-            Err(why) => replay.notes.push(format!("log {}: not used, {why}", log.index)),
+            // Its base block says that it was written in full, and for this write of the hive.
+            Err(why) => replay.fault(format!("log {}", log.index), format!("not used, {why}")),
         }
     }
     false
@@ -102,7 +105,7 @@ fn recover(hive: &[u8], log: &Log<'_>, capacity: usize) -> Result<(Vec<u8>, usiz
             next_bin = next_bin.saturating_add(size);
         }
         if at == next_bin && !is_bin_header(bytes, at) {
-            note = Some(format!("log {}: replay ends at page {at:#x}, which is no hive bin", log.index));
+            note = Some(format!("replay ends at page {at:#x}, which is no hive bin"));
             break;
         }
         if let Some(place) = bins.get_mut(at..at.saturating_add(PAGE)) {

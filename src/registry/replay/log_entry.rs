@@ -6,7 +6,7 @@
 
 use super::{
     super::{base_block, hive_bin},
-    marvin32,
+    LOG_HEADER, marvin32,
 };
 use crate::field::{le32, le64, len32, slice};
 
@@ -14,6 +14,30 @@ const HEADER: usize = 40;
 const HASHED_HEADER: usize = 32;
 const REFERENCE: usize = 8;
 const ALIGNMENT: usize = 512;
+const SIGNATURE: &[u8] = b"HvLE";
+
+/// Where in a log headers of entries stand that are whole, and their sequence numbers; of what follows a header
+/// nothing is known.
+pub(super) fn headers(log: &[u8]) -> impl Iterator<Item = (usize, u32)> {
+    (LOG_HEADER..log.len()).step_by(ALIGNMENT).filter_map(|at| {
+        let head = slice(log, at, HEADER).filter(|head| is_whole_header(head))?;
+        Some((at, le32(head, 12)?))
+    })
+}
+
+/// Why an entry that should be applied is not.
+pub(super) enum Refusal {
+    /// The power may have failed while it was written: a disk writes its first sector, and with it the header and its
+    /// hash, whole or not at all, and what follows is not yet all there.
+    Torn,
+    /// Nothing that Windows leaves behind.
+    Damaged(&'static str),
+}
+
+fn is_whole_header(head: &[u8]) -> bool {
+    head.starts_with(SIGNATURE)
+        && head.get(..HASHED_HEADER).is_some_and(|hashed| le64(head, 32) == Some(marvin32::hash(hashed)))
+}
 
 /// An entry whose hashes and sizes are right.
 pub(super) struct LogEntry<'l> {
@@ -32,7 +56,7 @@ impl<'l> LogEntry<'l> {
         let size = len32(head, 4)?;
         let bins_size = len32(head, 16)?;
         let count = len32(head, 20)?;
-        let in_order = head.starts_with(b"HvLE")
+        let in_order = head.starts_with(SIGNATURE)
             && size >= ALIGNMENT
             && size.is_multiple_of(ALIGNMENT)
             && le32(head, 12)? == sequence
@@ -48,6 +72,26 @@ impl<'l> LogEntry<'l> {
         }
         let (references, pages) = body.split_at_checked(count.checked_mul(REFERENCE)?)?;
         Some(Self { size, flags: le32(head, 8)?, bins_size, references, pages })
+    }
+
+    /// Why what stands at `at` is refused although it is the entry that should follow; `None` where it is another,
+    /// or none, and the log ends before it.
+    pub(super) fn refusal(log: &[u8], at: usize, sequence: u32) -> Option<Refusal> {
+        let rest = log.get(at..).filter(|rest| rest.starts_with(SIGNATURE))?;
+        let Some(head) = rest.get(..HEADER) else {
+            return Some(Refusal::Damaged("it leaves the log"));
+        };
+        if !is_whole_header(head) {
+            return Some(Refusal::Damaged("its header is damaged"));
+        }
+        if le32(head, 12)? != sequence {
+            return None;
+        }
+        match len32(head, 4).and_then(|size| rest.get(..size)).and_then(|entry| entry.get(HEADER..)) {
+            None => Some(Refusal::Damaged("it leaves the log")),
+            Some(body) if le64(head, 24)? == marvin32::hash(body) => Some(Refusal::Damaged("its sizes are wrong")),
+            Some(_) => Some(Refusal::Torn),
+        }
     }
 
     /// Offset in the bins and content of each page; an item is `None` where a reference leaves the entry or the

@@ -9,7 +9,8 @@ mod log_entry;
 mod marvin32;
 mod new_log;
 
-use super::{base_block, base_block::BaseBlock, hive_bin};
+use super::{LAYER, base_block, base_block::BaseBlock, hive_bin};
+use crate::error::Fault;
 
 /// Bytes of log before its first entry or its dirty vector.
 const LOG_HEADER: usize = 512;
@@ -42,6 +43,15 @@ pub struct Replay {
     pub pages: usize,
     /// What is worth knowing, in one line each: why logs were not used, bins that were replaced.
     pub notes: Vec<String>,
+    /// Why the hive may not be what it was when the machine stopped: damage that cost it writes, anywhere in it. What
+    /// Windows itself leaves behind when the power fails is none.
+    pub faults: Vec<Fault>,
+}
+
+impl Replay {
+    fn fault(&mut self, at: String, what: impl Into<String>) {
+        self.faults.push(Fault::new(LAYER, at, what));
+    }
 }
 
 /// A log whose base block is in order.
@@ -59,25 +69,35 @@ pub(super) fn run(hive: &mut Vec<u8>, logs: &[Vec<u8>]) -> Replay {
     }
     let base = base.filter(|base| base.intact);
     let mut replay = Replay { dirty: true, base_block_damaged: base.is_none(), ..Replay::default() };
-    let (entry_logs, vector_logs) = usable(logs, &mut replay);
+    let (entry_logs, vector_logs) = usable(logs, base, &mut replay);
     let capacity = logs.iter().fold(hive.len(), |sum, log| sum.saturating_add(log.len())).saturating_add(GROWTH);
 
     let mut touched = Vec::new();
-    let done = new_log::apply(hive, base, entry_logs, capacity, &mut touched, &mut replay)
+    let done = new_log::apply(hive, base, entry_logs, logs, capacity, &mut touched, &mut replay)
         || dirty_vector::apply(hive, base, &vector_logs, capacity, &mut replay);
     replace_broken_bins(hive, &touched, &mut replay);
     if !done {
         let state = if replay.base_block_damaged { "its base block is damaged" } else { "it was being written" };
-        replay.notes.push(format!("the hive is read as it is: {state}, and no transaction log applies"));
+        replay.fault(String::new(), format!("the hive is read as it is: {state}, and no transaction log applies"));
+    } else if replay.base_block_damaged {
+        // A log that is older than the hive would take it back to what it was.
+        let what = "damaged: whether the logs that were applied belong to this state of the hive cannot be told";
+        replay.fault("base block at 0x0".to_owned(), what);
     }
     replay
 }
 
 /// The logs that are in order, by their form: file type 6, or 1 and 2.
-fn usable<'l>(logs: &'l [Vec<u8>], replay: &mut Replay) -> (Vec<Log<'l>>, Vec<Log<'l>>) {
+fn usable<'l>(logs: &'l [Vec<u8>], hive: Option<BaseBlock>, replay: &mut Replay) -> (Vec<Log<'l>>, Vec<Log<'l>>) {
     let (mut entry_logs, mut vector_logs) = (Vec::new(), Vec::new());
     for (index, bytes) in logs.iter().enumerate().filter(|(_, bytes)| !bytes.is_empty()) {
-        let Some(base) = BaseBlock::parse(bytes).filter(|base| !base.is_dirty()) else {
+        let base = BaseBlock::parse(bytes);
+        if base.is_none_or(|base| !base.intact) && may_hold_more(bytes, hive) {
+            let what = "damaged, and the log holds what may not have reached the hive";
+            replay.fault(format!("base block of log {index}"), what);
+            continue;
+        }
+        let Some(base) = base.filter(|base| !base.is_dirty()) else {
             replay.notes.push(format!("log {index}: not used, its base block is damaged or was being written"));
             continue;
         };
@@ -89,6 +109,20 @@ fn usable<'l>(logs: &'l [Vec<u8>], replay: &mut Replay) -> (Vec<Log<'l>>, Vec<Lo
         }
     }
     (entry_logs, vector_logs)
+}
+
+/// Whether a log without a base block holds what the hive may lack: a dirty vector, or an entry that is not older
+/// than the hive. An empty log or one that was never begun does not.
+fn may_hold_more(log: &[u8], hive: Option<BaseBlock>) -> bool {
+    let entries = log_entry::headers(log);
+    let mut sequences = entries.map(|(_, sequence)| sequence);
+    log.get(LOG_HEADER..).is_some_and(|rest| rest.starts_with(dirty_vector::SIGNATURE))
+        || sequences.any(|sequence| hive.is_none_or(|hive| !is_before(sequence, hive.secondary_sequence)))
+}
+
+/// Whether the number `one` comes before `other`: numbers wrap around.
+fn is_before(one: u32, other: u32) -> bool {
+    one.wrapping_sub(other).cast_signed() < 0
 }
 
 /// Windows checks the bins that logs have written, and puts an empty one where there is none.

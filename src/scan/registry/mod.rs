@@ -90,8 +90,12 @@ impl Registry<'_> {
                 return Ok(Vec::new());
             }
         };
-        for fault in opened.faults {
-            self.fault(file, sink, Part::Listing, fault)?;
+        // Writes that are lost may have been made anywhere in the hive, beneath keys that are there too. Of a hive that
+        // is not dirty its logs tell nothing.
+        let replay = opened.hive.replay();
+        let part = if replay.dirty { Part::Entity } else { Part::Listing };
+        for fault in opened.faults.into_iter().chain(replay.faults.iter().cloned()) {
+            self.fault(file, sink, part, fault)?;
         }
         let mut recorder = Recorder::new(self, file, &opened.hive, &mount, state, sink);
         opened.hive.walk(opened.hive.root(), &mut recorder);
