@@ -121,7 +121,7 @@ fn a_log_that_is_damaged_deletes_nothing() {
     let mut last = sound.clone();
     last[512 + one.len() + 10] ^= 1;
     let cut = sound[..sound.len() - 512].to_vec();
-    for (log, lost) in [(base, 3), (entry, 3), (last, 1), (cut, 1), (Vec::new(), 3)] {
+    for (log, lost) in [(base, 3), (entry, 3), (last, 1), (cut, 1)] {
         let events = diff((&hive, &sound), (&hive, &log));
         assert_eq!(kinds(&events), [("Unreadable", lost)], "{events:#?}");
     }

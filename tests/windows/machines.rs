@@ -85,9 +85,7 @@ fn the_registry_equals_hivex() {
             assert_eq!(value.text(Attribute::Sha256), Some(row["sha256"].as_str()), "{day}: {path} [{name}]");
             assert_eq!(value.number(Attribute::Size), row["size"].parse().ok(), "{day}: {path} [{name}]");
         }
-        // SECURITY was taken from its machine in the middle of a write, without its logs.
-        let faults: Vec<_> = found.of(Kind::Fault).into_keys().map(|(path, _)| path).collect();
-        assert_eq!(faults, [r"HKLM\SECURITY"], "{day}");
+        assert!(found.of(Kind::Fault).is_empty());
         println!("{day}: {count} keys and values equal");
     }
 }

@@ -78,7 +78,12 @@ pub(super) fn run(hive: &mut Vec<u8>, logs: &[Vec<u8>]) -> Replay {
     replace_broken_bins(hive, &touched, &mut replay);
     if !done {
         let state = if replay.base_block_damaged { "its base block is damaged" } else { "it was being written" };
-        replay.fault(String::new(), format!("the hive is read as it is: {state}, and no transaction log applies"));
+        let what = format!("the hive is read as it is: {state}, and no transaction log applies");
+        // A hive that was copied without its logs is what was copied.
+        match logs.iter().all(Vec::is_empty) {
+            true => replay.notes.push(what),
+            false => replay.fault(String::new(), what),
+        }
     } else if replay.base_block_damaged {
         // A log that is older than the hive would take it back to what it was.
         let what = "damaged: whether the logs that were applied belong to this state of the hive cannot be told";
