@@ -137,6 +137,7 @@ mod tests {
         fs::write(dir.path().join("disk.raw"), b"x").unwrap();
         assert!(refuse_inside(dir.path(), &dir.path().join("disk.raw")).is_ok());
     }
+
     #[test]
     fn a_state_is_refused_behind_another_name_of_the_target() {
         let dir = tempfile::tempdir().unwrap();

@@ -8,7 +8,7 @@ use crate::{
     text::readable,
 };
 
-/// The layer of a fault that stands for a mount point, at the volume that cannot be read.
+/// The layer of faults of how a machine is put together; one of a mount point stands at the volume that cannot be read.
 pub(super) const MACHINE: &str = "machine";
 
 /// Faults that are listed beside a manifest; it holds all of them.
@@ -36,8 +36,9 @@ impl SeenFault {
         // accepted, so is the place where it should be mounted.
         let volume = text(Attribute::At).filter(|_| text(Attribute::Layer) == Some(MACHINE));
         let whole = volume.map(|volume| format!("volume:{volume}").into_bytes());
-        let names = [fault.name().into_bytes(), [b"path:", fault.path.as_slice()].concat()];
-        fault.accepted = names.iter().chain(&whole).any(|name| policy.accepts_gap(name));
+        let name = fault.name().into_bytes();
+        let exact = Some([b"path:", fault.path.as_slice()].concat()).filter(|exact| *exact != name);
+        fault.accepted = [Some(name), exact, whole].iter().flatten().any(|name| policy.accepts_gap(name));
         fault
     }
 

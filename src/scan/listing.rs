@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     directory::{Entries, ListingFaults, Names, Waiting},
+    faults::MACHINE,
     walk::{Batch, Dir, Records, Task, interesting},
     worker::{Found, Worker},
 };
@@ -160,7 +161,7 @@ impl<R: Records> Worker<'_, '_, R> {
                 "fstab mounts {} here by hand only, and what lies beneath is not read",
                 self.walk.volume_id(mount.volume)
             );
-            return self.fault(found.path, b"", Part::Listing, Fault::new("machine", "", why), found.volume);
+            return self.fault(found.path, b"", Part::Listing, Fault::new(MACHINE, "", why), found.volume);
         }
         self.walk.hidden.lock().unwrap_or_else(PoisonError::into_inner).insert(found.path.to_vec());
         Ok(())

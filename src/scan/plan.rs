@@ -3,7 +3,7 @@
 
 use std::ops::ControlFlow;
 
-use super::note::Note;
+use super::{faults::MACHINE, note::Note};
 use crate::{
     error::{Fault, Result},
     fs::{Kind, Listed},
@@ -93,7 +93,7 @@ impl Plan {
                 self.notes.push(Note::Absent(format!("{shown}: monitored by {pattern}, is not there")));
             }
             Ok(Resolution::Loop) => {
-                let fault = Fault::new("machine", "", "the links on this path lead round in circles");
+                let fault = Fault::new(MACHINE, "", "the links on this path lead round in circles");
                 self.faults.push(Record::fault(path, b"", Part::Entity, fault));
             }
             Err(error) => self.faults.push(Record::fault(path, b"", Part::Entity, error.into())),

@@ -41,7 +41,8 @@ fn single(mut many: impl Iterator<Item = char>) -> Option<char> {
 
 /// The simple upper case of one unit: of all that NTFS folds by its table `$UpCase`, and of letters that came into
 /// Unicode later; for a monitor, taking two names for one is the safer mistake. Characters outside the basic plane are
-/// two UTF-16 units, which have no case; no character outside ASCII is the lower case of one inside (the dotless i and the long s keep theirs).
+/// two UTF-16 units, which have no case; no character outside ASCII is the lower case of one inside (the dotless i and
+/// the long s keep theirs).
 pub(crate) fn upper(unit: u32) -> u32 {
     match char::from_u32(unit) {
         Some(c) if c.is_ascii() => u32::from(c.to_ascii_uppercase()),

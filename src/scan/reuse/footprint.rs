@@ -42,9 +42,9 @@ enum Piece {
 }
 
 impl Footprint {
-    /// The places of `extents` of a volume. `place` says where the volume's bytes from an offset on lie. `None` where any byte is not on a disk as it is: inside metadata,
-    /// served from a journal, compressed, behind a key; and where there are no bytes, too many pieces, or pieces that
-    /// do not fit together.
+    /// The places of `extents` of a volume. `place` says where the volume's bytes from an offset on lie. `None` where any
+    /// byte is not on a disk as it is: inside metadata, served from a journal, compressed, behind a key; and where there
+    /// are no bytes, too many pieces, or pieces that do not fit together.
     pub(in crate::scan) fn new(extents: &[Extent], place: impl Fn(u64) -> Option<DiskPlace>) -> Option<Self> {
         let mut footprint = Self { encoded: Vec::with_capacity(2 * STORED_LEN), len: 0, zeros: 0 };
         let mut pieces = Pieces::default();
