@@ -20,9 +20,12 @@ mod vhd;
 mod vhdx;
 mod vmdk;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use serde::{Deserialize, Serialize};
@@ -30,7 +33,10 @@ use serde::{Deserialize, Serialize};
 pub use raw::Raw;
 pub use split::Split;
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    field::wide,
+};
 
 /// What lies at an offset of an image, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +56,11 @@ pub enum RunKind {
     Hole,
 }
 
-/// Where bytes lie on one of the target's disks, one behind the other and as they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// The largest sector of a disk in bytes, and the most that is encrypted together.
+pub const MAX_SECTOR: usize = 4096;
+
+/// Where bytes lie on one of the target's disks, one behind the other: as they are, or behind a key.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiskPlace {
     /// Which disk, counted from 0.
     pub disk: usize,
@@ -59,6 +68,24 @@ pub struct DiskPlace {
     pub offset: u64,
     /// For how many bytes this holds: at least 1.
     pub len: u64,
+    /// Behind which of the target's keys, counted from 1; 0 for bytes that lie there as they are. Behind two keys, one
+    /// place holds two different things.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub key: u32,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_zero(key: &u32) -> bool {
+    *key == 0
+}
+
+impl DiskPlace {
+    /// All of the disk that what is read there depends on: behind a key, the whole of each sector.
+    #[must_use]
+    pub fn reach(&self) -> Range<u64> {
+        let margin = if self.key == 0 { 0 } else { wide(MAX_SECTOR) };
+        self.offset.saturating_sub(margin)..self.offset.saturating_add(self.len).saturating_add(margin)
+    }
 }
 
 /// A disk's bytes: positional, read-only, shared by all threads.
@@ -88,8 +115,8 @@ pub trait Image: Send + Sync {
         }
     }
 
-    /// Where the bytes from `offset` on lie on a disk. `None` where they lie on none as they are: behind a key, served
-    /// from a pool, past the end; and where nobody knows.
+    /// Where the bytes from `offset` on lie on a disk. `None` where they lie on none: nothing is stored, metadata stand
+    /// for it, past the end; and where nobody knows.
     fn disk_place(&self, offset: u64) -> Option<DiskPlace> {
         let _ = offset;
         None
@@ -204,7 +231,7 @@ impl Image for Metered {
 
     fn disk_place(&self, offset: u64) -> Option<DiskPlace> {
         let len = self.len().checked_sub(offset).filter(|len| *len > 0)?;
-        Some(DiskPlace { disk: self.disk, offset, len })
+        Some(DiskPlace { disk: self.disk, offset, len, key: 0 })
     }
 }
 

@@ -26,6 +26,7 @@ use crate::{
         SnapshotState, VolumeLayout,
     },
     target::{Disk, Target},
+    text,
 };
 
 /// What the reason begins with why nothing was taken over although it was asked for or looked possible.
@@ -237,7 +238,8 @@ fn layout(target: &Target, scan: Timestamp) -> Option<Layout> {
         content: volume.content.clone(),
         start: volume.start,
         size: volume.size,
-        stretches: if volume.start.is_none() { stretches(volume) } else { Vec::new() },
+        stretches: if volume.start.is_none() && !volume.is_pooled { stretches(volume) } else { Vec::new() },
+        behind: volume.behind.as_ref().map(|mark| text::hex(mark)),
     });
     Some(Layout { disks: target.disks.iter().map(disk).collect::<Option<_>>()?, volumes: volumes.collect() })
 }

@@ -54,6 +54,10 @@ pub struct Volume {
     pub size: u64,
     /// The identity of its disk in the partition table: a GPT disk GUID or an MBR signature.
     pub disk_id: Option<String>,
+    /// Of one behind a key: what tells apart what two keys show of the same bytes.
+    pub behind: Option<[u8; 32]>,
+    /// Its bytes lie in a pool, and anywhere else in it tomorrow.
+    pub is_pooled: bool,
     /// Whether it was read.
     pub state: State,
     /// What of it is not covered although it was read: another signature, a journal that could not be replayed.
@@ -81,13 +85,15 @@ impl Volume {
             image: None,
             size: 0,
             disk_id: None,
+            behind: None,
+            is_pooled: false,
             state: State::Read,
             gaps: Vec::new(),
             fs: Some(fs),
         }
     }
 
-    /// Where the bytes from `offset` on lie on a disk, as they are. `None` where they lie on none.
+    /// Where the bytes from `offset` on lie on a disk. `None` where they lie on none.
     #[must_use]
     pub fn disk_place(&self, offset: u64) -> Option<DiskPlace> {
         self.image.as_ref()?.disk_place(offset)

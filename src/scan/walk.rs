@@ -292,9 +292,9 @@ impl<'m> Walk<'m> {
         sample.is_some_and(|sample| sample.takes(path, name))
     }
 
-    /// A volume whose places on the disks are known.
+    /// A volume that lies on the disks.
     pub(super) fn places(&self, volume: usize) -> Option<&'m Volume> {
-        self.machine.volumes.get(volume).filter(|volume| volume.disk_place(0).is_some())
+        self.machine.volumes.get(volume).filter(|volume| volume.image.is_some())
     }
 
     pub(super) fn volume_id(&self, volume: usize) -> &'m str {

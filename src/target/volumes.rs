@@ -63,6 +63,8 @@ pub(super) fn of_volume(found: &volume::Volume, owner: Option<Owner>) -> Volume 
         image: Some(Arc::clone(&found.image)),
         size: found.image.len(),
         disk_id: owner.and_then(|owner| owner.id),
+        behind: found.behind,
+        is_pooled: found.is_pooled,
         state,
         gaps,
         fs,

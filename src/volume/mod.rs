@@ -69,6 +69,10 @@ pub struct Volume {
     pub part_of: Option<String>,
     /// It is not to be read as a filesystem, whatever it looks like: its state says why.
     pub closed: bool,
+    /// Of one behind a key: what tells apart what two keys show of the same bytes.
+    pub behind: Option<[u8; 32]>,
+    /// Its bytes lie in a pool, and anywhere else in it tomorrow.
+    pub is_pooled: bool,
     /// Of a disk that is a member of an array as a whole: the partitions that it shows.
     shows: Option<Shown>,
     /// It is one of those, and nothing is made of it while the array may still be found.
@@ -104,6 +108,8 @@ impl Volume {
             names: Vec::new(),
             part_of: None,
             closed: false,
+            behind: None,
+            is_pooled: false,
             shows: None,
             waits: false,
         }

@@ -136,6 +136,71 @@ fn a_logical_volume_is_rescanned_by_where_its_bytes_lie() {
     }
 }
 
+/// Where chunks of a pool lie is metadata, read afresh; a snapshot and a night of writing move some of them.
+#[test]
+fn a_thin_volume_is_rescanned_by_where_its_chunks_lie() {
+    let dir = tempfile::tempdir().unwrap();
+    let days = [0, 1].map(|day| fixture(&format!("rescan/thin{day}.raw.zst")));
+    let path = |disk: &[u8]| put(dir.path(), "disk.raw", disk);
+    let before = scan(&path(&days[0]), None, None).unwrap();
+    let rescan = |disk: &[u8], what: &str| {
+        let list = list(&differences(&days[0], disk, 512), disk.len() as u64, 0);
+        let (full, rescan) =
+            (scan(&path(disk), None, None).unwrap(), scan(&path(disk), Some((&before, &list)), None).unwrap());
+        same(&full.manifest, &rescan.manifest, what);
+        rescan
+    };
+    let again = rescan(&days[0], "nothing changed");
+    assert!(again.hashed == 0 && again.taken_over == before.hashed && again.kept > 20, "{} hashed", again.hashed);
+    let moved = rescan(&days[1], "a night and a snapshot");
+    assert!(moved.taken_over > 100_000 && moved.kept > 10, "{} taken over, {} lines", moved.taken_over, moved.kept);
+    let mut random = Random(11);
+    for case in 0..60 {
+        let mut disk = days[case % 2].clone();
+        for _ in 0..=random.below(6) {
+            edit(&mut disk, &mut random);
+        }
+        rescan(&disk, &format!("case {case}"));
+    }
+}
+
+/// What lies behind a key depends on whole sectors of what lies on the disk, which here are larger than blocks.
+#[test]
+fn a_volume_behind_a_key_is_rescanned_by_where_its_ciphertext_lies() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |disk: &[u8]| put(dir.path(), "disk.raw", disk);
+    let mut random = Random(12);
+    for (name, key, header) in [
+        ("luks1", b"the passphrase".as_slice(), 69_632),
+        ("argon2id", b"the passphrase", 640 * 512),
+        ("slots", b"second\nline\n", 384 * 512),
+    ] {
+        let old = fixture(&format!("crypt/{name}.zst"));
+        let given = Given { key: Some(key), ..LIST };
+        let before = scan_with(&path(&old), None, given.clone()).unwrap();
+        let rescan = |disk: &[u8], unit: usize, what: &str| {
+            let list = list(&differences(&old, disk, unit), disk.len() as u64, 0);
+            let given = Given { old: (unit == 16).then_some(&old), ..given.clone() };
+            let full = scan_with(&path(disk), None, given.clone()).unwrap();
+            let rescan = scan_with(&path(disk), Some((&before, &list)), given).unwrap();
+            same(&full.manifest, &rescan.manifest, &format!("{name}: {what}"));
+            (full, rescan)
+        };
+        let (full, again) = rescan(&old, 512, "nothing changed");
+        assert!(full.hashed > 0 && again.hashed == 0 && again.taken_over == full.hashed, "{name}: {}", again.hashed);
+        let mut taken_over = 0;
+        for case in 0..40 {
+            let mut disk = old.clone();
+            for _ in 0..=random.below(3) {
+                edit(&mut disk[header..], &mut random);
+            }
+            let unit = [1, 16, 512][random.below(3)];
+            taken_over += rescan(&disk, unit, &format!("case {case}")).1.taken_over;
+        }
+        assert!(taken_over > 0, "{name}");
+    }
+}
+
 /// The ea-inode fixture without the feature that its attributes need: e2fsprogs' `debugfs -w -R "feature -ea_inode"`
 /// writes the same two words.
 fn without_the_feature(disk: &mut [u8]) {

@@ -117,16 +117,19 @@ pub(crate) struct Scan {
 }
 
 /// What a rescan is given besides the list.
+#[derive(Clone)]
 pub(crate) struct Given<'a> {
     pub(crate) verify: Option<Sample>,
     /// Whether lines of the manifest before may be taken over.
     pub(crate) lines: bool,
     /// The disk as it was.
     pub(crate) old: Option<&'a [u8]>,
+    /// The key of its encrypted volume.
+    pub(crate) key: Option<&'a [u8]>,
 }
 
 /// Nothing but the list.
-pub(crate) const LIST: Given<'static> = Given { verify: None, lines: true, old: None };
+pub(crate) const LIST: Given<'static> = Given { verify: None, lines: true, old: None, key: None };
 
 /// Scans a disk in full, or on top of an earlier scan and a list of changes.
 pub(crate) fn scan(path: &Path, earlier: Option<(&Scan, &str)>, verify: Option<Sample>) -> Result<Scan> {
@@ -135,8 +138,10 @@ pub(crate) fn scan(path: &Path, earlier: Option<(&Scan, &str)>, verify: Option<S
 
 /// As [`scan`], with more.
 pub(crate) fn scan_with(path: &Path, earlier: Option<(&Scan, &str)>, given: Given) -> Result<Scan> {
-    let Given { verify, lines, old } = given;
-    let target = target::open(path.as_os_str(), &target::Options::default())?;
+    let Given { verify, lines, old, key } = given;
+    let mut options = target::Options::default();
+    key.into_iter().for_each(|key| options.keys.add("key".to_owned(), key.to_vec()));
+    let target = target::open(path.as_os_str(), &options)?;
     let previous = match earlier {
         Some((scan, list)) => {
             let mut file = scan.side.try_clone().unwrap();

@@ -15,9 +15,9 @@ const HOLE: u8 = 0;
 const UNWRITTEN: u8 = 1;
 const STORED: u8 = 2;
 
-/// Bytes of one encoded piece: its kind, its length; for a stored one the disk and the offset there.
+/// Bytes of one encoded piece: its kind, its length; for a stored one the disk, the key and the offset there.
 const ZEROS_LEN: usize = 9;
-const STORED_LEN: usize = 19;
+const STORED_LEN: usize = 23;
 
 /// The places of all bytes of a content, in the order of the content.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,13 +38,13 @@ struct Pieces {
 #[derive(Debug, Clone, Copy)]
 enum Piece {
     Zeros { kind: u8, len: u64 },
-    Stored { disk: u16, offset: u64, len: u64 },
+    Stored { disk: u16, key: u32, offset: u64, len: u64 },
 }
 
 impl Footprint {
     /// The places of `extents` of a volume. `place` says where the volume's bytes from an offset on lie. `None` where any
-    /// byte is not on a disk as it is: inside metadata, served from a journal, compressed, behind a key; and where there
-    /// are no bytes, too many pieces, or pieces that do not fit together.
+    /// byte is not on a disk: inside metadata, served from a journal, compressed; and where there are no bytes, too many
+    /// pieces, or pieces that do not fit together.
     pub(in crate::scan) fn new(extents: &[Extent], place: impl Fn(u64) -> Option<DiskPlace>) -> Option<Self> {
         let mut footprint = Self { encoded: Vec::with_capacity(2 * STORED_LEN), len: 0, zeros: 0 };
         let mut pieces = Pieces::default();
@@ -55,9 +55,9 @@ impl Footprint {
             footprint.len = footprint.len.checked_add(extent.len)?;
             let kind = match extent.place {
                 Place::Volume(offset) => {
-                    on_disks(offset, extent.len, &place, |DiskPlace { disk, offset, len }| {
+                    on_disks(offset, extent.len, &place, |DiskPlace { disk, offset, len, key }| {
                         let disk = u16::try_from(disk).ok()?;
-                        footprint.take(&mut pieces, Piece::Stored { disk, offset, len })
+                        footprint.take(&mut pieces, Piece::Stored { disk, key, offset, len })
                     })?;
                     continue;
                 }
@@ -96,9 +96,10 @@ impl Footprint {
                 out.push(kind);
                 out.extend_from_slice(&len.to_be_bytes());
             }
-            Piece::Stored { disk, offset, len } => {
+            Piece::Stored { disk, key, offset, len } => {
                 out.push(STORED);
                 out.extend_from_slice(&disk.to_be_bytes());
+                out.extend_from_slice(&key.to_be_bytes());
                 out.extend_from_slice(&offset.to_be_bytes());
                 out.extend_from_slice(&len.to_be_bytes());
             }
@@ -130,7 +131,8 @@ impl Footprint {
                 if *kind == STORED {
                     let number = |at: usize| Some(u64::from_be_bytes(piece.get(at..at + 8)?.try_into().ok()?));
                     let disk = u16::from_be_bytes(piece.get(1..3)?.try_into().ok()?);
-                    return Some(DiskPlace { disk: usize::from(disk), offset: number(3)?, len: number(11)? });
+                    let key = u32::from_be_bytes(piece.get(3..7)?.try_into().ok()?);
+                    return Some(DiskPlace { disk: usize::from(disk), offset: number(7)?, len: number(15)?, key });
                 }
             }
             None
@@ -161,10 +163,11 @@ fn joined(before: Piece, next: Piece) -> Option<Piece> {
         (Piece::Zeros { kind, len }, Piece::Zeros { kind: same, len: more }) if kind == same => {
             Some(Piece::Zeros { kind, len: len.checked_add(more)? })
         }
-        (Piece::Stored { disk, offset, len }, Piece::Stored { disk: same, offset: behind, len: more })
-            if disk == same && offset.checked_add(len) == Some(behind) =>
-        {
-            Some(Piece::Stored { disk, offset, len: len.checked_add(more)? })
+        (
+            Piece::Stored { disk, key, offset, len },
+            Piece::Stored { disk: on, key: with, offset: behind, len: more },
+        ) if (disk, key) == (on, with) && offset.checked_add(len) == Some(behind) => {
+            Some(Piece::Stored { disk, key, offset, len: len.checked_add(more)? })
         }
         _ => None,
     }
@@ -179,12 +182,12 @@ mod tests {
     }
 
     fn at(disk: usize, offset: u64, len: u64) -> DiskPlace {
-        DiskPlace { disk, offset, len }
+        DiskPlace { disk, offset, len, key: 0 }
     }
 
     /// A volume of `size` bytes that begins at `start` of a disk.
     fn on((disk, start): (usize, u64), size: u64) -> impl Fn(u64) -> Option<DiskPlace> {
-        let place = move |offset, len| DiskPlace { disk, offset: start + offset, len };
+        let place = move |offset, len| at(disk, start + offset, len);
         move |offset| size.checked_sub(offset).filter(|len| *len > 0).map(|len| place(offset, len))
     }
 
@@ -225,6 +228,10 @@ mod tests {
         for other in [(&unwritten, (1, 1 << 20)), (&whole, (0, 1 << 20)), (&whole, (1, 1 << 21))] {
             assert_ne!(Footprint::new(other.0, on(other.1, 1 << 16)).unwrap(), footprint);
         }
+        let behind = |offset| Some(DiskPlace { key: 7, ..at(1, (1 << 20) + offset, 4096) });
+        let behind = Footprint::new(&whole, behind).unwrap();
+        assert_ne!(behind, footprint);
+        assert_eq!(behind.stored().collect::<Vec<_>>(), [DiskPlace { key: 7, ..at(1, (1 << 20) + 4096, 8192) }]);
     }
 
     #[test]

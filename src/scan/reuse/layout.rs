@@ -74,6 +74,9 @@ pub struct VolumeLayout {
     /// Of one that is assembled from others, the stretches of disks that it lies on, the first [`MAX_STRETCHES`].
     #[serde(default)]
     pub stretches: Vec<DiskPlace>,
+    /// Of one behind a key, in hexadecimal: what tells apart what two keys show of the same bytes.
+    #[serde(default)]
+    pub behind: Option<String>,
 }
 
 /// Stretches of an assembled volume that are kept; one in more pieces is told apart by the first of them.
@@ -110,10 +113,14 @@ mod tests {
                 content: "xfs".to_owned(),
                 start: None,
                 size: 4096,
-                stretches: vec![DiskPlace { disk: 0, offset, len: 4096 }],
+                stretches: vec![DiskPlace { disk: 0, offset, len: 4096, key: 0 }],
+                behind: None,
             }],
         };
         assert_eq!(layout(0).differs(&layout(0)), None);
         assert_eq!(layout(0).differs(&layout(512)).unwrap(), "volume @id is not what or where it was");
+        let mut behind_another_key = layout(0);
+        behind_another_key.volumes[0].behind = Some("00".to_owned());
+        assert!(layout(0).differs(&behind_another_key).is_some());
     }
 }

@@ -108,15 +108,15 @@ impl Previous {
     /// of what changed. To compare, both disks are read: it is done where that is less than the content.
     pub(super) fn holds<I: Iterator<Item = DiskPlace>>(&self, stored: impl Fn() -> I) -> bool {
         let (mut bytes, mut touched) = (0_u64, 0_u64);
-        for DiskPlace { disk, offset, len } in stored() {
-            let Some(changed) = self.changed.get(disk) else { return false };
-            bytes = bytes.saturating_add(len);
-            let ranges = changed.within(offset, len);
+        for place in stored() {
+            let Some(changed) = self.changed.get(place.disk) else { return false };
+            bytes = bytes.saturating_add(place.len);
+            let ranges = changed.within(place.reach());
             touched = ranges.fold(touched, |sum, range| sum.saturating_add(range.end - range.start));
         }
-        let is_same = |DiskPlace { disk, offset, len }| {
-            let (changed, are_same) = (self.changed.get(disk)?, self.are_same.get(disk)?);
-            changed.within(offset, len).all(|range| are_same(range).unwrap_or(false)).then_some(())
+        let is_same = |place: DiskPlace| {
+            let (changed, are_same) = (self.changed.get(place.disk)?, self.are_same.get(place.disk)?);
+            changed.within(place.reach()).all(|range| are_same(range).unwrap_or(false)).then_some(())
         };
         touched == 0 || (touched.saturating_mul(2) < bytes && stored().all(|place| is_same(place).is_some()))
     }

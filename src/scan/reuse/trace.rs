@@ -86,8 +86,9 @@ impl Basis {
         let mut hash = self.0.clone();
         update(&mut hash, name);
         update(&mut hash, evidence);
-        for DiskPlace { disk, offset, len } in places {
+        for DiskPlace { disk, offset, len, key } in places {
             hash.update(short(*disk));
+            hash.update(key.to_le_bytes());
             hash.update(offset.to_le_bytes());
             hash.update(len.to_le_bytes());
         }
@@ -138,7 +139,7 @@ mod tests {
 
     #[test]
     fn evidence_of_another_path_volume_or_place_is_another() {
-        let at = |disk, offset, len| DiskPlace { disk, offset, len };
+        let at = |disk, offset, len| DiskPlace { disk, offset, len, key: 0 };
         let place = [at(0, 4096, 8192)];
         let mut seen = std::collections::HashSet::new();
         let mut is_new = |volume: &str, [geometry, dir, name, bytes]: [&[u8]; 4], places: &[DiskPlace]| {
@@ -155,6 +156,7 @@ mod tests {
         assert!(is_new("a", [b"g", b"d", b"b", b"d"], &place));
         assert!(is_new("a", [b"g", b"d", b"b", b"c"], &[]));
         assert!(is_new("a", [b"g", b"d", b"b", b"c"], &[at(1, 4096, 8192)]));
+        assert!(is_new("a", [b"g", b"d", b"b", b"c"], &[DiskPlace { key: 1, ..place[0] }]));
         assert!(is_new("a", [b"g", b"d", b"b", b"c"], &[at(0, 8192, 8192)]));
         assert!(is_new("a", [b"g", b"d", b"b", b"c"], &[at(0, 4096, 4096), at(0, 8192, 4096)]));
     }

@@ -22,8 +22,8 @@ mod sectors;
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use self::keys::Work;
 pub use self::keys::{KeyLimits, Keys, MAX_KEY_FILE};
+use self::{decrypted::Decrypted, keys::Work};
 use super::{
     Volume,
     assemble::Progress,
@@ -38,7 +38,7 @@ const BITLOCKER: &str = "BitLocker";
 
 /// A volume that a key opened.
 struct Opened {
-    image: Arc<dyn Image>,
+    image: Decrypted,
     /// With what, for people.
     how: String,
     /// Which of the key files it was, if it was one.
@@ -53,11 +53,13 @@ pub(super) struct Unlocking<'k> {
     tried: BTreeSet<usize>,
     /// Key files that opened something.
     used: BTreeSet<usize>,
+    /// How many volumes were opened.
+    opened: u32,
 }
 
 impl<'k> Unlocking<'k> {
     pub(super) fn new(keys: &'k Keys) -> Self {
-        Self { keys, work: Work::new(keys.limits()), tried: BTreeSet::new(), used: BTreeSet::new() }
+        Self { keys, work: Work::new(keys.limits()), tried: BTreeSet::new(), used: BTreeSet::new(), opened: 0 }
     }
 
     /// Opens what the keys open; says whether there is a new volume, or an old one with new content.
@@ -101,12 +103,15 @@ impl<'k> Unlocking<'k> {
         let what = self.note(&opened, volume, &what, progress);
         let header = header.ok()?;
         let (uuid, version) = (&header.uuid, header.version);
+        let (image, mark) = self.numbered(opened.image);
         volume.part_of = Some(what.clone());
         if volume.content.kind == LUKS {
             volume.content.state = State::Note(what);
             volume.closed = true;
         }
-        let mut made = Volume::assembled(opened.image, &format!("luks-{uuid}"));
+        let mut made = Volume::assembled(image, &format!("luks-{uuid}"));
+        made.behind = Some(mark);
+        made.is_pooled = volume.is_pooled;
         // What systemd-cryptsetup and initramfs call it where nothing else is said, and what udev makes of that.
         let plain = uuid.replace('-', "");
         made.names =
@@ -122,19 +127,28 @@ impl<'k> Unlocking<'k> {
         match metadata.and_then(|metadata| metadata.open(&volume.image, self.keys, &mut self.work)) {
             Ok(opened) => {
                 let what = self.note(&opened, volume, &what, progress);
+                let (image, mark) = self.numbered(opened.image);
                 if volume.content.kind == BITLOCKER {
-                    volume.reveal(opened.image);
+                    volume.reveal(image);
+                    volume.behind = Some(mark);
                     return (true, None);
                 }
                 let id = format!("{}-bitlocker", volume.id.trim_start_matches('@'));
                 volume.part_of = Some(what);
-                (true, Some(Volume::assembled(opened.image, &id)))
+                (true, Some(Volume { behind: Some(mark), ..Volume::assembled(image, &id) }))
             }
             Err(why) => {
                 refuse(volume, BITLOCKER, format!("encrypted: {what}: {why}"));
                 (false, None)
             }
         }
+    }
+
+    /// Gives what was opened the number of its key; and what tells it from what another key shows there.
+    fn numbered(&mut self, image: Decrypted) -> (Arc<dyn Image>, [u8; 32]) {
+        self.opened = self.opened.saturating_add(1);
+        let mark = image.mark();
+        (Arc::new(Decrypted { key: self.opened, ..image }), mark)
     }
 
     fn note(&mut self, opened: &Opened, volume: &Volume, what: &str, progress: &mut Progress) -> String {

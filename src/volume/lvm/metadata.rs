@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    segment::Segment,
+    segment::{Kind, Segment},
     text::{self, Section, Value},
 };
 
@@ -53,6 +53,13 @@ pub(super) struct LogicalVolume {
     pub(super) visible: bool,
     /// Its segments, by their first extents; or what is wrong with them.
     pub(super) segments: Result<Vec<Segment>, String>,
+}
+
+impl LogicalVolume {
+    /// Whether its bytes lie in a pool, wherever that had room.
+    pub(super) fn is_thin(&self) -> bool {
+        self.segments.iter().flatten().any(|segment| matches!(segment.kind, Kind::Thin { .. }))
+    }
 }
 
 /// Whether this is an id without its hyphens.

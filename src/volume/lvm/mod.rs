@@ -83,6 +83,7 @@ pub(super) fn assemble(volumes: &mut Vec<Volume>, pass: Pass, progress: &mut Pro
                     group.metadata.name
                 );
             }
+            volume.is_pooled = lv.is_thin();
             volume.names = device_names(&group.metadata.name, name);
             volumes.push(volume);
         }

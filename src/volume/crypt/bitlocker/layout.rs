@@ -48,5 +48,5 @@ pub(super) fn decrypted(
     if end > behind {
         parts.push(Part { end, source: at(behind) });
     }
-    Ok(Decrypted { inner: Arc::clone(image), sectors, sector: block.sector, iv_step, parts })
+    Ok(Decrypted { inner: Arc::clone(image), sectors, sector: block.sector, iv_step, parts, start: 0, key: 0 })
 }

@@ -170,6 +170,6 @@ impl Metadata {
         let sectors = self.method.sectors(&data_key)?;
         let iv_step = self.method.iv_step(self.block.sector);
         let image = layout::decrypted(image, &self.block, sectors, iv_step)?;
-        Ok(Opened { image: Arc::new(image), how, key })
+        Ok(Opened { image, how, key })
     }
 }

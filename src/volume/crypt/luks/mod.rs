@@ -99,11 +99,7 @@ impl Header {
                         }
                     };
                     let decrypted = self.decrypted(image, &key)?;
-                    return Ok(Opened {
-                        image: Arc::new(decrypted),
-                        how: format!("keyslot {}", slot.name),
-                        key: Some(number),
-                    });
+                    return Ok(Opened { image: decrypted, how: format!("keyslot {}", slot.name), key: Some(number) });
                 }
             }
         }
@@ -145,6 +141,8 @@ impl Header {
             // dm-crypt counts 512 bytes whatever the sector, unless told otherwise, which LUKS2 does not do.
             iv_step: 512,
             parts: vec![Part { end, source: Source::Ciphertext { offset: payload.offset, iv: payload.iv } }],
+            start: payload.offset,
+            key: 0,
         })
     }
 }

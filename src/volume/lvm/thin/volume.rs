@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{LAYER, Pool};
 use crate::{
     error::Result,
-    image::{self, Image, Run, RunKind},
+    image::{self, DiskPlace, Image, Run, RunKind},
     volume::segmented::{in_pieces, take},
 };
 
@@ -83,5 +83,11 @@ impl Image for Thin {
             }
             Source::Zeros => Ok(Run { len: left, kind: RunKind::Hole }),
         }
+    }
+
+    fn disk_place(&self, offset: u64) -> Option<DiskPlace> {
+        let (Source::Image(image, from), left) = self.source(offset).ok()? else { return None };
+        let place = image.disk_place(from)?;
+        Some(DiskPlace { len: place.len.min(left), ..place })
     }
 }
