@@ -11,7 +11,10 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use rustix::{fs::OFlags, io::Errno};
+use rustix::{
+    fs::{OFlags, fcntl_getfl, fcntl_setfl},
+    io::Errno,
+};
 
 use super::{Image, Run, RunKind, past_end};
 use crate::{
@@ -54,7 +57,8 @@ impl Raw {
         Self::from_file(file, path)
     }
 
-    /// Takes a file that is open already; `path` is what messages call it.
+    /// Takes a file that is open already; `path` is what messages call it. Its time of access stays where the host
+    /// permits it: to the owner and to root.
     ///
     /// # Errors
     /// As [`Raw::open`].
@@ -75,7 +79,15 @@ impl Raw {
         if len == 0 {
             return Err(Error::corrupt(LAYER, path.display().to_string(), "the file is empty: it holds no disk"));
         }
+        let _ = fcntl_getfl(&file).and_then(|flags| fcntl_setfl(&file, flags | OFlags::NOATIME));
         Ok(Self { file, path: path.to_owned(), len, device, last_run: Mutex::new(None) })
+    }
+
+    /// Whether a path is that of a file which begins with these bytes.
+    #[must_use]
+    pub fn begins_with<const N: usize>(path: &Path, magic: &[u8; N]) -> bool {
+        let mut begin = [0; N];
+        path.is_file() && Self::open(path).is_ok_and(|raw| raw.read_at(0, &mut begin).is_ok()) && begin == *magic
     }
 
     /// The file's name as the user gave it.
@@ -162,5 +174,27 @@ impl Image for Raw {
         let run = self.seek_run(offset)?;
         *last = Some((offset, run));
         Ok(run)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs::FileTimes,
+        time::{Duration, SystemTime},
+    };
+
+    use super::*;
+
+    #[test]
+    fn reading_an_image_leaves_its_time_of_access() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), b"regf of something").unwrap();
+        // Before the last change: a host that keeps times of access would move it.
+        let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        file.as_file().set_times(FileTimes::new().set_accessed(long_ago)).unwrap();
+        assert!(Raw::begins_with(file.path(), b"regf") && !Raw::begins_with(file.path(), b"hive"));
+        Raw::open(file.path()).unwrap().read_at(3, &mut [0; 9]).unwrap();
+        assert_eq!(file.path().metadata().unwrap().accessed().unwrap(), long_ago);
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     ffi::OsStr,
     fs::File,
-    io::{Read, Seek, SeekFrom},
+    io::{Seek, SeekFrom},
     path::Path,
 };
 
@@ -21,6 +21,7 @@ use crate::{
         Event, EventFile, EventWriter, MachineName, Outcome as RunOutcome, ScanId, ScanRecord, Window, cadence,
     },
     error::{Error, Result},
+    image::Raw,
     manifest::{Reader, Record, Sorter},
     policy::Policy,
     scan::{self, Budgets, Progress},
@@ -142,12 +143,7 @@ fn temporary(dir: &Path) -> Result<File> {
 
 /// Whether a name is that of a manifest. Nothing else is read from standard input: a disk is read at any place.
 fn is_manifest(given: &OsStr) -> bool {
-    if input::is_standard(given) {
-        return true;
-    }
-    let mut magic = [0; 4];
-    let is_file = Path::new(given).is_file();
-    is_file && File::open(given).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic == ZSTD_MAGIC
+    input::is_standard(given) || Raw::begins_with(Path::new(given), &ZSTD_MAGIC)
 }
 
 /// Opens a manifest by its name.

@@ -1,8 +1,6 @@
 //! A single registry hive as a target, its transaction logs beside it.
 
 use std::{
-    fs::File,
-    io::Read,
     path::Path,
     sync::{Arc, atomic::AtomicU64},
 };
@@ -11,6 +9,7 @@ use super::{Disk, Target};
 use crate::{
     error::{Error, Result},
     fs::HostDir,
+    image::Raw,
     machine::Machine,
 };
 
@@ -19,8 +18,7 @@ const MAGIC: [u8; 4] = *b"regf";
 
 /// Whether a file is a hive.
 pub(super) fn is_hive(path: &Path) -> bool {
-    let mut magic = [0; 4];
-    path.is_file() && File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic == MAGIC
+    Raw::begins_with(path, &MAGIC)
 }
 
 /// Opens a hive: the folder that holds it is a volume of which nothing else is read.
