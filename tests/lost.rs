@@ -3,12 +3,82 @@
 
 mod support;
 
-use std::{fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
-use support::{Folder, snapfim};
+use support::{Folder, Run, snapfim};
 
 /// What is written over at an offset of a fixture.
 type Damage = (usize, &'static [u8]);
+
+/// A fixture as it is, and damaged.
+fn pair(folder: &Folder, fixture: &str, damage: &[Damage]) -> [PathBuf; 2] {
+    let [sound, damaged] = ["sound", "damaged"].map(|name| folder.path(name));
+    let packed = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/{fixture}.zst"));
+    let mut bytes = zstd::decode_all(fs::File::open(packed).unwrap()).unwrap();
+    fs::write(&sound, &bytes).unwrap();
+    for (at, over) in damage {
+        bytes[*at..*at + over.len()].copy_from_slice(over);
+    }
+    fs::write(&damaged, &bytes).unwrap();
+    [sound, damaged]
+}
+
+/// Journals and logs that cannot be replayed.
+const UNREPLAYED: &[(&str, &str, Damage)] = &[
+    ("the superblock of a journal has no magic", "ext/dirty-ext3.img", (0x2a000, &[0])),
+    ("a commit has a wrong checksum, and others follow", "ext/dirty-csum-v3.img", (0x828810, &[0, 1, 2, 3])),
+    ("a record has a wrong checksum, and many follow", "xfs/dirty.img", (0x1866464, &[0xff])),
+];
+
+#[test]
+fn what_only_an_unreplayed_journal_knows_is_lost_and_is_compared_when_it_returns() {
+    for (what, fixture, damage) in UNREPLAYED {
+        let folder = Folder::new();
+        let [sound, damaged] = pair(&folder, fixture, &[*damage]);
+        // One of them has a file of holes that is longer than that, and so a gap on every night.
+        let night = |image: &Path, evening| folder.night(image, evening, &["--max-hole-bytes", "1048576"]);
+        let paths = |run: &Run, kind: &str| -> BTreeSet<String> {
+            let events = run.events().into_iter();
+            events.filter_map(|event| Some(event.strip_prefix(kind)?.trim().to_owned())).collect()
+        };
+        assert_eq!(night(&sound, 0).out, "");
+        let lost = night(&damaged, 1).exits(5).says("replayed");
+        let [gone, deleted, renamed] = ["Unreadable", "Deleted", "Renamed"].map(|kind| paths(&lost, kind));
+        assert_eq!((deleted.len(), renamed.len()), (0, 0), "{what}");
+        assert!(lost.json().iter().any(|event| {
+            event["ChangeType"] == "Unreadable" && event["Ext"]["Why"].as_str().unwrap().contains("replayed")
+        }));
+        assert_eq!(night(&damaged, 2).exits(4).out, "", "{what}: it is lost once");
+
+        // What was lost is there again, as it was: only what was read meanwhile is another.
+        let back = night(&sound, 3);
+        assert_eq!(gone.intersection(&paths(&back, "Created")).collect::<Vec<_>>(), [""; 0], "{what}");
+        assert_eq!(paths(&lost, "Created"), paths(&back, "Deleted"), "{what}");
+        assert_eq!(paths(&lost, "Modified"), paths(&back, "Modified"), "{what}");
+        assert_eq!(night(&sound, 4).out, "", "{what}");
+        folder.read(&["verify"]).exits(0);
+    }
+}
+
+#[test]
+fn an_unreplayed_journal_that_is_accepted_deletes_nothing_of_the_part_that_is_monitored() {
+    let folder = Folder::new();
+    let (_, fixture, damage) = UNREPLAYED[0];
+    let [sound, damaged] = pair(&folder, fixture, &[damage]);
+    let policy = folder.path("policy.toml");
+    let rule = "[[monitor]]\nname = \"part\"\npaths = [\"@*/file-1\", \"@*/lost+found\"]";
+    fs::write(&policy, format!("version = 1\naccept = [\"volume:@*\"]\n{rule}\n")).unwrap();
+    let night = |image: &Path, evening| folder.night(image, evening, &["--policy", policy.to_str().unwrap()]);
+    night(&sound, 0).exits(0);
+    let lost = night(&damaged, 1).exits(1).events();
+    assert!(lost.len() == 1 && lost[0].starts_with("Unreadable @") && lost[0].ends_with("/file-1"), "{lost:?}");
+    assert_eq!(night(&damaged, 2).exits(0).out, "");
+    assert_eq!(night(&sound, 3).exits(0).out, "", "it is compared with its last good record");
+}
 
 #[test]
 fn what_a_damaged_byte_hides_is_lost_and_not_deleted() {
@@ -31,14 +101,7 @@ fn what_a_damaged_byte_hides_is_lost_and_not_deleted() {
     ];
     for (what, fixture, damage) in cases {
         let folder = Folder::new();
-        let (old, new) = (folder.path("old"), folder.path("new"));
-        let packed = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/{fixture}.zst"));
-        let mut bytes = zstd::decode_all(fs::File::open(packed).unwrap()).unwrap();
-        fs::write(&old, &bytes).unwrap();
-        for (at, over) in *damage {
-            bytes[*at..*at + over.len()].copy_from_slice(over);
-        }
-        fs::write(&new, &bytes).unwrap();
+        let [old, new] = pair(&folder, fixture, damage);
         let [old, new] = [&old, &new].map(|path| path.to_str().unwrap());
         let run = snapfim(["diff", old, new, "--profile", "full", "--format", "ndjson"]).exits(5);
         let count = |kind: &str| run.json().iter().filter(|event| event["ChangeType"] == kind).count();

@@ -9,7 +9,7 @@ pub(super) fn separator(path: &[u8]) -> u8 {
 }
 
 /// Whether `path`, which begins with its first `len` bytes, is what those name or lies beneath it.
-fn is_at_or_beneath(path: &[u8], len: usize) -> bool {
+pub(super) fn is_at_or_beneath(path: &[u8], len: usize) -> bool {
     let separator = separator(path);
     match path.get(len) {
         None => true,

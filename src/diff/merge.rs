@@ -11,6 +11,7 @@ use super::{
     outbox::{Outbox, waited},
     owner::Owner,
     rename::Candidates,
+    unreplayed::Unreplayed,
     volumes::{Standing, Volumes, machine_changed},
 };
 use crate::{
@@ -34,6 +35,7 @@ pub fn run(input: Input<'_>, out: &mut dyn Output) -> Result<Summary> {
     let share = input.sorter.share(SHARES);
     let mut merge = Merge {
         volumes: Volumes::new(&old_header, &new_header),
+        unreplayed: Unreplayed::new(&new_header),
         compared: Compared::new(input.compared),
         access_times: input.access_times,
         policy: input.policy,
@@ -82,6 +84,7 @@ impl<'a> Known<'a> {
 
 struct Merge<'a> {
     volumes: Volumes<'a>,
+    unreplayed: Unreplayed,
     compared: Compared<'a>,
     access_times: bool,
     policy: Option<PolicyDiff<'a>>,
@@ -257,7 +260,8 @@ impl Merge<'_> {
         if !known.carried && self.volumes.is_astray(volume, &key.path) {
             return Ok(());
         }
-        if let Some(fault) = self.cover.hides(key) {
+        let fault = self.cover.hides(key).or_else(|| self.unreplayed.hides(volume, &key.path));
+        if let Some(fault) = fault {
             // It was said when it was lost, and is said once.
             if !known.carried || known.shadow.is_some() || standing == Standing::Restored {
                 self.outbox.change(&Draft::new(ChangeKind::Unreadable, Some(known.line), Some(fault)))?;

@@ -182,10 +182,11 @@ fn root(header: &Header) -> Option<&VolumeEntry> {
     header.volumes.iter().find(|entry| entry.mount.as_deref().is_some_and(is_root))
 }
 
-/// Whether it was read, and could say where the others are mounted: otherwise its entry says why not.
+/// Whether it was read, and could say where the others are mounted: otherwise its entry says why not. Its table may be
+/// one of an earlier time while a journal is not replayed.
 fn has_root(header: &Header) -> bool {
     let root = root(header);
-    is_read(root) && root.is_some_and(|entry| entry.why.is_none())
+    is_read(root) && root.is_some_and(|entry| entry.why.is_none() && entry.unreplayed.is_none())
 }
 
 /// Whether a path stands in the tree of a system, not beneath the id of a volume that nothing places.
@@ -210,7 +211,8 @@ fn better<'a>(one: Option<&'a VolumeEntry>, other: &'a VolumeEntry) -> &'a Volum
     one.filter(|one| is_read(Some(one)) || !is_read(Some(other))).unwrap_or(other)
 }
 
-fn json(volume: &str) -> Vec<u8> {
+/// A volume's id as it stands in records.
+pub(super) fn json(volume: &str) -> Vec<u8> {
     let mut json = Vec::new();
     encode_value("", &Value::Text(volume.to_owned()), &mut json);
     json

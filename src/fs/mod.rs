@@ -245,6 +245,9 @@ pub struct VolumeInfo {
     pub notes: Vec<String>,
     /// What could not be read of the volume as a whole, while the rest could.
     pub gaps: Vec<String>,
+    /// Which of these gaps are a journal or log that could not be replayed, or not in full: what it knew is missing
+    /// anywhere on the volume, names too.
+    pub unreplayed: Option<String>,
 }
 
 /// A recognised filesystem: shared by all workers, holds only immutable state.

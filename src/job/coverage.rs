@@ -86,7 +86,11 @@ pub(super) fn volumes(record: &mut ScanRecord, header: &Header, policy: &Effecti
         let name = format!("volume:{}", volume.volume);
         let why = volume.why.clone().unwrap_or_else(|| volume.fs.clone());
         match volume.state {
-            VolumeState::Read => {}
+            VolumeState::Read => {
+                if let Some(why) = &volume.unreplayed {
+                    gap(record, policy, name, why.clone());
+                }
+            }
             VolumeState::Note => record.cover(Coverage { state: CoverageState::Note, name, why }),
             VolumeState::Gap => gap(record, policy, name, why),
         }

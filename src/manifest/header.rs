@@ -58,6 +58,10 @@ pub struct VolumeEntry {
     /// The reason, for people, where there is something to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// Of a volume that was read: why its journal or log could not be replayed, or not in full, where that is so. What
+    /// only that knew is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreplayed: Option<String>,
 }
 
 /// Whether a volume that is mounted there is that of the system itself.

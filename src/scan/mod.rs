@@ -220,6 +220,7 @@ fn header(machine: &Machine, policy: &EffectivePolicy) -> Result<Header> {
             mount,
             state,
             why,
+            unreplayed: volume.fs.as_ref().and_then(|fs| fs.info().unreplayed.clone()),
         }
     });
     Ok(Header { policy, os, volumes: volumes.collect() })

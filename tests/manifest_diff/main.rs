@@ -7,3 +7,4 @@ mod faults;
 mod laws;
 mod support;
 mod tree;
+mod unreplayed;

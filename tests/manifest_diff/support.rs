@@ -23,6 +23,7 @@ pub(crate) fn volume(id: &str, mount: Option<&str>, state: VolumeState) -> Volum
         mount: mount.map(str::to_owned),
         state,
         why: (state == VolumeState::Gap).then(|| "superblock is damaged".to_owned()),
+        unreplayed: None,
     }
 }
 

@@ -68,6 +68,7 @@ impl Ext {
         let mut volume = Volume::new(image, found.superblock);
         let replay = journal::replay(&volume, from_copy);
         notes.extend(replay.notes);
+        let unreplayed = (!replay.gaps.is_empty()).then(|| replay.gaps.join("; "));
         gaps.extend(replay.gaps);
         if !replay.overlay.is_empty() {
             volume.set_overlay(replay.overlay);
@@ -98,6 +99,7 @@ impl Ext {
             size: superblock.bytes(),
             notes,
             gaps,
+            unreplayed,
         };
         let tables = InodeTables::new(reader::WINDOW.max(u64::from(superblock.inode_size)), reader::TABLES);
         let mut ext = Self { volume, groups, tables, info };

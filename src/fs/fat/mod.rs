@@ -64,6 +64,7 @@ impl Fat {
             size: boot.size,
             notes: Vec::new(),
             gaps: Vec::new(),
+            unreplayed: None,
         };
         if boot.size > image.len() {
             info.gaps.push(format!("fat: the volume has {} bytes, and the image {} of them", boot.size, image.len()));

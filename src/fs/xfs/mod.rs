@@ -67,7 +67,8 @@ impl Xfs {
         let mut volume = Volume::new(image, found.superblock);
         let replayed = log::replay(&mut volume, from_copy)?;
         notes.extend(replayed.note);
-        let mut gaps = Vec::from_iter(replayed.gap);
+        let unreplayed = replayed.unreplayed;
+        let mut gaps: Vec<String> = unreplayed.iter().cloned().chain(replayed.unfinished).collect();
         let superblock = &volume.superblock;
         if superblock.features.needs_repair() {
             notes.push("the filesystem is marked as needing xfs_repair".to_owned());
@@ -86,6 +87,7 @@ impl Xfs {
             size: superblock.bytes(),
             notes,
             gaps,
+            unreplayed,
         };
         Ok(Self { volume, info })
     }

@@ -34,7 +34,10 @@ use crate::error::{Error, Result};
 #[derive(Default)]
 pub(super) struct Replayed {
     pub(super) note: Option<String>,
-    pub(super) gap: Option<String>,
+    /// Why it could not be replayed: what only it knows is missing, names too.
+    pub(super) unreplayed: Option<String>,
+    /// What it begins and does not finish. That is in the extents and attributes of inodes, which it names.
+    pub(super) unfinished: Option<String>,
 }
 
 /// Replays the log over the volume where it is needed, its superblock included, but where that is a copy.
@@ -42,7 +45,7 @@ pub(super) struct Replayed {
 /// # Errors
 /// [`Error::Unsupported`] when the log gives the volume features that would be misread.
 pub(super) fn replay(volume: &mut Volume, from_copy: bool) -> Result<Replayed> {
-    let gap = |text: String| Ok(Replayed { note: None, gap: Some(format!("{LAYER}: {text}")) });
+    let gap = |text: String| Ok(Replayed { unreplayed: Some(format!("{LAYER}: {text}")), ..Replayed::default() });
     if volume.superblock.log_start == 0 {
         return gap("the log is on another device; whether it is clean cannot be told".to_owned());
     }
@@ -87,5 +90,5 @@ fn run(volume: &Volume) -> Result<(Overlay, Replayed)> {
     let replay = replay::run(&ring, tail, head, next)?;
     let (transactions, sectors) = (replay.transactions, replay.overlay.len());
     let note = Some(format!("log replayed: {transactions} transactions, {sectors} sectors"));
-    Ok((replay.overlay, Replayed { note, gap: replay.pending.gap() }))
+    Ok((replay.overlay, Replayed { note, unreplayed: None, unfinished: replay.pending.gap() }))
 }
