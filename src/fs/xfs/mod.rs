@@ -66,7 +66,7 @@ impl Xfs {
         let mut notes = Vec::from_iter(found.note);
         let mut volume = Volume::new(image, found.superblock);
         let replayed = log::replay(&mut volume, from_copy)?;
-        notes.extend(replayed.note);
+        notes.extend(replayed.notes);
         let unreplayed = replayed.unreplayed;
         let mut gaps: Vec<String> = unreplayed.iter().cloned().chain(replayed.unfinished).collect();
         let superblock = &volume.superblock;

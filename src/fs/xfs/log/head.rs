@@ -28,19 +28,36 @@ pub(super) enum Left {
     Dirty { tail: u64, head: u64, next: u64 },
 }
 
+/// Where the writing stopped.
+struct Head {
+    /// What is before it holds together, as far as cycles and lengths tell.
+    at: u64,
+    /// The block before it is the last of the newest cycle, whether or not it holds together with those before.
+    written: u64,
+}
+
+/// Records of the newest cycle at the head that are not whole, or stand behind such a one or behind a block that was
+/// not written.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Torn {
+    at: u64,
+    blocks: u64,
+}
+
 /// The newest record before the head.
 struct Last {
     at: u64,
     header: Header,
 }
 
-/// How the log was left.
-pub(super) fn left(ring: &Ring<'_>) -> Result<Left> {
-    let Some(head) = head(ring)? else { return Ok(Left::Clean) };
-    let head = ring.wrap(head);
+/// How the log was left, and what of its newest blocks is torn.
+pub(super) fn left(ring: &Ring<'_>) -> Result<(Left, Option<Torn>)> {
+    let Some(Head { at: head, written }) = head(ring)? else { return Ok((Left::Clean, None)) };
+    let (head, written) = (ring.wrap(head), ring.wrap(written));
+    let torn = |head: u64| torn(ring, head, written);
     let last = last_before(ring, head, head)?;
     if is_unmount(ring, head, &last)? {
-        return Ok(Left::Clean);
+        return Ok((Left::Clean, torn(head)?));
     }
     // Its tail is not believed either: a torn one that said that nothing is left would hide all before it.
     let (head, last) = trim(ring, head, last)?;
@@ -49,7 +66,7 @@ pub(super) fn left(ring: &Ring<'_>) -> Result<Left> {
         return Err(bad(last.at, format!("the tail {tail:#x} lies outside the log")));
     }
     if is_unmount(ring, head, &last)? {
-        return Ok(Left::Clean);
+        return Ok((Left::Clean, torn(head)?));
     }
     if tail == head {
         return Err(bad(head, "no whole record is left between tail and head"));
@@ -57,7 +74,28 @@ pub(super) fn left(ring: &Ring<'_>) -> Result<Left> {
     // The cycle after the last record's, where that one ends with the ring.
     let cycle = last.header.lsn.wrapping_shr(32).saturating_add(u64::from(last.at >= head));
     let next = cycle.wrapping_shl(32) | head;
-    Ok(Left::Dirty { tail: first_whole(ring, tail, head)?, head, next })
+    Ok((Left::Dirty { tail: first_whole(ring, tail, head)?, head, next }, torn(head)?))
+}
+
+impl Torn {
+    /// What of the log is left out.
+    pub(super) fn note(&self) -> String {
+        let (bytes, at) = (self.blocks.saturating_mul(SECTOR_BYTES), self.at);
+        format!(
+            "the newest {bytes} bytes of the log, from block {at:#x} on, are torn and were left out, as the kernel does"
+        )
+    }
+}
+
+/// What was written of the newest cycle from the head on. Only a record of that cycle shows that it was: other programs
+/// than the kernel leave blocks there that are of none.
+fn torn(ring: &Ring<'_>, head: u64, written: u64) -> Result<Option<Torn>> {
+    if head == written {
+        return Ok(None);
+    }
+    let blocks = ring.distance(head, written);
+    let newest = ring.cycle_of(head.saturating_add(blocks).saturating_sub(1))?;
+    Ok(ring.begins_record(head, blocks, newest)?.then_some(Torn { at: head, blocks }))
 }
 
 /// Blocks that may be in flight, or of one record.
@@ -67,7 +105,7 @@ fn window(ring: &Ring<'_>, buffers: u64) -> u64 {
 }
 
 /// Where the writing stopped; none where nothing was written ever.
-fn head(ring: &Ring<'_>) -> Result<Option<u64>> {
+fn head(ring: &Ring<'_>) -> Result<Option<Head>> {
     let end = ring.len.saturating_sub(1);
     let (first, last) = (ring.cycle_of(0)?, ring.cycle_of(end)?);
     let flight = window(ring, BUFFERS).min(ring.len);
@@ -81,7 +119,8 @@ fn head(ring: &Ring<'_>) -> Result<Option<u64>> {
         let guess = cycle_start(ring, end, 0)?;
         let start = guess.saturating_sub(flight);
         let head = ring.find_cycle(start, guess.saturating_sub(start), 0)?.unwrap_or(guess);
-        return whole(ring, start, head, 0)?.map(Some).ok_or_else(|| bad(head, "no record before it"));
+        let at = whole(ring, start, head, 0)?.ok_or_else(|| bad(head, "no record before it"))?;
+        return Ok(Some(Head { at, written: guess }));
     }
     let (guess, stop) = if first == last {
         // All of one cycle, or a hole of the cycle before near the end.
@@ -100,12 +139,12 @@ fn head(ring: &Ring<'_>) -> Result<Option<u64>> {
     };
     // It must not stand within a record.
     let record = window(ring, 1).min(ring.len);
-    if let Some(head) = whole(ring, head.saturating_sub(record), head, 0)? {
-        return Ok(Some(head));
+    if let Some(at) = whole(ring, head.saturating_sub(record), head, 0)? {
+        return Ok(Some(Head { at, written: guess }));
     }
     let start = ring.len.saturating_sub(record.saturating_sub(head));
     let around = whole(ring, start, ring.len, head)?.ok_or_else(|| bad(head, "no record before it"))?;
-    Ok(Some(if around == ring.len { head } else { around }))
+    Ok(Some(Head { at: if around == ring.len { head } else { around }, written: guess }))
 }
 
 /// A first block of `cycle` before `last`, which has it, by halving.

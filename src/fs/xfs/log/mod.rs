@@ -33,7 +33,7 @@ use crate::error::{Error, Result};
 /// What to tell of the log.
 #[derive(Default)]
 pub(super) struct Replayed {
-    pub(super) note: Option<String>,
+    pub(super) notes: Vec<String>,
     /// Why it could not be replayed: what only it knows is missing, names too.
     pub(super) unreplayed: Option<String>,
     /// What it begins and does not finish. That is in the extents and attributes of inodes, which it names.
@@ -82,13 +82,18 @@ fn adopt(volume: &mut Volume, overlay: Overlay, from_copy: bool) -> Result<()> {
 
 fn run(volume: &Volume) -> Result<(Overlay, Replayed)> {
     let ring = Ring::new(volume)?;
-    let Left::Dirty { tail, head, next } = head::left(&ring)? else { return Ok(<_>::default()) };
+    let (left, torn) = head::left(&ring)?;
+    let torn = torn.map(|torn| torn.note());
+    let Left::Dirty { tail, head, next } = left else {
+        return Ok((Overlay::default(), Replayed { notes: Vec::from_iter(torn), ..Replayed::default() }));
+    };
     let unknown = volume.superblock.features.log_incompat_unknown();
     if unknown != 0 {
         return Err(Error::unsupported(LAYER, format!("the log has features that are not supported: {unknown:#x}")));
     }
     let replay = replay::run(&ring, tail, head, next)?;
     let (transactions, sectors) = (replay.transactions, replay.overlay.len());
-    let note = Some(format!("log replayed: {transactions} transactions, {sectors} sectors"));
-    Ok((replay.overlay, Replayed { note, unreplayed: None, unfinished: replay.pending.gap() }))
+    let notes = [format!("log replayed: {transactions} transactions, {sectors} sectors")];
+    let notes = notes.into_iter().chain(torn).collect();
+    Ok((replay.overlay, Replayed { notes, unreplayed: None, unfinished: replay.pending.gap() }))
 }

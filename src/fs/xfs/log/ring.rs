@@ -97,6 +97,11 @@ impl<'a> Ring<'a> {
         Ok(self.find(start, count, |block| cycle(block) == stop)?.map(|(at, _)| at))
     }
 
+    /// Whether a record of the cycle begins in `count` blocks from `start` on.
+    pub(super) fn begins_record(&self, start: u64, count: u64, wanted: u32) -> Result<bool> {
+        Ok(self.find(start, count, |block| be32(block, 0) == MAGIC && cycle(block) == wanted)?.is_some())
+    }
+
     /// The first header of a record in `count` blocks from `start` on.
     pub(super) fn header_from(&self, start: u64, count: u64) -> Result<Option<(u64, Header)>> {
         let found = self.find(start, count, |block| be32(block, 0) == MAGIC)?;
