@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use support::{Folder, Run, snapfim};
+use support::{Folder, Run, newest_manifest, snapfim};
 
 /// What is written over at an offset of a fixture.
 type Damage = (usize, &'static [u8]);
@@ -45,14 +45,20 @@ fn what_only_an_unreplayed_journal_knows_is_lost_and_is_compared_when_it_returns
             let events = run.events().into_iter();
             events.filter_map(|event| Some(event.strip_prefix(kind)?.trim().to_owned())).collect()
         };
+        let state = folder.path("state");
         assert_eq!(night(&sound, 0).out, "");
+        let before = newest_manifest(&state);
         let lost = night(&damaged, 1).exits(5).says("replayed");
+        let manifests = [before, newest_manifest(&state)];
         let [gone, deleted, renamed] = ["Unreadable", "Deleted", "Renamed"].map(|kind| paths(&lost, kind));
         assert_eq!((deleted.len(), renamed.len()), (0, 0), "{what}");
         assert!(lost.json().iter().any(|event| {
             event["ChangeType"] == "Unreadable" && event["Ext"]["Why"].as_str().unwrap().contains("replayed")
         }));
         assert_eq!(night(&damaged, 2).exits(4).out, "", "{what}: it is lost once");
+        let [before, after] = manifests.each_ref().map(|path| path.to_str().unwrap());
+        let run = snapfim(["diff", before, after, "--format", "ndjson"]).exits(5).says("gap: volume:@");
+        assert_eq!(run.events(), lost.events(), "{what}: the manifests say the same");
 
         // What was lost is there again, as it was: only what was read meanwhile is another.
         let back = night(&sound, 3);

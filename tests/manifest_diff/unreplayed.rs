@@ -47,6 +47,9 @@ fn what_is_missing_on_that_volume_is_lost_and_all_else_is_compared() {
     assert_eq!(why.text(Attribute::Error), Some("the journal was not replayed"));
     assert_eq!(why.text(Attribute::Volume), Some("@1"));
 
+    // It is lost on a later night of the same gap, too.
+    assert_eq!(lines(&diff(&scan(damaged.header.clone(), &machine()), &damaged)), lines(&out));
+
     // It is said once; and what returns is compared with its last good record.
     let damaged = damaged.carrying(&out);
     assert_eq!(diff(&damaged, &damaged), Collected { carried: vec![a.clone()], ..Collected::default() });
