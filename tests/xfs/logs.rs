@@ -90,7 +90,7 @@ fn checksums_of_this_test_are_those_of_the_kernel() {
 
 #[test]
 fn a_dirty_log_is_replayed() {
-    for name in ["dirty", "dirty-1k", "dirty-v4", "dirty-v4-512"] {
+    for name in ["dirty", "dirty-1k", "dirty-v4", "dirty-v4-512", "dirty-grown"] {
         let (differences, info) = fixtures::compare(name, fixtures::image(name));
         assert!(differences.is_empty(), "{name}: {info:?}\n{}", differences.join("\n"));
         assert!(info.notes.len() == 1 && info.notes[0].starts_with("log replayed: "), "{name}: {info:?}");

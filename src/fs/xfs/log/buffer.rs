@@ -110,7 +110,7 @@ pub(super) fn replay(replay: &mut Replay<'_>, buffer: &Buffer<'_>, item: &Item<'
     let (sector, sectors) = buffer.place;
     let mut first = [0; SECTOR];
     replay.read(sector.saturating_mul(BASIC_BLOCK), &mut first)?;
-    let superblock = &replay.volume.superblock;
+    let superblock = &replay.superblock;
     if let Some(newest) = newest(&first, &superblock.meta_uuid).filter(|_| superblock.features.v5) {
         replay.check_age(newest, sector.saturating_mul(BASIC_BLOCK))?;
         if newest >= lsn {

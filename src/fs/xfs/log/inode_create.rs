@@ -24,7 +24,7 @@ pub(super) fn replay(replay: &mut Replay<'_>, item: &Item<'_>) -> Result<(), Str
     let format = item.region(0);
     let field = |at: usize| u64::from(be32(format, at));
     let (group, block, count, size, length) = (field(4), field(8), field(12), field(16), field(20));
-    let superblock = &replay.volume.superblock;
+    let superblock = &replay.superblock;
     let per_block = superblock.block_bytes().checked_div(superblock.inode_bytes()).unwrap_or(0);
     let first = group.checked_shl(superblock.ag_block_log).unwrap_or(0) | block;
     let place = superblock.block_place(first, length).filter(|_| block < u64::from(superblock.ag_blocks));
@@ -42,8 +42,8 @@ pub(super) fn replay(replay: &mut Replay<'_>, item: &Item<'_>) -> Result<(), Str
     if replay.cancels_within(sector, bytes.checked_div(BASIC_BLOCK).unwrap_or(0)) {
         return Ok(());
     }
-    replay.count_chunk()?;
     let (uuid, generation) = (superblock.meta_uuid, be32(format, 24));
+    replay.count_chunk()?;
     let number = first.saturating_mul(per_block);
     let mut inode = vec![0; capped(size, usize::MAX)];
     for index in 0..count {

@@ -98,7 +98,7 @@ pub(super) fn replay(replay: &mut Replay<'_>, item: &Item<'_>, lsn: u64) -> Resu
         return Ok(());
     }
     let bad = |what: String| Err(format!("inode {}: {what}", format.inode));
-    let len = replay.volume.superblock.inode_bytes();
+    let len = replay.superblock.inode_bytes();
     let end = format.place.1.saturating_mul(BASIC_BLOCK);
     if format.place.1 > MAX_SECTORS || format.offset.saturating_add(len) > end {
         return bad(format!("lies at {:#x} in a buffer of {} sectors", format.offset, format.place.1));
@@ -109,7 +109,7 @@ pub(super) fn replay(replay: &mut Replay<'_>, item: &Item<'_>, lsn: u64) -> Resu
     if be16(&disk, 0) != MAGIC {
         return bad(format!("magic {:#06x} at {place:#x} on the volume", be16(&disk, 0)));
     }
-    let (core, v3) = (item.region(1), replay.volume.superblock.features.v5);
+    let (core, v3) = (item.region(1), replay.superblock.features.v5);
     if le16(core, 0) != MAGIC || core.len() < if v3 { CORE_V3 } else { LOGGED_V2 } || (u8_at(core, 4) >= 3) != v3 {
         let (magic, version) = (le16(core, 0), u8_at(core, 4));
         return bad(format!("{} bytes with magic {magic:#06x}, version {version} in the log", core.len()));

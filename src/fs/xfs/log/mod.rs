@@ -49,7 +49,8 @@ pub(super) fn replay(volume: &mut Volume, from_copy: bool) -> Result<Replayed> {
     if volume.superblock.log_start == 0 {
         return gap("the log is on another device; whether it is clean cannot be told".to_owned());
     }
-    match run(volume).and_then(|(overlay, replayed)| adopt(volume, overlay, from_copy).map(|()| replayed)) {
+    let run = run(volume, from_copy);
+    match run.and_then(|(overlay, replayed)| adopt(volume, overlay, from_copy).map(|()| replayed)) {
         Err(error @ Error::Unsupported { .. }) if !volume.overlay.is_empty() => Err(error),
         Err(error) => {
             volume.overlay = Overlay::default();
@@ -66,9 +67,15 @@ fn adopt(volume: &mut Volume, overlay: Overlay, from_copy: bool) -> Result<()> {
     if from_copy || !volume.overlay.touches(0, superblock::MIN_SECTOR) {
         return Ok(());
     }
-    let mut sector = vec![0; superblock::MIN_SECTOR];
+    let mut sector = [0; superblock::MIN_SECTOR];
     volume.read_at(0, &mut sector)?;
-    let (old, new) = (&volume.superblock, Superblock::parse(&sector, 0)?);
+    volume.superblock = renewed(&volume.superblock, &sector)?;
+    Ok(())
+}
+
+/// What the log makes of the superblock: it may grow the volume, and not change what numbers mean.
+fn renewed(old: &Superblock, sector: &[u8]) -> Result<Superblock> {
+    let new = Superblock::parse(sector, 0)?;
     let geometry = |superblock: &Superblock| {
         let groups = (superblock.ag_blocks, superblock.ag_block_log);
         (superblock.block_log, superblock.inode_log, groups, superblock.dir_block_log, superblock.features.v5)
@@ -76,11 +83,10 @@ fn adopt(volume: &mut Volume, overlay: Overlay, from_copy: bool) -> Result<()> {
     if geometry(old) != geometry(&new) {
         return Err(Error::corrupt(LAYER, "log", "it would change the sizes of blocks, inodes or groups"));
     }
-    volume.superblock = new;
-    Ok(())
+    Ok(new)
 }
 
-fn run(volume: &Volume) -> Result<(Overlay, Replayed)> {
+fn run(volume: &Volume, from_copy: bool) -> Result<(Overlay, Replayed)> {
     let ring = Ring::new(volume)?;
     let (left, torn) = head::left(&ring)?;
     let torn = torn.map(|torn| torn.note());
@@ -91,7 +97,7 @@ fn run(volume: &Volume) -> Result<(Overlay, Replayed)> {
     if unknown != 0 {
         return Err(Error::unsupported(LAYER, format!("the log has features that are not supported: {unknown:#x}")));
     }
-    let replay = replay::run(&ring, tail, head, next)?;
+    let replay = replay::run(&ring, tail, head, next, from_copy)?;
     let (transactions, sectors) = (replay.transactions, replay.overlay.len());
     let notes = [format!("log replayed: {transactions} transactions, {sectors} sectors")];
     let notes = notes.into_iter().chain(torn).collect();

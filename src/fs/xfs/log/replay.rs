@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::{
     super::{
         bytes::{array, be64, capped},
+        superblock::Superblock,
         verify::BASIC_BLOCK,
         volume::Volume,
     },
@@ -14,6 +15,7 @@ use super::{
     intent::Pending,
     overlay::{Overlay, SECTOR},
     record::{self, Bad},
+    renewed,
     ring::{Ring, bad},
     transaction::{Open, Transaction},
 };
@@ -39,7 +41,11 @@ const KIND_INODE_CREATE: u16 = 0x123F;
 
 /// What the second pass works on.
 pub(super) struct Replay<'a> {
-    pub(super) volume: &'a Volume,
+    volume: &'a Volume,
+    /// As it is after what was replayed so far: a volume may have grown.
+    pub(super) superblock: Superblock,
+    /// The first superblock is damaged, and stays what a copy says.
+    from_copy: bool,
     pub(super) overlay: Overlay,
     pub(super) pending: Pending,
     pub(super) transactions: u64,
@@ -49,10 +55,13 @@ pub(super) struct Replay<'a> {
     chunks: u32,
 }
 
-/// Replays from `tail` to `head`; `next` is the number that the next record would have.
-pub(super) fn run<'a>(ring: &Ring<'a>, tail: u64, head: u64, next: u64) -> Result<Replay<'a>> {
+/// Replays from `tail` to `head`; `next` is the number that the next record would have. `from_copy` says that the
+/// superblock is a copy of the first one.
+pub(super) fn run<'a>(ring: &Ring<'a>, tail: u64, head: u64, next: u64, from_copy: bool) -> Result<Replay<'a>> {
     let mut replay = Replay {
         volume: ring.volume,
+        superblock: ring.volume.superblock.clone(),
+        from_copy,
         overlay: Overlay::default(),
         pending: Pending::default(),
         transactions: 0,
@@ -115,6 +124,7 @@ impl Replay<'_> {
                         last.push(buffer.place);
                     } else if !self.is_cancelled(buffer.place) {
                         buffer::replay(self, &buffer, &item, lsn)?;
+                        self.follow_superblock(buffer.place)?;
                     }
                 }
                 KIND_INODE_CREATE => inode_create::replay(self, &item)?,
@@ -135,9 +145,20 @@ impl Replay<'_> {
         Ok(())
     }
 
+    /// What comes behind a buffer of the first superblock may lie in what that adds to the volume, as the kernel takes it
+    /// (`xlog_recover_update_agcount`).
+    fn follow_superblock(&mut self, (sector, _): (u64, u64)) -> Result<(), String> {
+        if sector == 0 && !self.from_copy {
+            let mut first = [0; SECTOR];
+            self.read(0, &mut first)?;
+            self.superblock = renewed(&self.superblock, &first).map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
     /// Whether the first groups' headers are no newer than the log, as the kernel finds when it mounts the volume.
     fn check_groups(&self) -> Result<(), String> {
-        let superblock = &self.volume.superblock;
+        let superblock = &self.superblock;
         for group in 0..u64::from(superblock.ag_count.min(MAX_GROUPS)) {
             let Some((start, _)) = superblock.group(group).filter(|_| superblock.features.v5) else { break };
             let mut sector = [0; SECTOR];
