@@ -154,6 +154,11 @@ fn holes_are_told_apart() {
     let mut sink = Meddler { meddle: || (), holes: 0, len: 0 };
     host.session().unwrap().read(&node("sparse"), &Stream::Content, &mut sink).unwrap();
     assert_eq!((sink.len, sink.holes), (1 << 31, (1 << 31) - 4096));
+    let extents = host.session().unwrap().extents(&node("sparse"), &Stream::Content).unwrap();
+    let extents: Vec<_> = extents.iter().map(|extent| (extent.start, extent.len, extent.place)).collect();
+    let (half, rest) = (1 << 30, (1 << 30) - 4096);
+    let expected = [(0, half, Place::Hole), (half, 4096, Place::Metadata), (half + 4096, rest, Place::Hole)];
+    assert_eq!(extents, expected);
 }
 
 #[test]

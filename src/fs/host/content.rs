@@ -7,10 +7,10 @@ use rustix::{
     io::Errno,
 };
 
-use super::{HostDir, stat};
+use super::{HostDir, LAYER, stat};
 use crate::{
     error::Result,
-    fs::{Sink, pieces::PIECE},
+    fs::{Extent, Place, Sink, pieces::PIECE, runs::Places},
 };
 
 /// Reads `file`, of which `before` was said when it was opened.
@@ -50,6 +50,20 @@ pub(super) fn read(host: &HostDir, node: &[u8], file: &File, before: &Statx, sin
         return Err(host.changed(node));
     }
     Ok(())
+}
+
+/// Where a file's holes are. Where the host keeps the rest is not known here: it is always read afresh.
+pub(super) fn extents(host: &HostDir, node: &[u8], file: &File, size: u64) -> Result<Vec<Extent>> {
+    let mut places = Places::new();
+    let mut offset = 0_u64;
+    while offset < size {
+        let (hole, end) = run(file, offset, size);
+        if places.push(end - offset, if hole { Place::Hole } else { Place::Metadata }).is_break() {
+            break;
+        }
+        offset = end;
+    }
+    places.finish(size, LAYER, || host.full_path(node).display().to_string())
 }
 
 /// Whether nothing was written in between.

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     error::{Error, Fault, Result},
-    fs::{DirEntry, Extent, Kind, Listed, Metadata, NodeId, Place, Session, Sink, Stream, Times, Timestamp},
+    fs::{DirEntry, Extent, Kind, Listed, Metadata, NodeId, Session, Sink, Stream, Times, Timestamp},
 };
 
 pub(super) struct HostSession<'a> {
@@ -200,10 +200,9 @@ impl Session for HostSession<'_> {
 
     fn extents(&mut self, node: &NodeId, stream: &Stream) -> Result<Vec<Extent>> {
         stream.only_content(LAYER)?;
-        let (_, seen) = self.regular(path(node)?)?;
-        // Where the host keeps it is not known here: it is always read afresh.
-        let len = seen.stx_size;
-        Ok(if len == 0 { Vec::new() } else { vec![Extent { start: 0, len, place: Place::Metadata }] })
+        let node = path(node)?;
+        let (fd, seen) = self.regular(node)?;
+        content::extents(self.host, node, &File::from(fd), seen.stx_size)
     }
 
     fn read(&mut self, node: &NodeId, stream: &Stream, sink: &mut dyn Sink) -> Result<()> {
