@@ -7,6 +7,8 @@ mod comparisons;
 mod explained;
 #[path = "cli/filters.rs"]
 mod filters;
+#[path = "cli/holes.rs"]
+mod holes;
 #[path = "cli/input.rs"]
 mod input;
 #[path = "cli/names.rs"]

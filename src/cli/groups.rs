@@ -51,6 +51,9 @@ pub(crate) struct WorkArgs {
     /// Bytes of holes hashed in one file
     #[arg(long, value_name = "BYTES", default_value_t = 64 << 30, hide_short_help = true)]
     pub(crate) max_hole_bytes: u64,
+    /// Bytes of holes hashed in all files of a target
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 40, hide_short_help = true)]
+    pub(crate) max_total_hole_bytes: u64,
     /// Directories beneath each other
     #[arg(long, value_name = "N", default_value_t = 1024, hide_short_help = true)]
     pub(crate) max_depth: usize,

@@ -28,6 +28,7 @@ impl WorkArgs {
     pub(super) fn budgets(&self) -> Budgets {
         Budgets {
             hole_bytes: self.max_hole_bytes,
+            total_hole_bytes: self.max_total_hole_bytes,
             depth: self.max_depth,
             entries: self.max_entries,
             hive_bytes: self.max_hive_bytes,

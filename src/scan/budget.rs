@@ -5,6 +5,8 @@
 pub struct Budgets {
     /// Bytes of holes hashed in one file.
     pub hole_bytes: u64,
+    /// Bytes of holes hashed in all files.
+    pub total_hole_bytes: u64,
     /// Directories or keys beneath each other.
     pub depth: usize,
     /// Entries of one directory.
@@ -17,15 +19,21 @@ pub struct Budgets {
     pub memory: usize,
 }
 
+impl Budgets {
+    /// What an honest machine is content with.
+    pub const DEFAULT: Self = Self {
+        hole_bytes: 64 << 30,
+        total_hole_bytes: 1 << 40,
+        depth: 1024,
+        entries: 4_000_000,
+        hive_bytes: 1 << 30,
+        records: 100_000_000,
+        memory: 64 << 20,
+    };
+}
+
 impl Default for Budgets {
     fn default() -> Self {
-        Self {
-            hole_bytes: 64 << 30,
-            depth: 1024,
-            entries: 4_000_000,
-            hive_bytes: 1 << 30,
-            records: 100_000_000,
-            memory: 64 << 20,
-        }
+        Self::DEFAULT
     }
 }

@@ -4,7 +4,8 @@
 use std::sync::{PoisonError, atomic::Ordering};
 
 use super::{
-    hash::{self, Hashed},
+    hash::{self, Hashed, Unhashed},
+    holes::{Known, Linked},
     reuse::{Digest, Fingerprint, Footprint, Trace},
     walk::{FileTask, Records},
     worker::Worker,
@@ -26,6 +27,8 @@ pub(super) struct Outcome {
     pub(super) content: Option<(Fingerprint, Digest)>,
     /// Whether all of it was read, and the next scan can tell whether any of it changed.
     pub(super) holds: bool,
+    /// What other names of the file need not find out.
+    known: Option<Known>,
 }
 
 impl<R: Records> Worker<'_, '_, R> {
@@ -33,27 +36,33 @@ impl<R: Records> Worker<'_, '_, R> {
     pub(super) fn hash(&mut self, file: FileTask) -> Result<()> {
         let FileTask { volume, node, links, mut record, evidence, hashed } = file;
         let linked = (links > 1).then(|| (volume, node.clone()));
-        let known = linked
-            .as_ref()
-            .and_then(|key| self.walk.linked.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned());
-        if let Some(sha256) = known {
-            record.set(Attribute::Sha256, Value::Text(sha256));
+        if let Some(known) = linked.as_ref().and_then(|linked| self.remembered(linked)) {
+            self.walk.holes.count_name(known.holes);
+            record.set(Attribute::Sha256, Value::Text(text::hex(&known.sha256)));
             return self.walk.emit(self.sink, record, Trace::default());
         }
-        let outcome = self.content(volume, &node, &Stream::Content, &mut record, hashed)?;
-        if let (Some(key), Some(sha256)) = (linked, record.text(Attribute::Sha256)) {
-            let mut known = self.walk.linked.lock().unwrap_or_else(PoisonError::into_inner);
-            if known.len() >= LINKED_HASHES {
-                known.clear();
+        let outcome = self.content(volume, &node, &Stream::Content, &mut record, hashed, linked.as_ref())?;
+        if let (Some(linked), Some(known)) = (linked, outcome.known) {
+            let mut linked_hashes = self.walk.linked.lock().unwrap_or_else(PoisonError::into_inner);
+            if linked_hashes.len() >= LINKED_HASHES {
+                linked_hashes.clear();
             }
-            known.insert(key, sha256.to_owned());
+            linked_hashes.insert(linked, known);
         }
         let trace = Trace { evidence: evidence.filter(|_| outcome.holds), content: outcome.content };
         self.walk.emit(self.sink, record, trace)
     }
 
+    /// What a file of several names was hashed to.
+    fn remembered(&self, linked: &Linked) -> Option<Known> {
+        let hashes = self.walk.linked.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = hashes.get(linked).copied();
+        drop(hashes);
+        known.or_else(|| self.walk.holes.known(linked))
+    }
+
     /// Hashes a stream into its record, unless it was `hashed` already; what cannot be read is a fault beside the record,
-    /// which then has no hash.
+    /// which then has no hash. `linked` is the file, where others of its names may be asked for.
     pub(super) fn content(
         &mut self,
         volume: usize,
@@ -61,6 +70,7 @@ impl<R: Records> Worker<'_, '_, R> {
         which: &Stream,
         record: &mut Record,
         hashed: Option<Hashed>,
+        linked: Option<&Linked>,
     ) -> Result<Outcome> {
         let walk = self.walk;
         let footprint = self.footprint(volume, node, which)?;
@@ -70,18 +80,21 @@ impl<R: Records> Worker<'_, '_, R> {
             (Some(hashed), ..) => Ok(hashed),
             (None, Some(sha256), Some(footprint)) if !sampled => {
                 walk.progress.taken_over.fetch_add(footprint.len(), Ordering::Relaxed);
-                Ok(Hashed { sha256, len: footprint.len() })
+                Ok(Hashed { sha256, len: footprint.len(), holes: footprint.zeros() })
             }
-            _ => {
-                let session = self.sessions.of(volume)?;
-                hash::stream(session, node, which, walk.budgets.hole_bytes, &walk.progress.bytes)
-            }
+            _ => self.read(volume, node, which, record.number(Attribute::Size))?,
         };
+        // What is taken over counts as what is hashed, or a rescan would hash more files than a full scan.
+        match &hashed {
+            Ok(hashed) => walk.holes.count(hashed.holes, linked.map(|linked| (linked, hashed.sha256))),
+            Err(unhashed) => walk.holes.count(unhashed.holes, None),
+        }
         let hashed = match hashed {
+            _ if walk.holes.is_lost() => return Ok(Outcome::default()),
             Ok(hashed) => hashed,
-            Err(error) => {
+            Err(Unhashed { why, .. }) => {
                 let (path, name) = (record.path.clone(), record.name.clone());
-                self.fault(&path, &name, Part::Content, error.into(), volume)?;
+                self.fault(&path, &name, Part::Content, why.into(), volume)?;
                 return Ok(Outcome::default());
             }
         };
@@ -92,7 +105,31 @@ impl<R: Records> Worker<'_, '_, R> {
         record.set(Attribute::Size, Value::Number(hashed.len));
         let footprint = footprint.filter(|footprint| footprint.len() == hashed.len);
         let content = footprint.map(|footprint| (footprint.fingerprint(), hashed.sha256));
-        Ok(Outcome { content, holds: content.is_some() || hashed.len == 0 })
+        let known = Known { sha256: hashed.sha256, holes: hashed.holes };
+        Ok(Outcome { content, holds: content.is_some() || hashed.len == 0, known: Some(known) })
+    }
+
+    /// Reads and hashes a stream of a file that is said to have `size` bytes.
+    fn read(
+        &mut self,
+        volume: usize,
+        node: &NodeId,
+        which: &Stream,
+        size: Option<u64>,
+    ) -> Result<Result<Hashed, Unhashed>> {
+        let walk = self.walk;
+        let limits = walk.holes.limits();
+        let session = self.sessions.of(volume)?;
+        // Holes that lie apart would be hashed up to the limit in each of any number of files, and in vain.
+        if (walk.holes.is_lowered() || size.is_none_or(|size| size > limits.least()))
+            && let Err(why) = hash::check(session, node, which, limits)
+        {
+            return Ok(Err(Unhashed { why, holes: 0 }));
+        }
+        if walk.holes.is_lost() {
+            return Ok(hash::count(session, node, which, limits));
+        }
+        Ok(hash::stream(session, node, which, limits, &walk.progress.bytes))
     }
 
     /// Where a content's bytes are, when that is asked for and known: what has none is read, now and the next time.
@@ -105,7 +142,7 @@ impl<R: Records> Worker<'_, '_, R> {
     /// The hash that the scan before made of the same bytes. More holes than a scan would hash are left to it.
     fn known(&self, footprint: &Footprint) -> Option<Digest> {
         let previous = self.walk.reuse.and_then(|reuse| reuse.previous.as_ref())?;
-        (footprint.zeros() <= self.walk.budgets.hole_bytes).then(|| previous.hash_of(footprint))?
+        (footprint.zeros() <= self.walk.holes.limits().least()).then(|| previous.hash_of(footprint))?
     }
 }
 

@@ -7,6 +7,7 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
+use super::holes::{self, FREE, Limits};
 use crate::{
     error::{Error, Result},
     fs::{NodeId, Session, Sink, Stream},
@@ -23,39 +24,66 @@ pub(super) struct Hashed {
     pub(super) sha256: [u8; 32],
     /// Bytes of the stream, holes included.
     pub(super) len: u64,
+    /// Bytes of holes in it.
+    pub(super) holes: u64,
+}
+
+/// A stream that could not be hashed.
+#[derive(Debug)]
+pub(super) struct Unhashed {
+    pub(super) why: Error,
+    /// Bytes of holes that were hashed before that was seen.
+    pub(super) holes: u64,
 }
 
 struct HashSink<'a> {
-    sha: Sha256,
+    /// Nothing where holes are counted only.
+    sha: Option<Sha256>,
     len: u64,
     holes: u64,
-    hole_budget: u64,
-    over: bool,
+    limits: Limits,
+    over: Result<()>,
     progress: &'a AtomicU64,
+}
+
+impl<'a> HashSink<'a> {
+    fn new(sha: Option<Sha256>, limits: Limits, progress: &'a AtomicU64) -> Self {
+        Self { sha, len: 0, holes: 0, limits, over: Ok(()), progress }
+    }
+
+    fn took(&mut self, len: u64) {
+        self.len = self.len.saturating_add(len);
+        if self.sha.is_some() {
+            self.progress.fetch_add(len, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Sink for HashSink<'_> {
     fn data(&mut self, bytes: &[u8]) -> ControlFlow<()> {
-        self.sha.update(bytes);
-        self.len = self.len.saturating_add(bytes.len() as u64);
-        self.progress.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        if let Some(sha) = &mut self.sha {
+            sha.update(bytes);
+        }
+        self.took(bytes.len() as u64);
         ControlFlow::Continue(())
     }
 
     fn hole(&mut self, len: u64) -> ControlFlow<()> {
-        self.holes = self.holes.saturating_add(len);
-        if self.holes > self.hole_budget {
-            self.over = true;
+        let holes = self.holes.saturating_add(len);
+        self.over = self.limits.check(holes);
+        if self.over.is_err() {
             return ControlFlow::Break(());
         }
-        let mut left = len;
-        while left > 0 {
-            let piece = usize::try_from(left).unwrap_or(usize::MAX).min(ZEROS.len());
-            self.sha.update(&ZEROS[..piece]);
-            left -= piece as u64;
+        self.holes = holes;
+        if let Some(sha) = &mut self.sha {
+            let mut left = len;
+            while left > 0 {
+                let piece = usize::try_from(left).unwrap_or(usize::MAX).min(ZEROS.len());
+                sha.update(&ZEROS[..piece]);
+                left -= piece as u64;
+            }
         }
-        self.len = self.len.saturating_add(len);
-        self.progress.fetch_add(len, Ordering::Relaxed);
+        self.took(len);
         ControlFlow::Continue(())
     }
 }
@@ -63,23 +91,56 @@ impl Sink for HashSink<'_> {
 /// Hashes one stream. `progress` counts the bytes as they go by.
 ///
 /// # Errors
-/// When the stream cannot be read in full, and [`Error::Budget`] when its holes exceed `hole_budget` bytes.
+/// When the stream cannot be read in full, and [`Error::Budget`] when it has more holes than the limits allow.
 pub(super) fn stream(
     session: &mut dyn Session,
     node: &NodeId,
     which: &Stream,
-    hole_budget: u64,
+    limits: Limits,
     progress: &AtomicU64,
-) -> Result<Hashed> {
-    let mut sink = HashSink { sha: Sha256::new(), len: 0, holes: 0, hole_budget, over: false, progress };
-    session.read(node, which, &mut sink)?;
-    if sink.over {
-        return Err(Error::budget(
-            "scan",
-            format!("more than {hole_budget} bytes of holes in one file; raise it with --max-hole-bytes"),
-        ));
+) -> Result<Hashed, Unhashed> {
+    read(session, node, which, HashSink::new(Some(Sha256::new()), limits, progress))
+}
+
+/// Counts the holes of a stream as [`stream`] does, and hashes nothing: what is said to be its hash is none. What has
+/// but few is not read.
+///
+/// # Errors
+/// As [`stream`].
+pub(super) fn count(
+    session: &mut dyn Session,
+    node: &NodeId,
+    which: &Stream,
+    limits: Limits,
+) -> Result<Hashed, Unhashed> {
+    let extents = session.extents(node, which);
+    if extents.is_ok_and(|extents| holes::holes_at_most(&extents) <= FREE) {
+        return Ok(Hashed { sha256: [0; 32], len: 0, holes: 0 });
     }
-    Ok(Hashed { sha256: sink.sha.finalize().into(), len: sink.len })
+    read(session, node, which, HashSink::new(None, limits, &AtomicU64::new(0)))
+}
+
+/// Looks whether a stream has more holes than the limits allow before any of it is hashed.
+///
+/// # Errors
+/// [`Error::Budget`] when it has. What cannot be read shows when it is hashed.
+pub(super) fn check(session: &mut dyn Session, node: &NodeId, which: &Stream, limits: Limits) -> Result<()> {
+    if let Ok(extents) = session.extents(node, which) {
+        return limits.check(holes::holes(&extents));
+    }
+    let nobody = AtomicU64::new(0);
+    let mut sink = HashSink::new(None, limits, &nobody);
+    let _ = session.read(node, which, &mut sink);
+    sink.over
+}
+
+fn read(session: &mut dyn Session, node: &NodeId, which: &Stream, mut sink: HashSink<'_>) -> Result<Hashed, Unhashed> {
+    let done = session.read(node, which, &mut sink);
+    let HashSink { sha, len, holes, over, .. } = sink;
+    match done.and(over) {
+        Ok(()) => Ok(Hashed { sha256: sha.map_or([0; 32], |sha| sha.finalize().into()), len, holes }),
+        Err(why) => Err(Unhashed { why, holes }),
+    }
 }
 
 /// SHA-256 of bytes at hand, in lower-case hexadecimal.
@@ -90,20 +151,21 @@ pub(super) fn bytes(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scan::Budgets;
 
     /// From `sha256sum` of the bytes `abc`, and of a megabyte of zeros (`head -c 1048576 /dev/zero`).
     #[test]
     fn data_and_holes_hash_as_the_bytes_they_stand_for() {
-        let count = AtomicU64::new(0);
-        let sink =
-            || HashSink { sha: Sha256::new(), len: 0, holes: 0, hole_budget: 1 << 20, over: false, progress: &count };
+        let progress = AtomicU64::new(0);
+        let limits = Limits::new(&Budgets { hole_bytes: 1 << 20, ..Budgets::default() });
         assert_eq!(bytes(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-        let mut zeros = sink();
+        let mut zeros = HashSink::new(Some(Sha256::new()), limits, &progress);
         assert!(zeros.hole(1 << 20).is_continue());
         assert_eq!(
-            text::hex(&zeros.sha.clone().finalize()),
+            text::hex(&zeros.sha.clone().unwrap().finalize()),
             "30e14955ebf1352266dc2ff8067e68104607e750abb9d3b36582b8af909fcb58"
         );
-        assert!(zeros.hole(1).is_break() && zeros.over, "the budget of holes ends it");
+        assert!(zeros.hole(1).is_break() && zeros.over.is_err(), "the budget of holes ends it");
+        assert_eq!((zeros.holes, progress.into_inner()), (1 << 20, 1 << 20));
     }
 }

@@ -7,8 +7,7 @@ use std::{
 };
 
 use super::{
-    entity,
-    hash::{self, Hashed},
+    entity, hash,
     reuse::{Basis, Fingerprint, MAX_PIECES, Previous, on_disks},
     walk::Records,
     worker::{BIG_FILE, Found, Worker},
@@ -79,10 +78,12 @@ impl<'m, R: Records> Worker<'_, 'm, R> {
             return Ok(false);
         }
         // More holes than a scan would hash are left to it.
-        let holds = self.evidence.zeros() <= walk.budgets.hole_bytes && previous.holds(|| self.places.iter().copied());
+        let zeros = self.evidence.zeros();
+        let holds = zeros <= walk.holes.limits().least() && previous.holds(|| self.places.iter().copied());
         if !(holds || self.is_same(previous, record, found)?) || !previous.take(record) {
             return Ok(false);
         }
+        walk.holes.count(zeros, None);
         self.kept.0 += 1;
         if holds {
             self.kept.1 = self.kept.1.saturating_add(self.evidence.size);
@@ -105,8 +106,8 @@ impl<'m, R: Records> Worker<'_, 'm, R> {
         let known = previous.trace(record).and_then(|trace| trace.content);
         let Some((_, digest)) = known.filter(|_| self.evidence.size <= BIG_FILE) else { return Ok(false) };
         let session = self.sessions.of(found.volume)?;
-        let (holes, bytes) = (walk.budgets.hole_bytes, &walk.progress.bytes);
-        self.hashed = hash::stream(session, found.node, &Stream::Content, holes, bytes).ok();
-        Ok(self.hashed == Some(Hashed { sha256: digest, len: self.evidence.size }))
+        let (limits, bytes) = (walk.holes.limits(), &walk.progress.bytes);
+        self.hashed = hash::stream(session, found.node, &Stream::Content, limits, bytes).ok();
+        Ok(self.hashed.as_ref().is_some_and(|hashed| (hashed.sha256, hashed.len) == (digest, self.evidence.size)))
     }
 }

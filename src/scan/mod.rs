@@ -8,6 +8,7 @@ mod directory;
 mod entity;
 mod faults;
 mod hash;
+mod holes;
 mod kept;
 mod listing;
 mod note;
@@ -33,9 +34,11 @@ use crate::{
 
 pub use budget::Budgets;
 pub use faults::{FAULTS_LISTED, Faults, SeenFault};
+use holes::{Holes, Limits};
 pub use note::Note;
 pub use progress::Progress;
 use reuse::Trace;
+use walk::Walked;
 
 /// How a scan is done; none of it changes what the manifest says.
 pub struct Options<'a> {
@@ -145,14 +148,23 @@ pub fn see(machine: &Machine, policy: EffectivePolicy, options: &Options<'_>, pr
         faults: Faults::default(),
         trace: Vec::new(),
     };
-    let mut sinks: Vec<_> = (0..threads).map(|_| sink()).collect();
-    if let Some(first) = sinks.first_mut() {
-        for fault in &plan.faults {
-            walk::Records::push(first, fault.clone(), Trace::default())?;
+    let mut holes = Holes::new(Limits::new(&options.budgets));
+    let (sinks, walk_notes) = loop {
+        let mut sinks: Vec<_> = (0..threads).map(|_| sink()).collect();
+        if let Some(first) = sinks.first_mut() {
+            for fault in &plan.faults {
+                walk::Records::push(first, fault.clone(), Trace::default())?;
+            }
         }
-    }
-    let walk = walk::Walk::new(machine, &plan, options, threads, progress, lines);
-    let (sinks, walk_notes) = walk.run(sinks)?;
+        match walk::Walk::new(machine, &plan, options, threads, progress, lines, holes).run(sinks)? {
+            Walked::Done(sinks, notes) => break (sinks, notes),
+            Walked::InVain(lowered) => holes = lowered,
+        }
+        progress.restart();
+        if let Some(previous) = previous {
+            previous.take_none();
+        }
+    };
     let registry = registry::Registry {
         machine,
         policy: &plan.policy,

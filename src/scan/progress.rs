@@ -42,6 +42,12 @@ impl Progress {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The walk begins anew. What was hashed stays hashed.
+    pub(super) fn restart(&self) {
+        self.entities.store(0, Ordering::Relaxed);
+        self.taken_over.store(0, Ordering::Relaxed);
+    }
+
     /// Says where a worker is. Nobody waits for that: when another worker is saying so, this one does not.
     pub(super) fn enter(&self, path: &[u8]) {
         if let Ok(mut current) = self.current.try_lock() {

@@ -17,6 +17,7 @@ use super::{
     entity,
     faults::MACHINE,
     hash::Hashed,
+    holes::{Holes, Known, Linked},
     note::Note,
     plan::Plan,
     progress::Progress,
@@ -79,6 +80,14 @@ pub(super) struct FileTask {
     pub(super) hashed: Option<Hashed>,
 }
 
+/// What a walk came to.
+pub(super) enum Walked<R> {
+    /// All records, and what is worth knowing besides.
+    Done(Vec<R>, Vec<Note>),
+    /// There were too many holes: it is to be done again with these limits.
+    InVain(Holes),
+}
+
 /// What all workers share.
 pub(super) struct Walk<'m> {
     pub(super) machine: &'m Machine,
@@ -98,7 +107,8 @@ pub(super) struct Walk<'m> {
     entered: Mutex<HashSet<(usize, u64)>>,
     /// Directories that were reached through a directory which they do not name as their parent.
     aside: Mutex<BinaryHeap<Waiting>>,
-    pub(super) linked: Mutex<HashMap<(usize, NodeId), String>>,
+    pub(super) linked: Mutex<HashMap<Linked, Known>>,
+    pub(super) holes: Holes,
     /// Mount points in which something lies that the mount hides.
     pub(super) hidden: Mutex<BTreeSet<Vec<u8>>>,
 }
@@ -111,6 +121,7 @@ impl<'m> Walk<'m> {
         threads: usize,
         progress: &'m Progress,
         lines: Option<&'m Previous>,
+        holes: Holes,
     ) -> Self {
         Self {
             machine,
@@ -127,13 +138,13 @@ impl<'m> Walk<'m> {
             entered: Mutex::default(),
             aside: Mutex::default(),
             linked: Mutex::default(),
+            holes,
             hidden: Mutex::default(),
         }
     }
 
-    /// Walks everything that the policy covers; each worker's records go to its own sink, which is handed back with what
-    /// is worth knowing besides.
-    pub(super) fn run<R: Records + Send>(self, sinks: Vec<R>) -> Result<(Vec<R>, Vec<Note>)> {
+    /// Walks everything that the policy covers; each worker's records go to its own sink.
+    pub(super) fn run<R: Records + Send>(self, sinks: Vec<R>) -> Result<Walked<R>> {
         let mut sinks = sinks;
         if let Some(first) = sinks.first_mut() {
             self.roots(first)?;
@@ -142,7 +153,11 @@ impl<'m> Walk<'m> {
         loop {
             let aside = std::mem::take(&mut *self.aside.lock().unwrap_or_else(PoisonError::into_inner));
             if aside.is_empty() {
-                return Ok((sinks, self.notes()));
+                let notes = self.notes();
+                return Ok(match self.holes.lowered() {
+                    Some(holes) => Walked::InVain(holes),
+                    None => Walked::Done(sinks, notes),
+                });
             }
             for waiting in aside.into_sorted_vec() {
                 if let Some(first) = sinks.first_mut()
@@ -154,8 +169,8 @@ impl<'m> Walk<'m> {
         }
     }
 
-    fn notes(self) -> Vec<Note> {
-        let hidden = self.hidden.into_inner().unwrap_or_else(PoisonError::into_inner);
+    fn notes(&self) -> Vec<Note> {
+        let hidden = std::mem::take(&mut *self.hidden.lock().unwrap_or_else(PoisonError::into_inner));
         let hidden = hidden.into_iter().map(|path| {
             let path = String::from_utf8_lossy(&path).into_owned();
             Note::Other(format!("{path}: what lies beneath the volume that is mounted here is not read"))

@@ -285,7 +285,7 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
             record.set(Attribute::Volume, Value::Text(self.walk.volume_id(volume).to_owned()));
             self.labels.label(&mut record, verdict);
             let which = Stream::Named(stream.name.clone());
-            let content = self.content(volume, node, &which, &mut record, None)?.content;
+            let content = self.content(volume, node, &which, &mut record, None, None)?.content;
             self.walk.emit(self.sink, record, Trace { evidence: None, content })?;
         }
         Ok(())

@@ -126,10 +126,14 @@ pub(crate) struct Given<'a> {
     pub(crate) old: Option<&'a [u8]>,
     /// The key of its encrypted volume.
     pub(crate) key: Option<&'a [u8]>,
+    /// At most so much, and by so many.
+    pub(crate) budgets: Budgets,
+    pub(crate) threads: usize,
 }
 
 /// Nothing but the list.
-pub(crate) const LIST: Given<'static> = Given { verify: None, lines: true, old: None, key: None };
+pub(crate) const LIST: Given<'static> =
+    Given { verify: None, lines: true, old: None, key: None, budgets: Budgets::DEFAULT, threads: 2 };
 
 /// Scans a disk in full, or on top of an earlier scan and a list of changes.
 pub(crate) fn scan(path: &Path, earlier: Option<(&Scan, &str)>, verify: Option<Sample>) -> Result<Scan> {
@@ -138,7 +142,7 @@ pub(crate) fn scan(path: &Path, earlier: Option<(&Scan, &str)>, verify: Option<S
 
 /// As [`scan`], with more.
 pub(crate) fn scan_with(path: &Path, earlier: Option<(&Scan, &str)>, given: Given) -> Result<Scan> {
-    let Given { verify, lines, old, key } = given;
+    let Given { verify, lines, old, key, budgets, threads } = given;
     let mut options = target::Options::default();
     key.into_iter().for_each(|key| options.keys.add("key".to_owned(), key.to_vec()));
     let target = target::open(path.as_os_str(), &options)?;
@@ -160,7 +164,7 @@ pub(crate) fn scan_with(path: &Path, earlier: Option<(&Scan, &str)>, given: Give
     };
     let reuse = Reuse { previous, verify };
     let temp = std::env::temp_dir();
-    let options = Options { threads: 2, budgets: Budgets::default(), temp: &temp, reuse: Some(&reuse) };
+    let options = Options { threads, budgets, temp: &temp, reuse: Some(&reuse) };
     let progress = Progress::default();
     let policy = Policy::built_in("full").unwrap().for_machine("m").unwrap();
     let seen = scan::see(&target.machine, policy, &options, &progress)?;

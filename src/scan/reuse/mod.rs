@@ -138,6 +138,11 @@ impl Previous {
         self.taken.get(record / 64).is_some_and(|word| word.fetch_or(bit, Ordering::Relaxed) & bit == 0)
     }
 
+    /// Takes no line over, for a walk that begins anew.
+    pub(super) fn take_none(&self) {
+        self.taken.iter().for_each(|word| word.store(0, Ordering::Relaxed));
+    }
+
     /// Which lines are taken over, where any is, and what is to be kept of them for the next scan.
     #[must_use]
     pub fn into_holding(self) -> (Option<Holding>, Before) {
