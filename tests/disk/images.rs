@@ -8,6 +8,7 @@ use snapfim::{
         Image, Raw, Run, RunKind,
         probe::{OpenOptions, Opened, open},
     },
+    volume::discover,
 };
 
 use crate::support::bytes;
@@ -148,6 +149,27 @@ fn a_disk_in_disguise_is_refused() {
     std::fs::write(&path, disk).unwrap();
     let error = refused(&path);
     assert!(error.contains("begins like qcow2 and like a partitioned disk"), "{error}");
+    // The header of a VHD, on a disk with sectors of 4096 bytes: with its GPT at the end it names, and before that.
+    let mut disk = bytes("gpt4096.raw");
+    disk[..8].copy_from_slice(b"conectix");
+    for more in [0, 4096, 1 << 20] {
+        disk.resize(disk.len() + more, 0);
+        std::fs::write(&path, &disk).unwrap();
+        let error = refused(&path);
+        assert!(error.contains("begins like vhd and like a partitioned disk"), "{more}: {error}");
+    }
+}
+
+#[test]
+fn the_partition_table_of_a_guest_is_not_that_of_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("disk.vhd");
+    std::fs::write(&path, bytes("gpt.vhd")).unwrap();
+    let opened = opened(&path);
+    assert_eq!((opened.container, opened.image.len()), ("vhd", 600 << 20));
+    let disk = discover(&opened.image).unwrap();
+    let starts: Vec<_> = disk.volumes.iter().map(|volume| volume.start).collect();
+    assert_eq!((starts, disk.gaps.len()), (vec![Some(2048 * 512)], 0));
 }
 
 #[test]
