@@ -27,6 +27,8 @@ pub(super) struct Gpt {
     pub(super) holds: bool,
     /// Whether the primary header is there, in whatever state.
     pub(super) primary_signed: bool,
+    /// Where none holds and only the last sector has one: so many bytes further on than it says.
+    pub(super) moved: Option<u64>,
     /// The disk's GUID.
     pub(super) disk: Option<String>,
     /// The partitions. Empty, with a gap, when no header holds.
@@ -104,6 +106,9 @@ fn read_with(image: &dyn Image, sector_size: u64) -> Option<Gpt> {
             None
         }
     };
+    let alone = used.is_none() && !primary_signed;
+    let own = if alone { Header::own_sector(image, sector_size, last) } else { None };
+    let moved = own.and_then(|own| last.checked_sub(own)?.checked_mul(sector_size));
     let disk = used.as_ref().and_then(|used| given(used.header.disk)).map(guid);
     if let Some(used) = &used {
         for entry in &used.entries {
@@ -111,7 +116,7 @@ fn read_with(image: &dyn Image, sector_size: u64) -> Option<Gpt> {
         }
     }
     table.record_overlaps();
-    Some(Gpt { sector_size, holds: used.is_some(), primary_signed, disk, table })
+    Some(Gpt { sector_size, holds: used.is_some(), primary_signed, moved, disk, table })
 }
 
 fn push(table: &mut Table, entry: &Entry, sector_size: u64) {

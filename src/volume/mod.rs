@@ -169,7 +169,7 @@ pub fn discover(image: &Arc<dyn Image>) -> Result<Disk> {
     if image.is_empty() {
         return Err(Error::corrupt(LAYER, "offset 0", "the disk has no bytes"));
     }
-    let gpt = gpt::read(image.as_ref());
+    let gpt = gpt::read(image.as_ref()).filter(|gpt| !is_of_array(image.as_ref(), gpt));
     let (mbr, mbr_unit) = match &gpt {
         Some(gpt) => (mbr::read(image.as_ref(), gpt.sector_size)?, gpt.sector_size),
         None => read_mbr(image)?,
@@ -194,6 +194,14 @@ pub fn discover(image: &Arc<dyn Image>) -> Result<Disk> {
     disk.look_at_whole(image, has_table);
     disk.make_ids_unique();
     Ok(disk)
+}
+
+/// Whether a table is the end of that of an array of which the disk is a member: its header says that it stands as many
+/// bytes earlier as the array begins behind the member's beginning. Then it is read where the array is.
+fn is_of_array(image: &dyn Image, gpt: &Gpt) -> bool {
+    gpt.moved
+        .filter(|moved| *moved > 0)
+        .is_some_and(|moved| md::place(image).is_some_and(|member| member.data == moved))
 }
 
 /// Reads an MBR whose unit is not known: 512 bytes, unless only 4096 leads to something that is recognised.

@@ -5,7 +5,10 @@
 
 use snapfim::volume::{Volume, content::State};
 
-use crate::{Found, gap, image, support::Patched};
+use crate::{
+    Found, gap, image,
+    support::{self, Patched},
+};
 
 const MEMBER: u64 = 1 << 20;
 const PARTS: [(u64, u64); 2] = [(64, 128), (192, 512)];
@@ -30,7 +33,10 @@ fn whole_disk(number: u64) -> Patched {
 
 /// A superblock at the end of a member (Linux kernel, `md_p.h`, `struct mdp_superblock_1`), changed, its checksum right.
 fn edited(disk: Patched, edit: impl Fn(&mut [u8])) -> Patched {
-    let at = (MEMBER - 8192) & !4095;
+    edited_at(disk, (MEMBER - 8192) & !4095, edit)
+}
+
+fn edited_at(disk: Patched, at: u64, edit: impl Fn(&mut [u8])) -> Patched {
     let mut block = disk.get(at, 260);
     edit(&mut block);
     block[216..220].fill(0);
@@ -77,6 +83,28 @@ fn partitions_of_an_array_of_whole_disks_were_found_on_each_member() {
         assert_eq!(open.len(), 2, "the partitions, once each");
         assert!(found.volumes.iter().all(|volume| matches!(volume.content.state, State::Note(_)) || !volume.closed));
     }
+}
+
+/// The array's second table is the member's end, and says that it stands where the array ends.
+#[test]
+fn the_end_of_the_table_of_an_array_was_a_damaged_table_of_its_member() {
+    let table = support::bytes("gpt512.raw");
+    let sectors = (table.len() as u64 / 512).to_le_bytes();
+    let member = |number: usize| {
+        let before = image(&format!("md-mirror12-{number}")).get(0, 128 * 512);
+        edited_at(Patched::new([&before[..], &table].concat()), 4096, |block| {
+            block[80..88].copy_from_slice(&sectors);
+            block[136..144].copy_from_slice(&sectors);
+        })
+    };
+    for members in [vec![0, 1], vec![1]] {
+        let found = Found::on(members.iter().map(|&number| member(number)));
+        assert_eq!(found.gaps, [""; 0]);
+        assert_eq!(named(&found, "data2").content.kind, "swap");
+    }
+    // At any other place it is what is left of a table of the disk itself.
+    let moved = edited_at(member(1), 4096, |block| block[128..136].copy_from_slice(&136_u64.to_le_bytes()));
+    assert_eq!(Found::on([moved]).gaps.len(), 1);
 }
 
 #[test]

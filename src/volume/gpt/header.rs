@@ -55,13 +55,27 @@ pub(super) fn alternate(image: &dyn Image, sector_size: u64) -> Option<u64> {
 impl Header {
     /// Reads the header in sector `lba`; an error says in words why it does not hold.
     pub(super) fn read(image: &dyn Image, sector_size: u64, lba: u64) -> Result<Self, String> {
-        let sector = read_sector(image, sector_size, lba)?;
-        Self::parse(&sector, lba)
-            .unwrap_or_else(|| Err(format!("header in sector {lba:#x}: shorter than {MIN_SIZE} bytes")))
+        let wrong = |what: String| format!("header in sector {lba:#x}: {what}");
+        let (own, header) = Self::parse(&read_sector(image, sector_size, lba)?).map_err(wrong)?;
+        if own != lba {
+            return Err(wrong(format!("it says that it stands in sector {own:#x}")));
+        }
+        Ok(header)
     }
 
-    fn parse(sector: &[u8], lba: u64) -> Option<Result<Self, String>> {
-        let wrong = |what: String| Some(Err(format!("header in sector {lba:#x}: {what}")));
+    /// Where the header in sector `lba` says that it stands, if all else in it holds.
+    pub(super) fn own_sector(image: &dyn Image, sector_size: u64, lba: u64) -> Option<u64> {
+        let sector = read_sector(image, sector_size, lba).ok()?;
+        Self::parse(&sector).ok().map(|(own, _)| own)
+    }
+
+    /// The header, and the sector of which it says that it stands there.
+    fn parse(sector: &[u8]) -> Result<(u64, Self), String> {
+        Self::fields(sector).unwrap_or_else(|| Err(format!("shorter than {MIN_SIZE} bytes")))
+    }
+
+    fn fields(sector: &[u8]) -> Option<Result<(u64, Self), String>> {
+        let wrong = |what: String| Some(Err(what));
         if !has(sector, 0, SIGNATURE) {
             return wrong("no signature".to_owned());
         }
@@ -75,16 +89,13 @@ impl Header {
         if stored != found {
             return wrong(format!("checksum {stored:#010x}, the bytes give {found:#010x}"));
         }
-        let own = le64(sector, 24)?;
-        if own != lba {
-            return wrong(format!("it says that it stands in sector {own:#x}"));
-        }
-        Some(Ok(Self {
+        let header = Self {
             disk: array(sector, 56)?,
             entries_lba: le64(sector, 72)?,
             entry_count: le32(sector, 80)?,
             entry_size: le32(sector, 84)?,
             entries_crc: le32(sector, 88)?,
-        }))
+        };
+        Some(Ok((le64(sector, 24)?, header)))
     }
 }
