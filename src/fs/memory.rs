@@ -146,7 +146,7 @@ impl Session for &MemoryFs {
     fn list(&mut self, dir: &NodeId, each: &mut dyn FnMut(Listed<'_>) -> ControlFlow<()>) -> Result<()> {
         for (name, child) in &node(self, dir)?.children {
             let kind = self.nodes[*child].metadata.kind;
-            let entry = DirEntry { name, node: NodeId::Number(*child as u64), kind, link_times: None };
+            let entry = DirEntry { name, node: NodeId::Number(*child as u64), kind, link: None };
             if each(Listed::Entry(entry)).is_break() {
                 break;
             }

@@ -75,8 +75,17 @@ pub struct DirEntry<'a> {
     pub node: NodeId,
     /// The kind as the directory itself states it, where it does; [`Metadata::kind`] decides.
     pub kind: Option<Kind>,
-    /// The times that belong to this link (NTFS `$FILE_NAME`).
-    pub link_times: Option<Times>,
+    /// What belongs to this link and not to the node (NTFS `$FILE_NAME`).
+    pub link: Option<Link>,
+}
+
+/// What a filesystem keeps for each link of a node.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Link {
+    /// Its times.
+    pub times: Times,
+    /// The 8.3 name beside it, where there is one.
+    pub short_name: Option<String>,
 }
 
 /// What a directory listing hands out: entries, and faults in between (a directory block that does not parse).
@@ -158,8 +167,6 @@ pub struct Windows {
     /// The name by which Windows follows a symbolic link or junction, as `\??\C:\Users`; what it shows, the print
     /// name, is [`Metadata::target`] and may say anything.
     pub substitute: Option<Vec<u8>>,
-    /// The 8.3 name, where there is one besides the long name.
-    pub short_name: Option<String>,
 }
 
 /// A named data stream.

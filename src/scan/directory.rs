@@ -5,7 +5,7 @@ use std::{cmp::Ordering, collections::HashSet, ops::Range, sync::Arc};
 use super::{seen::Seen, walk::Dir};
 use crate::{
     error::Fault,
-    fs::{NodeId, Times},
+    fs::{Link, NodeId},
     machine::{Machine, join},
     manifest::attribute::Part,
     policy::State,
@@ -16,7 +16,7 @@ pub(super) struct Entry {
     /// Where its name stands among those of all.
     name: Range<usize>,
     pub(super) node: NodeId,
-    pub(super) link_times: Option<Box<Times>>,
+    pub(super) link: Option<Box<Link>>,
     /// Where it may differ from that of the directory.
     pub(super) state: Option<Box<State>>,
     /// Should it be a directory, it is looked at when the rest is done.
@@ -47,14 +47,14 @@ impl Entries {
         &mut self,
         name: &[u8],
         node: NodeId,
-        link_times: Option<Times>,
+        link: Option<Link>,
         state: Option<Box<State>>,
         [aside, says_dir]: [bool; 2],
     ) {
         let start = self.names.len();
         self.names.extend_from_slice(name);
-        let link_times = link_times.map(Box::new);
-        self.entries.push(Entry { name: start..self.names.len(), node, link_times, state, aside, says_dir });
+        let link = link.map(Box::new);
+        self.entries.push(Entry { name: start..self.names.len(), node, link, state, aside, says_dir });
     }
 
     /// Takes them all out with their names, in the order of their nodes.

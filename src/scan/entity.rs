@@ -6,7 +6,7 @@ use super::hash;
 use crate::{
     error::{Fault, Result},
     field::len32,
-    fs::{self, Metadata, Times, Timestamp},
+    fs::{self, Link, Metadata, Timestamp},
     machine::Accounts,
     manifest::{Attribute, Kind, Record, Value, XattrSummary, attribute::Part},
     security::{capability, inode_flags, posix_acl, sddl, selinux, sid},
@@ -44,11 +44,12 @@ pub(super) fn record(
     path: &[u8],
     kind: Kind,
     metadata: &Metadata,
-    link_times: Option<&Times>,
+    link: Option<&Link>,
     context: &Context<'_>,
 ) -> (Record, Vec<Fault>) {
     let mut record = Record { attributes: Vec::with_capacity(ATTRIBUTES), ..Record::new(path, kind) };
     let mut faults = metadata.faults.clone();
+    let times = link.map(|link| &link.times);
     let mut set = |attribute, value: Option<Value>| {
         if let Some(value) = value {
             record.set(attribute, value);
@@ -69,13 +70,14 @@ pub(super) fn record(
         (Attribute::Ctime, metadata.times.ctime),
         (Attribute::Crtime, metadata.times.crtime),
         (Attribute::Atime, metadata.times.atime),
-        (Attribute::FnMtime, link_times.and_then(|times| times.mtime)),
-        (Attribute::FnCtime, link_times.and_then(|times| times.ctime)),
-        (Attribute::FnCrtime, link_times.and_then(|times| times.crtime)),
-        (Attribute::FnAtime, link_times.and_then(|times| times.atime)),
+        (Attribute::FnMtime, times.and_then(|times| times.mtime)),
+        (Attribute::FnCtime, times.and_then(|times| times.ctime)),
+        (Attribute::FnCrtime, times.and_then(|times| times.crtime)),
+        (Attribute::FnAtime, times.and_then(|times| times.atime)),
     ] {
         set(attribute, time.map(|time: Timestamp| Value::Text(time.text())));
     }
+    set(Attribute::ShortName, link.and_then(|link| link.short_name.clone()).map(Value::Text));
     set(
         Attribute::Flags,
         metadata.flags.filter(|flags| *flags != 0).map(|flags| Value::Text(inode_flags::to_text(flags))),
@@ -198,9 +200,6 @@ const REPARSE_TAGS: &[(u32, &str)] = &[
 fn windows(record: &mut Record, metadata: &Metadata, context: &Context<'_>, faults: &mut Vec<Fault>) {
     let Some(windows) = &metadata.windows else { return };
     record.set(Attribute::Attributes, Value::Text(attribute_names(windows.attributes)));
-    if let Some(name) = &windows.short_name {
-        record.set(Attribute::ShortName, Value::Text(name.clone()));
-    }
     if let Some(descriptor) = &windows.descriptor {
         security_descriptor(record, descriptor, context.sid_names, faults);
     }

@@ -126,7 +126,7 @@ impl<R: Records> Worker<'_, '_, R> {
             Some(_) => true,
         };
         let says_dir = entry.kind == Some(fs::Kind::Dir);
-        pending.push(entry.name, entry.node, entry.link_times, state, [aside, says_dir]);
+        pending.push(entry.name, entry.node, entry.link, state, [aside, says_dir]);
         if pending.len() >= BATCH {
             let batch = Batch { dir: dir.clone(), entries: std::mem::take(pending) };
             if self.walk.threads > 1 && !self.walk.queue.has_at_least(2 * self.walk.threads) {

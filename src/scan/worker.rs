@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     error::{Fault, Result},
-    fs::{self, Evidence, Metadata, NodeId, Stream, Times},
+    fs::{self, Evidence, Link, Metadata, NodeId, Stream},
     machine::{DiskPlace, Machine, Sessions, join},
     manifest::{Attribute, Kind, Record, Value, attribute::Part},
     policy::{State, Verdict},
@@ -155,7 +155,7 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
         let may_be_mounts = self.walk.has_mounts_in(&dir.path);
         let within = self.within(dir.volume, &path)?;
         let mut dirs = Vec::new();
-        for (name, Entry { node, link_times, state, aside, says_dir, .. }) in batch.entries.drain() {
+        for (name, Entry { node, link, state, aside, says_dir, .. }) in batch.entries.drain() {
             path.truncate(dir_len);
             path.extend_from_slice(name);
             if may_be_mounts && let Some(mount) = self.walk.mounts.get(path.as_slice()) {
@@ -171,7 +171,7 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
                 Some(metadata)
             };
             let kind = evidence.map(|(_, kind)| kind).or(metadata.as_ref().and_then(|metadata| metadata.kind));
-            if says_dir && kind.is_some_and(|kind| denies(&node, kind, link_times.is_some())) {
+            if says_dir && kind.is_some_and(|kind| denies(&node, kind, link.is_some())) {
                 let why = "the entry says that it is a directory, its inode that it is none";
                 let fault = Fault::new("scan", node_name(&node), why);
                 self.fault(&path, b"", Part::Listing, fault, dir.volume)?;
@@ -191,7 +191,7 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
             } else {
                 let metadata = if metadata.is_some() { metadata } else { self.metadata(&found)? };
                 let Some(metadata) = metadata else { continue };
-                self.entity(&found, &metadata, link_times.as_deref(), state)?
+                self.entity(&found, &metadata, link.as_deref(), state)?
             };
             if !is_dir || !state.may_cover_below() {
                 continue;
@@ -221,13 +221,7 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
     }
 
     /// Records one entity where a rule covers it. Says whether it is a directory.
-    fn entity(
-        &mut self,
-        found: &Found<'_>,
-        metadata: &Metadata,
-        link_times: Option<&Times>,
-        state: &State,
-    ) -> Result<bool> {
+    fn entity(&mut self, found: &Found<'_>, metadata: &Metadata, link: Option<&Link>, state: &State) -> Result<bool> {
         let Found { volume, node, path, evidence } = *found;
         let hashed = self.hashed.take();
         let walk = self.walk;
@@ -246,7 +240,7 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
             self.fault(path, b"", Part::Entity, fault, volume)?;
             return Ok(false);
         };
-        let (mut record, faults) = entity::record(path, kind, metadata, link_times, &context);
+        let (mut record, faults) = entity::record(path, kind, metadata, link, &context);
         // A record beside which there are faults is made again.
         let evidence = evidence.filter(|_| faults.is_empty()).map(|(evidence, _)| evidence);
         for fault in faults {
@@ -292,12 +286,12 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
     }
 }
 
-/// Whether what is of that kind cannot be what an entry calls a directory. On NTFS, whose entries have times, a directory
+/// Whether what is of that kind cannot be what an entry calls a directory. On NTFS, whose links have times, a directory
 /// may since have become a link; in a directory of the host, whose nodes are paths, anything may be something else by now.
-fn denies(node: &NodeId, kind: fs::Kind, has_link_times: bool) -> bool {
+fn denies(node: &NodeId, kind: fs::Kind, has_link: bool) -> bool {
     match (node, kind) {
         (NodeId::Path(_), _) | (_, fs::Kind::Dir) => false,
-        (_, fs::Kind::Symlink | fs::Kind::Reparse) => !has_link_times,
+        (_, fs::Kind::Symlink | fs::Kind::Reparse) => !has_link,
         _ => true,
     }
 }

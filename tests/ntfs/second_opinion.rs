@@ -26,7 +26,7 @@ fn file_name_times_equal_those_of_the_ntfs_crate() {
             let id = rows[path].meta.id.clone().expect("an id");
             id.split(':').next().and_then(|number| number.parse().ok()).expect("a number")
         };
-        let found = row.link_times.expect("the times of a link");
+        let found = row.link.as_ref().expect("the times of a link").times;
         let ticks = |time: Option<Timestamp>| filetime(time.expect("a time"));
         let found = [ticks(found.crtime), ticks(found.mtime), ticks(found.ctime), ticks(found.atime)];
         let file = other.file(&mut disk, number(path)).expect("a record");

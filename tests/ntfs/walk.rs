@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use snapfim::{
     error::{Error, Result},
     fs::{
-        Extent, FileSystem, Kind, Listed, Metadata, NodeId, Place, Session, Sink, Stream, Times, Timestamp, ntfs::Ntfs,
+        Extent, FileSystem, Kind, Link, Listed, Metadata, NodeId, Place, Session, Sink, Stream, Timestamp, ntfs::Ntfs,
     },
     image::{Image, past_end},
 };
@@ -103,7 +103,7 @@ pub(crate) struct Row {
     pub(crate) sha256: String,
     /// Name, size, hash.
     pub(crate) streams: Vec<(Vec<u8>, u64, String)>,
-    pub(crate) link_times: Option<Times>,
+    pub(crate) link: Option<Link>,
     pub(crate) extents: Vec<Extent>,
     pub(crate) faults: Vec<String>,
 }
@@ -113,8 +113,8 @@ pub(crate) fn walk(ntfs: &Ntfs) -> BTreeMap<Vec<u8>, Row> {
     let mut session = ntfs.session().expect("a session");
     let mut rows = BTreeMap::new();
     let mut todo = vec![(Vec::new(), session.root(), None)];
-    while let Some((path, node, link_times)) = todo.pop() {
-        let row = row(session.as_mut(), &node, link_times);
+    while let Some((path, node, link)) = todo.pop() {
+        let row = row(session.as_mut(), &node, link);
         let is_dir = row.kind == Kind::Dir;
         let key = if path.is_empty() { b"/".to_vec() } else { path.clone() };
         assert!(rows.insert(key, row).is_none(), "listed twice: {}", String::from_utf8_lossy(&path));
@@ -123,7 +123,7 @@ pub(crate) fn walk(ntfs: &Ntfs) -> BTreeMap<Vec<u8>, Row> {
             let listed = session.list(&node, &mut |listed| {
                 match listed {
                     Listed::Entry(entry) => {
-                        todo.push(([&path, &b"/"[..], entry.name].concat(), entry.node, entry.link_times))
+                        todo.push(([&path, &b"/"[..], entry.name].concat(), entry.node, entry.link))
                     }
                     Listed::Fault(fault) => faults.push(fault.to_string()),
                 }
@@ -136,7 +136,7 @@ pub(crate) fn walk(ntfs: &Ntfs) -> BTreeMap<Vec<u8>, Row> {
     rows
 }
 
-fn row(session: &mut dyn Session, node: &NodeId, link_times: Option<Times>) -> Row {
+fn row(session: &mut dyn Session, node: &NodeId, link: Option<Link>) -> Row {
     let meta = session.metadata(node).expect("metadata");
     let kind = meta.kind.expect("a kind");
     let mut faults: Vec<String> = meta.faults.iter().map(ToString::to_string).collect();
@@ -158,7 +158,7 @@ fn row(session: &mut dyn Session, node: &NodeId, link_times: Option<Times>) -> R
     streams.sort();
     let extents =
         if kind == Kind::File { session.extents(node, &Stream::Content).unwrap_or_default() } else { Vec::new() };
-    Row { kind, sha256, streams, link_times, extents, faults, meta }
+    Row { kind, sha256, streams, link, extents, faults, meta }
 }
 
 /// Extents must cover the content from 0 to its length, and what lies on the volume must be what is read.
@@ -250,7 +250,7 @@ pub(crate) fn differences(expected: &BTreeMap<String, String>, row: &Row) -> Vec
         ("acl_hex", descriptor),
         ("reparse_tag", windows.reparse.as_ref().map(|(tag, _)| format!("{tag:#010x}")).unwrap_or_default()),
         ("reparse_hex", reparse.unwrap_or_default()),
-        ("dosname", windows.short_name.clone().unwrap_or_default()),
+        ("dosname", row.link.as_ref().and_then(|link| link.short_name.clone()).unwrap_or_default()),
     ];
     let differs = |(column, found): &(&str, String)| expected.get(*column).is_some_and(|expected| expected != found);
     let mut out: Vec<_> = found

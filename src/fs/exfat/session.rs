@@ -137,7 +137,7 @@ impl Session for ExFatSession<'_> {
                         name: &set.name,
                         node: NodeId::Number(set.offset),
                         kind: Some(if set.is_dir() { Kind::Dir } else { Kind::File }),
-                        link_times: None,
+                        link: None,
                     }))
                 }
             }

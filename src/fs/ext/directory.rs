@@ -183,7 +183,7 @@ impl Lister<'_, '_> {
                     name: entry.name,
                     node: NodeId::Number(u64::from(entry.inode)),
                     kind: entry.kind,
-                    link_times: None,
+                    link: None,
                 }))?,
                 Err(Damage { at, what }) => self.fault_at(logical, Some(base.saturating_add(at)), what)?,
             }

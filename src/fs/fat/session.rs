@@ -199,7 +199,7 @@ impl FatSession<'_> {
                     None => short.as_bytes().to_vec(),
                 };
                 let kind = Some(if entry.is_dir() { Kind::Dir } else { Kind::File });
-                let entry = crate::fs::DirEntry { name: &name, node: NodeId::Number(offset), kind, link_times: None };
+                let entry = crate::fs::DirEntry { name: &name, node: NodeId::Number(offset), kind, link: None };
                 each(Listed::Entry(entry), &short)
             },
         );

@@ -116,7 +116,7 @@ impl Session for HostSession<'_> {
             }
             node.extend_from_slice(name);
             let node = NodeId::Path(Arc::from(node));
-            let entry = DirEntry { name, node, kind: kind_of(entry.file_type()), link_times: None };
+            let entry = DirEntry { name, node, kind: kind_of(entry.file_type()), link: None };
             if each(Listed::Entry(entry)).is_break() {
                 break;
             }

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 
 use crate::{
     error::{Error, Fault, Result},
-    fs::{DirEntry, Kind, Listed, NodeId, Times},
+    fs::{DirEntry, Kind, Link, Listed, NodeId},
 };
 
 use super::{
@@ -177,17 +177,22 @@ fn hand_out(
     let kind =
         if name.is_reparse_point() { None } else { Some(if name.is_directory() { Kind::Dir } else { Kind::File }) };
     let encoded = wtf8::encode(name.units());
-    let link_times = link_times(reader, dir, reference, name);
+    let link = link(reader, dir, reference, name);
     let node = NodeId::Number(reader.in_full(reference).0);
-    each(Listed::Entry(DirEntry { name: &encoded, node, kind, link_times }))
+    each(Listed::Entry(DirEntry { name: &encoded, node, kind, link }))
 }
 
-/// The times of this link as the file's own record has them: the copies in the index follow
-/// `$STANDARD_INFORMATION`. They stand in where the record does not have the link.
-fn link_times(reader: &mut Reader<'_>, dir: &File, reference: Reference, name: &FileName<'_>) -> Option<Times> {
+/// What the file's own record says of this link: the times in the index follow `$STANDARD_INFORMATION`. They stand in
+/// where the record does not have the link.
+fn link(reader: &mut Reader<'_>, dir: &File, reference: Reference, name: &FileName<'_>) -> Option<Link> {
     let file = reader.file(reference).ok()?;
-    let own = file.names().find(|own| own.raw() == name.raw() && own.parent().number() == dir.reference.number());
-    own.and_then(|own| own.times()).or_else(|| name.times())
+    let here = || file.names().filter(|own| own.parent().number() == dir.reference.number());
+    let own = here().find(|own| own.raw() == name.raw());
+    let times = own.and_then(|own| own.times()).or_else(|| name.times())?;
+    // Of several links of a file at most one has an 8.3 name, and its namespace says that it may have one.
+    let short = here().find(FileName::is_dos).filter(|_| name.may_have_dos() || name.is_dos());
+    let short_name = short.map(|short| String::from_utf16_lossy(&short.units().collect::<Vec<_>>()));
+    Some(Link { times, short_name })
 }
 
 fn check_directory(dir: &File) -> Result<()> {
@@ -213,12 +218,6 @@ pub(super) fn size(dir: &File) -> u64 {
     let name: Vec<u16> = INDEX.encode_utf16().collect();
     let blocks = dir.all(super::attribute::INDEX_ALLOCATION).find(|a| a.name == name && a.is_first());
     blocks.map_or(0, |blocks| blocks.size())
-}
-
-/// Whether a file's name would be 8.3 beside a long one; its text.
-pub(super) fn short_name(file: &File) -> Option<String> {
-    let name = file.names().find(FileName::is_dos)?;
-    Some(String::from_utf16_lossy(&name.units().collect::<Vec<_>>()))
 }
 
 #[cfg(test)]

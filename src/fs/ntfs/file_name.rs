@@ -11,6 +11,7 @@ use super::{filetime, record::Reference};
 
 /// Bytes before the name.
 const HEADER: usize = 0x42;
+const NAMESPACE_WIN32: u8 = 1;
 const NAMESPACE_DOS: u8 = 2;
 /// `flags`: the file is a directory.
 const IS_DIRECTORY: u32 = 0x1000_0000;
@@ -51,6 +52,11 @@ impl<'b> FileName<'b> {
     /// Whether this is an 8.3 name that stands beside a long one.
     pub(super) fn is_dos(&self) -> bool {
         byte(self.bytes, 0x41) == Some(NAMESPACE_DOS)
+    }
+
+    /// Whether this is a long name that stands beside an 8.3 name, or did.
+    pub(super) fn may_have_dos(&self) -> bool {
+        byte(self.bytes, 0x41) == Some(NAMESPACE_WIN32)
     }
 
     pub(super) fn is_directory(&self) -> bool {

@@ -81,7 +81,6 @@ pub(super) fn gather(reader: &mut Reader<'_>, secure: &Secure, descriptors: &mut
     windows.descriptor = keep(descriptor(reader, secure, descriptors, file, id), &mut faults).flatten();
     windows.substitute = point.as_ref().and_then(ReparsePoint::substitute);
     windows.reparse = point.map(|point| (point.tag, point.data));
-    windows.short_name = directory::short_name(file);
 
     let extended = file.small_value(reader.volume, attribute::EA, &[], extended_attributes::MAX_SIZE);
     if let Some(value) = keep(extended, &mut faults).flatten() {

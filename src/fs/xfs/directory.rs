@@ -141,7 +141,7 @@ impl Lister<'_, '_> {
             name: entry.name,
             node: NodeId::Number(entry.inode),
             kind: entry.ftype.and_then(kind_of_entry),
-            link_times: None,
+            link: None,
         }))
     }
 
