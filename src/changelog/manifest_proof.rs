@@ -1,13 +1,12 @@
 //! That a manifest is the one that a scan has written.
 
 use std::fs::File;
-use std::io::{self, BufReader, Sink, Write};
+use std::io::{self, BufReader, Write};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::event_file::At;
-use crate::error::{Error, Result};
 use crate::text::hex;
 
 /// How many bytes are read at once.
@@ -29,24 +28,10 @@ impl ManifestProof {
     /// # Errors
     /// When it cannot be read.
     pub(super) fn of(file: &File) -> io::Result<Self> {
-        read(file).map(Proving::proof)
+        let mut proving = Proving::new(io::sink());
+        io::copy(&mut BufReader::with_capacity(BUFFER, At { file, offset: 0 }), &mut proving)?;
+        Ok(proving.proof())
     }
-
-    /// The SHA-256 of a file that is, byte for byte, what this proves.
-    ///
-    /// # Errors
-    /// [`Error::State`] when it cannot be read.
-    pub fn digest_of(&self, file: &File) -> Result<Option<[u8; 32]>> {
-        let read = read(file).map_err(|error| Error::State(format!("state: read the manifest: {error}")))?;
-        let (found, digest) = read.finish();
-        Ok((found == *self).then_some(digest))
-    }
-}
-
-fn read(file: &File) -> io::Result<Proving<Sink>> {
-    let mut proving = Proving::new(io::sink());
-    io::copy(&mut BufReader::with_capacity(BUFFER, At { file, offset: 0 }), &mut proving)?;
-    Ok(proving)
 }
 
 /// A manifest's file as it is written, with the proof of what was.
@@ -64,12 +49,7 @@ impl<W> Proving<W> {
 
     /// Of all that was written.
     pub fn proof(self) -> ManifestProof {
-        self.finish().0
-    }
-
-    fn finish(self) -> (ManifestProof, [u8; 32]) {
-        let digest: [u8; 32] = self.hash.finalize().into();
-        (ManifestProof { size: self.size, sha256: hex(&digest) }, digest)
+        ManifestProof { size: self.size, sha256: hex(&self.hash.finalize()) }
     }
 }
 

@@ -1,7 +1,7 @@
 //! One night's scan of one target into a state directory: due or not, scanned, compared with the machine's last
 //! scan, written down. A scan that fails is written down too.
 
-use std::{ffi::OsStr, io::ErrorKind, path::Path, thread};
+use std::{ffi::OsStr, io::ErrorKind, path::Path};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -190,13 +190,8 @@ fn run(night: &Night<'_>, progress: &Progress, publish: &mut Publish<'_, '_>, re
 
     let root = night.open.image_root.as_deref();
     let (machine, proof) = (publish.machine(), last.and_then(|last| last.manifest));
-    // The manifest before is hashed while one thread alone makes ready for the scan.
-    let (old, prepared) = thread::scope(|scope| {
-        let old = scope.spawn(|| write::previous(machine, proof.as_ref()));
-        let prepared = rescan::prepare(night.rescan, root, &target, machine, publish.scan_id());
-        (old.join().unwrap_or_else(|_| Err(Error::Bug("the previous manifest's reader died".to_owned()))), prepared)
-    });
-    let (reuse, side, said) = match prepared? {
+    let old = write::previous(machine, proof.as_ref())?;
+    let (reuse, side, said) = match rescan::prepare(night.rescan, root, &target, machine, publish.scan_id())? {
         Some(Prepared { reuse, header, said }) => (Some(reuse), Some(header), said),
         None => (None, None, None),
     };
@@ -210,7 +205,7 @@ fn run(night: &Night<'_>, progress: &Progress, publish: &mut Publish<'_, '_>, re
         record.cover(Coverage { state: CoverageState::Note, name: "rescan".to_owned(), why });
     }
     let extents = side.map(|side| Ok((publish.extents()?, side))).transpose()?;
-    let past = Past { manifest: old?, taken: reuse.and_then(|reuse| reuse.previous) };
+    let past = Past { manifest: old, taken: reuse.and_then(|reuse| reuse.previous) };
     let sorter = Sorter::new(night.temp, night.budgets.memory);
     let proof = write::write(&sorter, publish, record, Present { seen, policy: &policy, window, extents }, past)?;
     publish.prove(proof);

@@ -100,8 +100,8 @@ pub(super) struct Blocks {
     input: zstd::Decoder<'static, BufReader<Compressed>>,
     /// Of all lines so far; nothing where the file is proved as a whole.
     hash: Option<Sha256>,
-    /// The SHA-256 that the file as a whole must have.
-    whole: Option<[u8; 32]>,
+    /// The SHA-256 that the file as a whole must have, in hexadecimal.
+    whole: Option<String>,
     piece: Vec<u8>,
     /// The beginning of a line whose end was not there yet.
     rest: Vec<u8>,
@@ -118,17 +118,12 @@ struct Footer {
 }
 
 impl Blocks {
-    pub(super) fn new(
-        name: &str,
-        file: Box<dyn Read + Send>,
-        records_max: u64,
-        whole: Option<[u8; 32]>,
-    ) -> Result<Self> {
+    pub(super) fn new(name: &str, file: Box<dyn Read + Send>, records_max: u64, whole: Option<&str>) -> Result<Self> {
         let file = Compressed { file, hash: whole.map(|_| Sha256::new()) };
         let mut input = zstd::Decoder::new(file).map_err(|error| damaged(name, error))?;
         input.window_log_max(WINDOW_LOG_MAX).map_err(|error| damaged(name, error))?;
         let (name, rest, piece) = (name.to_owned(), Vec::new(), vec![0; PIECE]);
-        let hash = whole.is_none().then(Sha256::new);
+        let (hash, whole) = (whole.is_none().then(Sha256::new), whole.map(str::to_owned));
         Ok(Self { name, input, hash, whole, piece, rest, records: 0, records_max, proof: None })
     }
 
@@ -233,9 +228,11 @@ impl Blocks {
         if !behind.is_empty() || !self.rest.is_empty() || self.read(&mut more)? > 0 {
             return Err(damaged(&self.name, "it goes on behind its footer"));
         }
-        let read = self.input.get_ref().get_ref().hash.clone().map(|hash| hash.finalize().into());
-        if read != self.whole {
-            return Err(damaged(&self.name, "it is another file than when it was proved"));
+        let read = self.input.get_ref().get_ref().hash.clone().map(|hash| text::hex(&hash.finalize()));
+        if let (Some(read), Some(whole)) = (&read, &self.whole)
+            && read != whole
+        {
+            return Err(damaged(&self.name, format!("it has SHA-256 {read}, its scan wrote {whole}")));
         }
         self.proof = Some(hash);
         Ok(())
