@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::scan::Budgets;
+
 /// How a target is opened.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct OpenArgs {
@@ -49,22 +51,22 @@ pub(crate) struct WorkArgs {
     #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_read_rate: Option<u64>,
     /// Bytes of holes hashed in one file
-    #[arg(long, value_name = "BYTES", default_value_t = 64 << 30, hide_short_help = true)]
+    #[arg(long, value_name = "BYTES", default_value_t = Budgets::DEFAULT.hole_bytes, hide_short_help = true)]
     pub(crate) max_hole_bytes: u64,
     /// Bytes of holes hashed in all files of a target
-    #[arg(long, value_name = "BYTES", default_value_t = 1 << 40, hide_short_help = true)]
+    #[arg(long, value_name = "BYTES", default_value_t = Budgets::DEFAULT.total_hole_bytes, hide_short_help = true)]
     pub(crate) max_total_hole_bytes: u64,
     /// Directories beneath each other
-    #[arg(long, value_name = "N", default_value_t = 1024, hide_short_help = true)]
+    #[arg(long, value_name = "N", default_value_t = Budgets::DEFAULT.depth, hide_short_help = true)]
     pub(crate) max_depth: usize,
     /// Entries of one directory
-    #[arg(long, value_name = "N", default_value_t = 4_000_000, hide_short_help = true)]
+    #[arg(long, value_name = "N", default_value_t = Budgets::DEFAULT.entries, hide_short_help = true)]
     pub(crate) max_entries: u64,
     /// Records of one manifest
-    #[arg(long, value_name = "N", default_value_t = 100_000_000, hide_short_help = true)]
+    #[arg(long, value_name = "N", default_value_t = Budgets::DEFAULT.records, hide_short_help = true)]
     pub(crate) max_records: u64,
     /// Bytes of one registry hive
-    #[arg(long, value_name = "BYTES", default_value_t = 1 << 30, hide_short_help = true)]
+    #[arg(long, value_name = "BYTES", default_value_t = Budgets::DEFAULT.hive_bytes, hide_short_help = true)]
     pub(crate) max_hive_bytes: usize,
     /// Memory for sorting, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 64, hide_short_help = true)]

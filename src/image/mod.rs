@@ -68,22 +68,26 @@ pub struct DiskPlace {
     pub offset: u64,
     /// For how many bytes this holds: at least 1.
     pub len: u64,
-    /// Behind which of the target's keys, counted from 1; 0 for bytes that lie there as they are. Behind two keys, one
-    /// place holds two different things.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub key: u32,
+    /// Of ciphertext, as what it is read; nothing for bytes that lie there as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behind: Option<Behind>,
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
-fn is_zero(key: &u32) -> bool {
-    *key == 0
+/// As what ciphertext is read: behind another key, or at another place of the volume behind it, the same bytes are
+/// something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Behind {
+    /// Which of the target's keys, counted from 1.
+    pub key: u32,
+    /// The byte of the volume behind the key.
+    pub at: u64,
 }
 
 impl DiskPlace {
     /// All of the disk that what is read there depends on: behind a key, the whole of each sector.
     #[must_use]
     pub fn reach(&self) -> Range<u64> {
-        let margin = if self.key == 0 { 0 } else { wide(MAX_SECTOR) };
+        let margin = if self.behind.is_some() { wide(MAX_SECTOR) } else { 0 };
         self.offset.saturating_sub(margin)..self.offset.saturating_add(self.len).saturating_add(margin)
     }
 }
@@ -231,7 +235,7 @@ impl Image for Metered {
 
     fn disk_place(&self, offset: u64) -> Option<DiskPlace> {
         let len = self.len().checked_sub(offset).filter(|len| *len > 0)?;
-        Some(DiskPlace { disk: self.disk, offset, len, key: 0 })
+        Some(DiskPlace { disk: self.disk, offset, len, behind: None })
     }
 }
 

@@ -190,7 +190,7 @@ static CONTAINERS: &[Container] = &[
 pub fn open(path: &Path, options: &OpenOptions) -> Result<Opened> {
     if let Some(split) = Split::open(path)? {
         let head = head(&split)?;
-        if let Some(container) = claimed(&head, &tail(&split)?, split.len()) {
+        if let Some(container) = claimed(&head, &tail(&split)?) {
             return Err(Error::unsupported(
                 LAYER,
                 format!(
@@ -225,9 +225,10 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Opened> {
 /// When it is of a container that is not read (says what to do instead), or could be taken for two things at once.
 pub(crate) fn format_of(image: &dyn Image, path: &Path) -> Result<Format> {
     let head = head(image)?;
-    let Some(container) = claimed(&head, &tail(image)?, image.len()) else { return Ok(Format::Raw) };
+    let Some(container) = claimed(&head, &tail(image)?) else { return Ok(Format::Raw) };
     // A footer behind a partition table is what a fixed VHD looks like; a header in front of one is not.
-    if container.at_head(&head, image.len()) && holds_partition_table(&head, image.len()) {
+    let is_guests = || matches!(container.opener, Opener::Read(Format::Vhd)) && is_guests_table(&head, image.len());
+    if container.at_head(&head) && holds_partition_table(&head) && !is_guests() {
         return Err(Error::unsupported(
             LAYER,
             format!(
@@ -284,16 +285,15 @@ fn tail(image: &dyn Image) -> Result<Vec<u8>> {
     Ok(tail)
 }
 
-/// The container that the beginning and the end of a file of `len` bytes are those of.
-fn claimed(head: &[u8], tail: &[u8], len: u64) -> Option<&'static Container> {
-    CONTAINERS.iter().find(|container| container.at_head(head, len) || container.at_tail(tail))
+fn claimed(head: &[u8], tail: &[u8]) -> Option<&'static Container> {
+    CONTAINERS.iter().find(|container| container.at_head(head) || container.at_tail(tail))
 }
 
 impl Container {
-    fn at_head(&self, head: &[u8], len: u64) -> bool {
+    fn at_head(&self, head: &[u8]) -> bool {
         self.magic.iter().any(|magic| match magic {
             // Bootable discs carry a partition table for USB sticks; then it is that disk which is read.
-            Magic::Head(0x8001, bytes) => has(head, 0x8001, bytes) && !holds_partition_table(head, len),
+            Magic::Head(0x8001, bytes) => has(head, 0x8001, bytes) && !holds_partition_table(head),
             Magic::Head(at, bytes) => has(head, *at, bytes),
             Magic::Tail(..) => false,
         })
@@ -309,7 +309,15 @@ impl Container {
 
 /// Whether the file's own beginning is that of a partitioned disk: then a container's magic in it may have been
 /// put there by the machine that writes to the disk.
-fn holds_partition_table(head: &[u8], len: u64) -> bool {
+fn holds_partition_table(head: &[u8]) -> bool {
+    holds_table_of_512(head) || has(head, 4096, GPT)
+}
+
+/// What a GPT begins with, in the second sector of its disk (UEFI 2.10, 5.3.2).
+const GPT: &[u8] = b"EFI PART";
+
+/// Whether it is a table for sectors of 512 bytes.
+fn holds_table_of_512(head: &[u8]) -> bool {
     let signed = has(head, 510, b"\x55\xaa");
     let entry = |at: usize| {
         let plausible = matches!(byte(head, at), Some(0 | 0x80));
@@ -320,14 +328,14 @@ fn holds_partition_table(head: &[u8], len: u64) -> bool {
     };
     let entries = [446, 462, 478, 494].map(entry);
     signed && entries.iter().all(|(plausible, _)| *plausible) && entries.iter().any(|(_, used)| *used)
-        || has(head, 512, b"EFI PART")
-        || has(head, 4096, b"EFI PART") && has_room_for_backup(head, len)
+        || has(head, 512, GPT)
 }
 
-/// Whether the GPT of a disk with sectors of 4096 bytes names a sector of this file for its other header (UEFI 2.10,
-/// 5.3.2). In a dynamic VHD the table of the guest may stand there, which counts 512 bytes a sector: what it names is
-/// far behind the end.
-fn has_room_for_backup(head: &[u8], len: u64) -> bool {
-    let end = le64(head, 4096 + 32).and_then(|sector| sector.checked_add(1)?.checked_mul(4096));
-    end.is_some_and(|end| end <= len)
+/// Whether the only table, which stands where a disk with sectors of 4096 bytes has its GPT, is not one of this file of
+/// `len` bytes. In a dynamic VHD the table of the guest may stand there; it counts 512 bytes a sector, and so its last
+/// usable sector (offset 48) lies far behind the file's end. No machine could use such a table if it were its own: Linux
+/// refuses it (`is_gpt_valid`).
+fn is_guests_table(head: &[u8], len: u64) -> bool {
+    let usable = le64(head, 4096 + 48).and_then(|sector| sector.checked_add(1)?.checked_mul(4096));
+    !holds_table_of_512(head) && usable.is_none_or(|end| end > len)
 }

@@ -21,7 +21,7 @@ use crate::{
     image::Image,
 };
 
-pub use crate::image::DiskPlace;
+pub use crate::image::{Behind, DiskPlace};
 pub use accounts::Accounts;
 pub use hive::HiveFile;
 pub use resolve::{Resolution, Resolver};

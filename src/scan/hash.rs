@@ -114,7 +114,7 @@ pub(super) fn count(
     limits: Limits,
 ) -> Result<Hashed, Unhashed> {
     let extents = session.extents(node, which);
-    if extents.is_ok_and(|extents| holes::holes_at_most(&extents) <= FREE) {
+    if extents.is_ok_and(|extents| holes::holes(&extents) <= FREE) {
         return Ok(Hashed { sha256: [0; 32], len: 0, holes: 0 });
     }
     read(session, node, which, HashSink::new(None, limits, &AtomicU64::new(0)))

@@ -79,16 +79,8 @@ impl Limits {
 
 /// What is said to be holes.
 pub(super) fn holes(extents: &[Extent]) -> u64 {
-    sum(extents, |place| matches!(place, Place::Hole | Place::Unwritten))
-}
-
-/// What may be holes: of what lies in metadata nobody says.
-pub(super) fn holes_at_most(extents: &[Extent]) -> u64 {
-    sum(extents, |place| matches!(place, Place::Hole | Place::Unwritten | Place::Metadata))
-}
-
-fn sum(extents: &[Extent], which: impl Fn(&Place) -> bool) -> u64 {
-    extents.iter().filter(|extent| which(&extent.place)).fold(0, |sum, extent| sum.saturating_add(extent.len))
+    let holes = extents.iter().filter(|extent| matches!(extent.place, Place::Hole | Place::Unwritten));
+    holes.fold(0, |sum, extent| sum.saturating_add(extent.len))
 }
 
 /// The holes of one walk.

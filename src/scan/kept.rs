@@ -77,9 +77,15 @@ impl<'m, R: Records> Worker<'_, 'm, R> {
         if walk.samples(found.path, b"") {
             return Ok(false);
         }
-        // More holes than a scan would hash are left to it.
+        // More holes than a scan would hash are left to it, and nothing is hashed of what is only counted.
         let zeros = self.evidence.zeros();
-        let holds = zeros <= walk.holes.limits().least() && previous.holds(|| self.places.iter().copied());
+        if zeros > walk.holes.limits().least() {
+            return Ok(false);
+        }
+        let holds = previous.holds(|| self.places.iter().copied());
+        if !holds && walk.holes.is_lost() {
+            return Ok(false);
+        }
         if !(holds || self.is_same(previous, record, found)?) || !previous.take(record) {
             return Ok(false);
         }

@@ -27,7 +27,7 @@ pub(super) struct Gpt {
     pub(super) holds: bool,
     /// Whether the primary header is there, in whatever state.
     pub(super) primary_signed: bool,
-    /// Where none holds and only the last sector has one: so many bytes further on than it says.
+    /// Where none holds, and all that is there is one in the last sector: so many bytes further on than it says.
     pub(super) moved: Option<u64>,
     /// The disk's GUID.
     pub(super) disk: Option<String>,
@@ -48,6 +48,7 @@ pub(super) fn read(image: &dyn Image) -> Option<Gpt> {
             other.sector_size, first.sector_size
         );
         first.table.gap(other.sector_size, 0, why);
+        first.moved = None;
     }
     Some(first)
 }

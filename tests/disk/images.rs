@@ -149,14 +149,18 @@ fn a_disk_in_disguise_is_refused() {
     std::fs::write(&path, disk).unwrap();
     let error = refused(&path);
     assert!(error.contains("begins like qcow2 and like a partitioned disk"), "{error}");
-    // The header of a VHD, on a disk with sectors of 4096 bytes: with its GPT at the end it names, and before that.
-    let mut disk = bytes("gpt4096.raw");
-    disk[..8].copy_from_slice(b"conectix");
-    for more in [0, 4096, 1 << 20] {
-        disk.resize(disk.len() + more, 0);
-        std::fs::write(&path, &disk).unwrap();
-        let error = refused(&path);
-        assert!(error.contains("begins like vhd and like a partitioned disk"), "{more}: {error}");
+    // On a disk with sectors of 4096 bytes, whose GPT says what the machine likes about its other header: nobody who
+    // reads the first one looks. The MBR is damaged so that it does not count.
+    for (name, magic) in [("vhd", b"conectix".as_slice()), ("qcow2", b"QFI\xfb\0\0\0\x03")] {
+        for other in [u64::MAX, 1 << 40] {
+            let mut disk = bytes("gpt4096.raw");
+            disk[..8].copy_from_slice(magic);
+            disk[462] = 1;
+            disk[4096 + 32..4096 + 40].copy_from_slice(&other.to_le_bytes());
+            std::fs::write(&path, &disk).unwrap();
+            let error = refused(&path);
+            assert!(error.contains(&format!("begins like {name} and like a partitioned disk")), "{error}");
+        }
     }
 }
 
@@ -170,6 +174,12 @@ fn the_partition_table_of_a_guest_is_not_that_of_the_file() {
     let disk = discover(&opened.image).unwrap();
     let starts: Vec<_> = disk.volumes.iter().map(|volume| volume.start).collect();
     assert_eq!((starts, disk.gaps.len()), (vec![Some(2048 * 512)], 0));
+    // Nothing but a VHD keeps its guest's bytes there.
+    let mut other = bytes("gpt.vhd");
+    other[..8].copy_from_slice(b"QFI\xfb\0\0\0\x03");
+    let end = other.len() - 512;
+    std::fs::write(&path, &other[..end]).unwrap();
+    assert!(refused(&path).contains("begins like qcow2 and like a partitioned disk"));
 }
 
 #[test]

@@ -136,3 +136,16 @@ fn what_a_rescan_takes_over_counts_as_what_a_full_scan_hashes() {
         }
     }
 }
+
+#[test]
+fn what_may_have_changed_was_hashed_although_it_has_too_many_holes() {
+    let disk = Disk::new();
+    let whole = disk.scan(None, LIST);
+    let len = disk.bytes.len() as u64;
+    let all = list(&[0..len], len, 0);
+    let given = || Given { budgets: within(3 * MIB), threads: 1, ..LIST };
+    let full = disk.scan(None, given());
+    let rescan = scan_with(&disk.path, Some((&whole, &all)), given()).unwrap();
+    same(&full.manifest, &rescan.manifest, "all may have changed");
+    assert!(rescan.hashed <= full.hashed, "{} bytes hashed, {} in a full scan", rescan.hashed, full.hashed);
+}

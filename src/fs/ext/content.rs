@@ -55,7 +55,14 @@ impl Reader<'_> {
         match form(&inode)? {
             _ if inode.size == 0 => Ok(Vec::new()),
             Form::Nothing => Ok(Vec::new()),
-            Form::Target | Form::Inline => Ok(whole(Place::Metadata)),
+            Form::Target => Ok(whole(Place::Metadata)),
+            Form::Inline => {
+                let stored = inode.size.min(wide(self.inline_data(&inode)?.len()));
+                let mut places = Places::new();
+                let _ = places.push(stored, Place::Metadata);
+                let _ = places.push(inode.size.saturating_sub(stored), Place::Hole);
+                places.finish(inode.size, LAYER, || inode.at())
+            }
             Form::Mapped => self.mapped_extents(&inode),
         }
     }

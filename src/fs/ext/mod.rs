@@ -69,7 +69,7 @@ impl Ext {
         let replay = journal::replay(&volume, from_copy);
         notes.extend(replay.notes);
         let unreplayed = (!replay.gaps.is_empty()).then(|| replay.gaps.join("; "));
-        gaps.extend(replay.gaps);
+        gaps.extend(replay.gaps.into_iter().chain(replay.unread));
         if !replay.overlay.is_empty() {
             volume.set_overlay(replay.overlay);
             if !from_copy {

@@ -68,7 +68,7 @@ impl Xfs {
         let replayed = log::replay(&mut volume, from_copy)?;
         notes.extend(replayed.notes);
         let unreplayed = replayed.unreplayed;
-        let mut gaps: Vec<String> = unreplayed.iter().cloned().chain(replayed.unfinished).collect();
+        let mut gaps: Vec<String> = unreplayed.iter().cloned().chain(replayed.unread).collect();
         let superblock = &volume.superblock;
         if superblock.features.needs_repair() {
             notes.push("the filesystem is marked as needing xfs_repair".to_owned());

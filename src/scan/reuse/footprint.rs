@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 use super::{Fingerprint, trace::first};
 use crate::{
     fs::{Extent, Place},
-    machine::DiskPlace,
+    machine::{Behind, DiskPlace},
 };
 
 /// More pieces than that are not kept: such a file is read every time.
@@ -14,10 +14,13 @@ pub(in crate::scan) const MAX_PIECES: usize = 4096;
 const HOLE: u8 = 0;
 const UNWRITTEN: u8 = 1;
 const STORED: u8 = 2;
+const BEHIND: u8 = 3;
 
-/// Bytes of one encoded piece: its kind, its length; for a stored one the disk, the key and the offset there.
+/// Bytes of one encoded piece: its kind, its length; for a stored one the disk and the offset there; for one behind a key
+/// that, and the offset behind it.
 const ZEROS_LEN: usize = 9;
-const STORED_LEN: usize = 23;
+const STORED_LEN: usize = 19;
+const BEHIND_LEN: usize = 31;
 
 /// The places of all bytes of a content, in the order of the content.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +41,7 @@ struct Pieces {
 #[derive(Debug, Clone, Copy)]
 enum Piece {
     Zeros { kind: u8, len: u64 },
-    Stored { disk: u16, key: u32, offset: u64, len: u64 },
+    Stored { disk: u16, offset: u64, len: u64, behind: Option<Behind> },
 }
 
 impl Footprint {
@@ -55,9 +58,9 @@ impl Footprint {
             footprint.len = footprint.len.checked_add(extent.len)?;
             let kind = match extent.place {
                 Place::Volume(offset) => {
-                    on_disks(offset, extent.len, &place, |DiskPlace { disk, offset, len, key }| {
+                    on_disks(offset, extent.len, &place, |DiskPlace { disk, offset, len, behind }| {
                         let disk = u16::try_from(disk).ok()?;
-                        footprint.take(&mut pieces, Piece::Stored { disk, key, offset, len })
+                        footprint.take(&mut pieces, Piece::Stored { disk, offset, len, behind })
                     })?;
                     continue;
                 }
@@ -96,12 +99,15 @@ impl Footprint {
                 out.push(kind);
                 out.extend_from_slice(&len.to_be_bytes());
             }
-            Piece::Stored { disk, key, offset, len } => {
-                out.push(STORED);
+            Piece::Stored { disk, offset, len, behind } => {
+                out.push(if behind.is_some() { BEHIND } else { STORED });
                 out.extend_from_slice(&disk.to_be_bytes());
-                out.extend_from_slice(&key.to_be_bytes());
                 out.extend_from_slice(&offset.to_be_bytes());
                 out.extend_from_slice(&len.to_be_bytes());
+                if let Some(Behind { key, at }) = behind {
+                    out.extend_from_slice(&key.to_be_bytes());
+                    out.extend_from_slice(&at.to_be_bytes());
+                }
             }
         }
     }
@@ -126,13 +132,19 @@ impl Footprint {
         let mut rest = self.encoded.as_slice();
         std::iter::from_fn(move || {
             while let Some(kind) = rest.first() {
-                let (piece, behind) = rest.split_at_checked(if *kind == STORED { STORED_LEN } else { ZEROS_LEN })?;
-                rest = behind;
-                if *kind == STORED {
+                let len = match *kind {
+                    BEHIND => BEHIND_LEN,
+                    STORED => STORED_LEN,
+                    _ => ZEROS_LEN,
+                };
+                let (piece, more) = rest.split_at_checked(len)?;
+                rest = more;
+                if len != ZEROS_LEN {
                     let number = |at: usize| Some(u64::from_be_bytes(piece.get(at..at + 8)?.try_into().ok()?));
                     let disk = u16::from_be_bytes(piece.get(1..3)?.try_into().ok()?);
-                    let key = u32::from_be_bytes(piece.get(3..7)?.try_into().ok()?);
-                    return Some(DiskPlace { disk: usize::from(disk), offset: number(7)?, len: number(15)?, key });
+                    let key = || Some(u32::from_be_bytes(piece.get(19..23)?.try_into().ok()?));
+                    let behind = key().and_then(|key| Some(Behind { key, at: number(23)? }));
+                    return Some(DiskPlace { disk: usize::from(disk), offset: number(3)?, len: number(11)?, behind });
                 }
             }
             None
@@ -164,13 +176,18 @@ fn joined(before: Piece, next: Piece) -> Option<Piece> {
             Some(Piece::Zeros { kind, len: len.checked_add(more)? })
         }
         (
-            Piece::Stored { disk, key, offset, len },
-            Piece::Stored { disk: on, key: with, offset: behind, len: more },
-        ) if (disk, key) == (on, with) && offset.checked_add(len) == Some(behind) => {
-            Some(Piece::Stored { disk, key, offset, len: len.checked_add(more)? })
+            Piece::Stored { disk, offset, len, behind },
+            Piece::Stored { disk: on, offset: next, len: more, behind: with },
+        ) if disk == on && offset.checked_add(len) == Some(next) && goes_on(behind, len, with) => {
+            Some(Piece::Stored { disk, offset, len: len.checked_add(more)?, behind })
         }
         _ => None,
     }
+}
+
+/// Whether what lies `len` bytes further on is behind the same key as the piece before, if any, and follows it there.
+fn goes_on(before: Option<Behind>, len: u64, next: Option<Behind>) -> bool {
+    before.map(|Behind { key, at }| (key, at.checked_add(len))) == next.map(|Behind { key, at }| (key, Some(at)))
 }
 
 #[cfg(test)]
@@ -182,7 +199,7 @@ mod tests {
     }
 
     fn at(disk: usize, offset: u64, len: u64) -> DiskPlace {
-        DiskPlace { disk, offset, len, key: 0 }
+        DiskPlace { disk, offset, len, behind: None }
     }
 
     /// A volume of `size` bytes that begins at `start` of a disk.
@@ -228,10 +245,13 @@ mod tests {
         for other in [(&unwritten, (1, 1 << 20)), (&whole, (0, 1 << 20)), (&whole, (1, 1 << 21))] {
             assert_ne!(Footprint::new(other.0, on(other.1, 1 << 16)).unwrap(), footprint);
         }
-        let behind = |offset| Some(DiskPlace { key: 7, ..at(1, (1 << 20) + offset, 4096) });
-        let behind = Footprint::new(&whole, behind).unwrap();
-        assert_ne!(behind, footprint);
-        assert_eq!(behind.stored().collect::<Vec<_>>(), [DiskPlace { key: 7, ..at(1, (1 << 20) + 4096, 8192) }]);
+        let behind = |at| Some(Behind { key: 7, at });
+        let place =
+            |start| move |offset| Some(DiskPlace { behind: behind(start + offset), ..at(1, (1 << 20) + offset, 4096) });
+        let (one, other) = (Footprint::new(&whole, place(0)).unwrap(), Footprint::new(&whole, place(512)).unwrap());
+        assert!(one != footprint && other != footprint && one != other);
+        let stored = DiskPlace { behind: behind(4096), ..at(1, (1 << 20) + 4096, 8192) };
+        assert_eq!(one.stored().collect::<Vec<_>>(), [stored]);
     }
 
     #[test]

@@ -113,7 +113,7 @@ mod tests {
                 content: "xfs".to_owned(),
                 start: None,
                 size: 4096,
-                stretches: vec![DiskPlace { disk: 0, offset, len: 4096, key: 0 }],
+                stretches: vec![DiskPlace { disk: 0, offset, len: 4096, behind: None }],
                 behind: None,
             }],
         };

@@ -3,7 +3,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::{Digest, Fingerprint};
-use crate::machine::DiskPlace;
+use crate::machine::{Behind, DiskPlace};
 
 const HAS_EVIDENCE: u8 = 1;
 const HAS_CONTENT: u8 = 2;
@@ -86,11 +86,15 @@ impl Basis {
         let mut hash = self.0.clone();
         update(&mut hash, name);
         update(&mut hash, evidence);
-        for DiskPlace { disk, offset, len, key } in places {
+        for DiskPlace { disk, offset, len, behind } in places {
             hash.update(short(*disk));
-            hash.update(key.to_le_bytes());
+            hash.update([u8::from(behind.is_some())]);
             hash.update(offset.to_le_bytes());
             hash.update(len.to_le_bytes());
+            if let Some(Behind { key, at }) = behind {
+                hash.update(key.to_le_bytes());
+                hash.update(at.to_le_bytes());
+            }
         }
         first(&hash.finalize().into())
     }
@@ -139,7 +143,7 @@ mod tests {
 
     #[test]
     fn evidence_of_another_path_volume_or_place_is_another() {
-        let at = |disk, offset, len| DiskPlace { disk, offset, len, key: 0 };
+        let at = |disk, offset, len| DiskPlace { disk, offset, len, behind: None };
         let place = [at(0, 4096, 8192)];
         let mut seen = std::collections::HashSet::new();
         let mut is_new = |volume: &str, [geometry, dir, name, bytes]: [&[u8]; 4], places: &[DiskPlace]| {
@@ -156,7 +160,13 @@ mod tests {
         assert!(is_new("a", [b"g", b"d", b"b", b"d"], &place));
         assert!(is_new("a", [b"g", b"d", b"b", b"c"], &[]));
         assert!(is_new("a", [b"g", b"d", b"b", b"c"], &[at(1, 4096, 8192)]));
-        assert!(is_new("a", [b"g", b"d", b"b", b"c"], &[DiskPlace { key: 1, ..place[0] }]));
+        for (key, at) in [(1, 0), (2, 0), (1, 512)] {
+            assert!(is_new(
+                "a",
+                [b"g", b"d", b"b", b"c"],
+                &[DiskPlace { behind: Some(Behind { key, at }), ..place[0] }]
+            ));
+        }
         assert!(is_new("a", [b"g", b"d", b"b", b"c"], &[at(0, 8192, 8192)]));
         assert!(is_new("a", [b"g", b"d", b"b", b"c"], &[at(0, 4096, 4096), at(0, 8192, 4096)]));
     }

@@ -9,7 +9,7 @@ pub(super) use crate::image::MAX_SECTOR;
 use crate::{
     error::Result,
     field::wide,
-    image::{self, DiskPlace, Image},
+    image::{self, Behind, DiskPlace, Image},
     volume::segmented::{in_pieces, take},
 };
 
@@ -137,8 +137,9 @@ impl Image for Decrypted {
         let place = self.inner.disk_place(below.checked_add(offset.checked_sub(start)?)?.checked_sub(inside)?)?;
         let len = place.len.min(part.end.checked_sub(offset)?.checked_add(inside)?);
         let whole = len.checked_sub(len.checked_rem(sector)?)?;
-        let len = whole.checked_sub(inside).filter(|len| *len > 0 && place.key == 0)?;
-        Some(DiskPlace { offset: place.offset.checked_add(inside)?, len, key: self.key, ..place })
+        let len = whole.checked_sub(inside).filter(|len| *len > 0 && place.behind.is_none())?;
+        let behind = Some(Behind { key: self.key, at: offset });
+        Some(DiskPlace { offset: place.offset.checked_add(inside)?, len, behind, ..place })
     }
 }
 
@@ -183,7 +184,8 @@ mod tests {
             let volume = behind(disk.clone(), sectors(mode), sector);
             for (offset, len) in [(8192, 100), (9000, 1), (12287, 1), (16384, 4096), (20000, 5000), (LEN - 33, 33)] {
                 let place = volume.disk_place(offset).unwrap();
-                assert_eq!((place.disk, place.offset, place.key), (4, START + offset, 2));
+                assert_eq!((place.disk, place.offset), (4, START + offset));
+                assert_eq!(place.behind, Some(Behind { key: 2, at: offset }));
                 let place = DiskPlace { len: place.len.min(len), ..place };
                 let reach = place.reach();
                 let read = |disk: Vec<u8>| {
@@ -223,6 +225,31 @@ mod tests {
         let mut other = behind(Vec::new(), sectors(0), 512);
         other.parts.pop();
         assert!(seen.insert(marks(other)));
+    }
+
+    /// What remaps a volume's bytes, as a pool does, gives ciphertext another sector's number, and so another content.
+    #[test]
+    fn ciphertext_that_is_read_at_another_place_of_the_volume_is_something_else() {
+        let disk = || -> Arc<dyn Image> {
+            let bytes = (0..16384).map(|at| (at * 31 % 251) as u8).collect();
+            Arc::new(Metered::new(Arc::new(Memory(bytes)), 0, Arc::new(AtomicU64::new(0)), None))
+        };
+        let part = |start| -> Arc<dyn Image> { Arc::new(crate::image::Slice::new(disk(), start, 8192).unwrap()) };
+        let volume = |inner| {
+            let parts = vec![Part { end: 16384, source: Source::Ciphertext { offset: 0, iv: 0 } }];
+            Decrypted { inner, sectors: sectors(0), sector: 512, iv_step: 512, parts, start: 0, key: 1 }
+        };
+        let swapped = crate::volume::segmented::Segmented::join(vec![part(8192), part(0)]).unwrap();
+        let (one, other) = (volume(disk()), volume(swapped));
+        let read = |volume: &Decrypted, at| {
+            let mut bytes = [0; 512];
+            volume.read_at(at, &mut bytes).unwrap();
+            bytes
+        };
+        let (here, there) = (one.disk_place(0).unwrap(), other.disk_place(8192).unwrap());
+        assert_eq!((here.disk, here.offset), (there.disk, there.offset));
+        assert_ne!(read(&one, 0), read(&other, 8192));
+        assert_ne!(here.behind, there.behind);
     }
 
     #[test]

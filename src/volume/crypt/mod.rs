@@ -135,7 +135,8 @@ impl<'k> Unlocking<'k> {
                 }
                 let id = format!("{}-bitlocker", volume.id.trim_start_matches('@'));
                 volume.part_of = Some(what);
-                (true, Some(Volume { behind: Some(mark), ..Volume::assembled(image, &id) }))
+                let is_pooled = volume.is_pooled;
+                (true, Some(Volume { behind: Some(mark), is_pooled, ..Volume::assembled(image, &id) }))
             }
             Err(why) => {
                 refuse(volume, BITLOCKER, format!("encrypted: {what}: {why}"));

@@ -61,6 +61,8 @@ pub(super) fn assemble(volumes: &mut Vec<Volume>, pass: Pass, progress: &mut Pro
         take_parts(volumes, &group);
         let images: BTreeMap<_, _> =
             group.present.iter().map(|(name, physical)| (name.as_str(), &physical.image)).collect();
+        let in_pool = |physical: &&Physical| volumes.get(physical.index).is_some_and(|volume| volume.is_pooled);
+        let in_pool = group.present.values().any(in_pool);
         let mut logical = Logical::new(&group.metadata, images, &group.missing);
         for (count, name) in logical.shown().into_iter().enumerate() {
             let Some(lv) = group.metadata.logical.get(name) else { continue };
@@ -83,7 +85,7 @@ pub(super) fn assemble(volumes: &mut Vec<Volume>, pass: Pass, progress: &mut Pro
                     group.metadata.name
                 );
             }
-            volume.is_pooled = lv.is_thin();
+            volume.is_pooled = in_pool || lv.is_thin();
             volume.names = device_names(&group.metadata.name, name);
             volumes.push(volume);
         }

@@ -30,7 +30,10 @@ const MAX_REPLAYED: usize = 1 << 20;
 pub(super) struct Replay {
     pub(super) overlay: Overlay,
     pub(super) notes: Vec<String>,
+    /// What of it could not be replayed, by damage: what only it knew is missing, names too.
     pub(super) gaps: Vec<String>,
+    /// What is never replayed: then the disk is compared as it stood at the last full commit, or as it lies there.
+    pub(super) unread: Vec<String>,
 }
 
 /// Replays the journal where it is needed: where the superblock says so, or, with a copy of the superblock, which
@@ -45,7 +48,7 @@ pub(super) fn replay(volume: &Volume, from_copy: bool) -> Replay {
     if superblock.journal_inode == 0 {
         let text = "the journal is on another device";
         match needed {
-            true => replay.gaps.push(format!("{LAYER}: {text} and was not replayed, though recovery is needed")),
+            true => replay.unread.push(format!("{LAYER}: {text} and was not replayed, though recovery is needed")),
             false => replay.notes.push(text.to_owned()),
         }
         return replay;
@@ -82,7 +85,7 @@ fn run(volume: &Volume, replay: &mut Replay) -> Result<()> {
         file.read(first, &mut buf)?;
         if fast_commit::follows(&buf, scan.end) {
             replay
-                .gaps
+                .unread
                 .push(format!("{LAYER}: journal: fast commits after transaction {} were not replayed", scan.end));
         }
     }

@@ -95,7 +95,12 @@ fn torn(ring: &Ring<'_>, head: u64, written: u64) -> Result<Option<Torn>> {
     }
     let blocks = ring.distance(head, written);
     let newest = ring.cycle_of(head.saturating_add(blocks).saturating_sub(1))?;
-    Ok(ring.begins_record(head, blocks, newest)?.then_some(Torn { at: head, blocks }))
+    // What was written before the end of the ring is of the cycle before that of its beginning.
+    let before_end = blocks.min(ring.len.saturating_sub(head));
+    let around = blocks.saturating_sub(before_end);
+    let cycle = newest.saturating_sub(u32::from(around > 0));
+    let is_torn = ring.begins_record(head, before_end, cycle)? || ring.begins_record(0, around, newest)?;
+    Ok(is_torn.then_some(Torn { at: head, blocks }))
 }
 
 /// Blocks that may be in flight, or of one record.

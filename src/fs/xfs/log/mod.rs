@@ -36,8 +36,9 @@ pub(super) struct Replayed {
     pub(super) notes: Vec<String>,
     /// Why it could not be replayed: what only it knows is missing, names too.
     pub(super) unreplayed: Option<String>,
-    /// What it begins and does not finish. That is in the extents and attributes of inodes, which it names.
-    pub(super) unfinished: Option<String>,
+    /// What it begins and does not finish, which is in the extents and attributes of inodes that it names; and a log
+    /// that is never at hand.
+    pub(super) unread: Option<String>,
 }
 
 /// Replays the log over the volume where it is needed, its superblock included, but where that is a copy.
@@ -47,7 +48,8 @@ pub(super) struct Replayed {
 pub(super) fn replay(volume: &mut Volume, from_copy: bool) -> Result<Replayed> {
     let gap = |text: String| Ok(Replayed { unreplayed: Some(format!("{LAYER}: {text}")), ..Replayed::default() });
     if volume.superblock.log_start == 0 {
-        return gap("the log is on another device; whether it is clean cannot be told".to_owned());
+        let text = format!("{LAYER}: the log is on another device; whether it is clean cannot be told");
+        return Ok(Replayed { unread: Some(text), ..Replayed::default() });
     }
     let run = run(volume, from_copy);
     match run.and_then(|(overlay, replayed)| adopt(volume, overlay, from_copy).map(|()| replayed)) {
@@ -101,5 +103,5 @@ fn run(volume: &Volume, from_copy: bool) -> Result<(Overlay, Replayed)> {
     let (transactions, sectors) = (replay.transactions, replay.overlay.len());
     let notes = [format!("log replayed: {transactions} transactions, {sectors} sectors")];
     let notes = notes.into_iter().chain(torn).collect();
-    Ok((replay.overlay, Replayed { notes, unreplayed: None, unfinished: replay.pending.gap() }))
+    Ok((replay.overlay, Replayed { notes, unreplayed: None, unread: replay.pending.gap() }))
 }
