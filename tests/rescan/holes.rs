@@ -142,7 +142,8 @@ fn what_may_have_changed_was_hashed_although_it_has_too_many_holes() {
     let disk = Disk::new();
     let whole = disk.scan(None, LIST);
     let len = disk.bytes.len() as u64;
-    let all = list(&[0..len], len, 0);
+    let whole_disk = 0..len;
+    let all = list(std::slice::from_ref(&whole_disk), len, 0);
     let given = || Given { budgets: within(3 * MIB), threads: 1, ..LIST };
     let full = disk.scan(None, given());
     let rescan = scan_with(&disk.path, Some((&whole, &all)), given()).unwrap();

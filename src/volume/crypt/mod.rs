@@ -4,7 +4,7 @@
 //!
 //! The way of LUKS: `luks` (header, keyslots) → `derive` (passphrase to key) → `sectors` (the cipher of the keyslot's
 //! area) → `antiforensic` → the volume's key. Of BitLocker: `bitlocker` (metadata, protectors) → its keys. Both end
-//! in a [`Decrypted`](decrypted::Decrypted) image. Hashes and ciphers come from RustCrypto; modes and headers are
+//! in a [`Decrypted`] image. Hashes and ciphers come from RustCrypto; modes and headers are
 //! read here, see decision 12. To add a cipher: an arm in `block_cipher`; a mode: in `sectors`.
 //!
 //! What a header asks for may be hostile: all work is bounded by [`KeyLimits`] of the target, not of a volume.
