@@ -228,7 +228,8 @@ pub(crate) fn format_of(image: &dyn Image, path: &Path) -> Result<Format> {
     let Some(container) = claimed(&head, &tail(image)?) else { return Ok(Format::Raw) };
     // A footer behind a partition table is what a fixed VHD looks like; a header in front of one is not.
     let is_guests = || matches!(container.opener, Opener::Read(Format::Vhd)) && is_guests_table(&head, image.len());
-    if container.at_head(&head) && holds_partition_table(&head) && !is_guests() {
+    let is_disk = || holds_partition_table(&head) && !is_guests() || ends_with_table(image);
+    if container.at_head(&head) && is_disk() {
         return Err(Error::unsupported(
             LAYER,
             format!(
@@ -311,6 +312,19 @@ impl Container {
 /// put there by the machine that writes to the disk.
 fn holds_partition_table(head: &[u8]) -> bool {
     holds_table_of_512(head) || has(head, 4096, GPT)
+}
+
+/// Whether the file ends with the second header of a GPT, which says that it stands there: firmware and systems use it
+/// where the first one is damaged. In a container what a guest has there lies elsewhere than the guest says.
+fn ends_with_table(image: &dyn Image) -> bool {
+    [512_u64, 4096].into_iter().any(|sector| {
+        let Some(last) = image.len().checked_div(sector).and_then(|sectors| sectors.checked_sub(1)) else {
+            return false;
+        };
+        let mut header = [0; 32];
+        let place = last.saturating_mul(sector);
+        image.read_at(place, &mut header).is_ok() && has(&header, 0, GPT) && le64(&header, 24) == Some(last)
+    })
 }
 
 /// What a GPT begins with, in the second sector of its disk (UEFI 2.10, 5.3.2).

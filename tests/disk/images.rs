@@ -164,6 +164,22 @@ fn a_disk_in_disguise_is_refused() {
     }
 }
 
+/// The machine damages the first table, and uses the second one.
+#[test]
+fn a_disk_in_disguise_that_has_only_the_table_at_its_end_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("disk.raw");
+    for (name, sector) in [("gpt512.raw", 512), ("gpt4096.raw", 4096)] {
+        let mut disk = bytes(name);
+        disk[..8].copy_from_slice(b"QFI\xfb\0\0\0\x03");
+        disk[462] = 1;
+        disk[sector..sector + 8].fill(0);
+        std::fs::write(&path, &disk).unwrap();
+        let error = refused(&path);
+        assert!(error.contains("begins like qcow2 and like a partitioned disk"), "{name}: {error}");
+    }
+}
+
 #[test]
 fn the_partition_table_of_a_guest_is_not_that_of_the_file() {
     let folder = tempfile::tempdir().unwrap();
