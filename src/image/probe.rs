@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    field::{byte, has, le32, le64},
+    field::{be32, byte, has, le32, le64},
 };
 
 const LAYER: &str = "image";
@@ -225,16 +225,23 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Opened> {
 /// When it is of a container that is not read (says what to do instead), or could be taken for two things at once.
 pub(crate) fn format_of(image: &dyn Image, path: &Path) -> Result<Format> {
     let head = head(image)?;
-    let Some(container) = claimed(&head, &tail(image)?) else { return Ok(Format::Raw) };
-    // A footer behind a partition table is what a fixed VHD looks like; a header in front of one is not.
+    let tail = tail(image)?;
+    let Some(container) = claimed(&head, &tail) else { return Ok(Format::Raw) };
     let is_guests = || matches!(container.opener, Opener::Read(Format::Vhd)) && is_guests_table(&head, image.len());
-    let is_disk = || holds_partition_table(&head) && !is_guests() || ends_with_table(image);
-    if container.at_head(&head) && is_disk() {
+    let is_disk = || holds_partition_table(&head) && !is_guests() || ends_with_table(image) || holds_volume(&head);
+    // A footer behind a disk is what a fixed VHD looks like; a header in front of one is not, and other VHDs begin with
+    // a copy of their footer.
+    let looks = match container.at_head(&head) {
+        true if is_disk() => "begins like a container and like a disk",
+        false if is_growing(&tail) => "ends like a container and does not begin like it",
+        _ => "",
+    };
+    if !looks.is_empty() {
         return Err(Error::unsupported(
             LAYER,
             format!(
-                "{}: begins like {} and like a partitioned disk: the machine may have written that into a raw disk; \
-                 if it is raw, wrap it: qemu-img convert -f raw -O qcow2 IMAGE disk.qcow2",
+                "{}: {}: it {looks}: the machine may have written that into a raw disk; if it is raw, wrap it: qemu-img \
+                 convert -f raw -O qcow2 IMAGE disk.qcow2",
                 path.display(),
                 container.name
             ),
@@ -314,6 +321,14 @@ fn holds_partition_table(head: &[u8]) -> bool {
     holds_table_of_512(head) || has(head, 4096, GPT)
 }
 
+/// Whether the file ends with the footer of a VHD that is not fixed ("Hard Disk Footer Format", disk type).
+fn is_growing(tail: &[u8]) -> bool {
+    [512, 511].into_iter().filter_map(|before| tail.len().checked_sub(before)).any(|at| {
+        let kind = at.checked_add(60).and_then(|at| be32(tail, at));
+        has(tail, at, b"conectix") && kind.is_some_and(|kind| kind != 2)
+    })
+}
+
 /// Whether the file ends with the second header of a GPT, which says that it stands there: firmware and systems use it
 /// where the first one is damaged. In a container what a guest has there lies elsewhere than the guest says.
 fn ends_with_table(image: &dyn Image) -> bool {
@@ -325,6 +340,19 @@ fn ends_with_table(image: &dyn Image) -> bool {
         let place = last.saturating_mul(sector);
         image.read_at(place, &mut header).is_ok() && has(&header, 0, GPT) && le64(&header, 24) == Some(last)
     })
+}
+
+/// Whether the file is a disk without partitions by what stands behind its first sector, which ext and LVM2 leave to
+/// boot loaders: a superblock of ext in byte 1024 ("The Linux kernel documentation", ext4, "Super Block"), a label of
+/// LVM2 in one of the first four sectors (`label_header`, lvm2 `lib/label/label.c`). Containers have headers there.
+fn holds_volume(head: &[u8]) -> bool {
+    let superblock = head.get(1024..).unwrap_or_default();
+    let used = |at: usize| le32(superblock, at).is_some_and(|count| count > 0);
+    let at_most = |at: usize, most: u32| le32(superblock, at).is_some_and(|value| value <= most);
+    // The magic number, inodes and blocks, the size of a block, the revision.
+    let is_ext = has(superblock, 56, b"\x53\xef") && used(0) && used(4) && at_most(24, 6) && at_most(76, 1);
+    let has_label = |at: &usize| has(head, *at, b"LABELONE") && has(head, at.saturating_add(24), b"LVM2 001");
+    is_ext || [0, 512, 1024, 1536].iter().any(has_label)
 }
 
 /// What a GPT begins with, in the second sector of its disk (UEFI 2.10, 5.3.2).

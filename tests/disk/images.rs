@@ -148,7 +148,7 @@ fn a_disk_in_disguise_is_refused() {
     disk[..8].copy_from_slice(b"QFI\xfb\0\0\0\x03");
     std::fs::write(&path, disk).unwrap();
     let error = refused(&path);
-    assert!(error.contains("begins like qcow2 and like a partitioned disk"), "{error}");
+    assert!(error.contains(": qcow2: it begins like a container and like a disk"), "{error}");
     // On a disk with sectors of 4096 bytes, whose GPT says what the machine likes about its other header: nobody who
     // reads the first one looks. The MBR is damaged so that it does not count.
     for (name, magic) in [("vhd", b"conectix".as_slice()), ("qcow2", b"QFI\xfb\0\0\0\x03")] {
@@ -159,8 +159,46 @@ fn a_disk_in_disguise_is_refused() {
             disk[4096 + 32..4096 + 40].copy_from_slice(&other.to_le_bytes());
             std::fs::write(&path, &disk).unwrap();
             let error = refused(&path);
-            assert!(error.contains(&format!("begins like {name} and like a partitioned disk")), "{error}");
+            assert!(error.contains(&format!(": {name}: it begins like a container and like a disk")), "{error}");
         }
+    }
+}
+
+/// What leaves its first sector to boot loaders leaves it to the machine.
+#[test]
+fn a_disk_without_partitions_in_disguise_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("disk.raw");
+    for name in ["ext/inline.img", "ext/dirty-ext3.img", "rescan/lvm.raw"] {
+        let packed = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/{name}.zst"));
+        let mut disk = zstd::decode_all(File::open(packed).unwrap()).unwrap();
+        for (container, magic) in [("qcow2", b"QFI\xfb\0\0\0\x03".as_slice()), ("vhd", b"conectix"), ("vmdk", b"KDMV")]
+        {
+            disk[..512].fill(0);
+            disk[..magic.len()].copy_from_slice(magic);
+            std::fs::write(&path, &disk).unwrap();
+            let error = refused(&path);
+            assert!(
+                error.contains(&format!(": {container}: it begins like a container and like a disk")),
+                "{name}: {error}"
+            );
+        }
+    }
+}
+
+/// A dynamic disk's footer, behind a raw one: what it points to lies wherever the machine put it.
+#[test]
+fn a_disk_with_the_footer_of_another_kind_of_vhd_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("disk.raw");
+    let vhd = bytes("gpt.vhd");
+    for name in ["gpt512.raw", "mbr.raw", "fat16.raw"] {
+        let mut disk = bytes(name);
+        let end = disk.len() - 512;
+        disk[end..].copy_from_slice(&vhd[..512]);
+        std::fs::write(&path, &disk).unwrap();
+        let error = refused(&path);
+        assert!(error.contains(": vhd: it ends like a container and does not begin like it"), "{name}: {error}");
     }
 }
 
@@ -176,7 +214,7 @@ fn a_disk_in_disguise_that_has_only_the_table_at_its_end_is_refused() {
         disk[sector..sector + 8].fill(0);
         std::fs::write(&path, &disk).unwrap();
         let error = refused(&path);
-        assert!(error.contains("begins like qcow2 and like a partitioned disk"), "{name}: {error}");
+        assert!(error.contains(": qcow2: it begins like a container and like a disk"), "{name}: {error}");
     }
 }
 
@@ -195,7 +233,7 @@ fn the_partition_table_of_a_guest_is_not_that_of_the_file() {
     other[..8].copy_from_slice(b"QFI\xfb\0\0\0\x03");
     let end = other.len() - 512;
     std::fs::write(&path, &other[..end]).unwrap();
-    assert!(refused(&path).contains("begins like qcow2 and like a partitioned disk"));
+    assert!(refused(&path).contains(": qcow2: it begins like a container and like a disk"));
 }
 
 #[test]
