@@ -356,7 +356,7 @@ fn holds_volume(head: &[u8]) -> bool {
 }
 
 /// What a GPT begins with, in the second sector of its disk (UEFI 2.10, 5.3.2).
-const GPT: &[u8] = b"EFI PART";
+pub(crate) const GPT: &[u8] = b"EFI PART";
 
 /// Whether it is a table for sectors of 512 bytes.
 fn holds_table_of_512(head: &[u8]) -> bool {

@@ -139,16 +139,25 @@ fn containers_are_refused_by_name() {
     }
 }
 
-#[test]
-fn a_disk_in_disguise_is_refused() {
+fn refused_bytes(disk: &[u8]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("disk.raw");
+    std::fs::write(&path, disk).unwrap();
+    refused(&path)
+}
+
+/// That a disk which was made from `name` is refused, since it begins like a container and like a disk.
+fn assert_disguised(name: &str, disk: &[u8], container: &str) {
+    let error = refused_bytes(disk);
+    assert!(error.contains(&format!(": {container}: it begins like a container and like a disk")), "{name}: {error}");
+}
+
+#[test]
+fn a_disk_in_disguise_is_refused() {
     let mut disk = bytes("gpt512.raw");
     // The machine writes the header of a qcow2 image over its boot code.
     disk[..8].copy_from_slice(b"QFI\xfb\0\0\0\x03");
-    std::fs::write(&path, disk).unwrap();
-    let error = refused(&path);
-    assert!(error.contains(": qcow2: it begins like a container and like a disk"), "{error}");
+    assert_disguised("gpt512.raw", &disk, "qcow2");
     // On a disk with sectors of 4096 bytes, whose GPT says what the machine likes about its other header: nobody who
     // reads the first one looks. The MBR is damaged so that it does not count.
     for (name, magic) in [("vhd", b"conectix".as_slice()), ("qcow2", b"QFI\xfb\0\0\0\x03")] {
@@ -157,9 +166,7 @@ fn a_disk_in_disguise_is_refused() {
             disk[..8].copy_from_slice(magic);
             disk[462] = 1;
             disk[4096 + 32..4096 + 40].copy_from_slice(&other.to_le_bytes());
-            std::fs::write(&path, &disk).unwrap();
-            let error = refused(&path);
-            assert!(error.contains(&format!(": {name}: it begins like a container and like a disk")), "{error}");
+            assert_disguised("gpt4096.raw", &disk, name);
         }
     }
 }
@@ -167,8 +174,6 @@ fn a_disk_in_disguise_is_refused() {
 /// What leaves its first sector to boot loaders leaves it to the machine.
 #[test]
 fn a_disk_without_partitions_in_disguise_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("disk.raw");
     for name in ["ext/inline.img", "ext/dirty-ext3.img", "rescan/lvm.raw"] {
         let packed = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/{name}.zst"));
         let mut disk = zstd::decode_all(File::open(packed).unwrap()).unwrap();
@@ -176,12 +181,7 @@ fn a_disk_without_partitions_in_disguise_is_refused() {
         {
             disk[..512].fill(0);
             disk[..magic.len()].copy_from_slice(magic);
-            std::fs::write(&path, &disk).unwrap();
-            let error = refused(&path);
-            assert!(
-                error.contains(&format!(": {container}: it begins like a container and like a disk")),
-                "{name}: {error}"
-            );
+            assert_disguised(name, &disk, container);
         }
     }
 }
@@ -189,15 +189,12 @@ fn a_disk_without_partitions_in_disguise_is_refused() {
 /// A dynamic disk's footer, behind a raw one: what it points to lies wherever the machine put it.
 #[test]
 fn a_disk_with_the_footer_of_another_kind_of_vhd_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("disk.raw");
     let vhd = bytes("gpt.vhd");
     for name in ["gpt512.raw", "mbr.raw", "fat16.raw"] {
         let mut disk = bytes(name);
         let end = disk.len() - 512;
         disk[end..].copy_from_slice(&vhd[..512]);
-        std::fs::write(&path, &disk).unwrap();
-        let error = refused(&path);
+        let error = refused_bytes(&disk);
         assert!(error.contains(": vhd: it ends like a container and does not begin like it"), "{name}: {error}");
     }
 }
@@ -205,16 +202,12 @@ fn a_disk_with_the_footer_of_another_kind_of_vhd_is_refused() {
 /// The machine damages the first table, and uses the second one.
 #[test]
 fn a_disk_in_disguise_that_has_only_the_table_at_its_end_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("disk.raw");
     for (name, sector) in [("gpt512.raw", 512), ("gpt4096.raw", 4096)] {
         let mut disk = bytes(name);
         disk[..8].copy_from_slice(b"QFI\xfb\0\0\0\x03");
         disk[462] = 1;
         disk[sector..sector + 8].fill(0);
-        std::fs::write(&path, &disk).unwrap();
-        let error = refused(&path);
-        assert!(error.contains(": qcow2: it begins like a container and like a disk"), "{name}: {error}");
+        assert_disguised(name, &disk, "qcow2");
     }
 }
 
@@ -232,8 +225,7 @@ fn the_partition_table_of_a_guest_is_not_that_of_the_file() {
     let mut other = bytes("gpt.vhd");
     other[..8].copy_from_slice(b"QFI\xfb\0\0\0\x03");
     let end = other.len() - 512;
-    std::fs::write(&path, &other[..end]).unwrap();
-    assert!(refused(&path).contains(": qcow2: it begins like a container and like a disk"));
+    assert_disguised("gpt.vhd", &other[..end], "qcow2");
 }
 
 #[test]

@@ -15,14 +15,12 @@
 //! | 84 | 4 | size of an entry: 128 times a power of two |
 //! | 88 | 4 | CRC-32 of all entries |
 
+pub(super) use crate::image::probe::GPT as SIGNATURE;
 use crate::{
     checksum::crc32,
     field::{array, has, le32, le64, len32},
     image::Image,
 };
-
-/// What a header begins with.
-pub(super) const SIGNATURE: &[u8] = b"EFI PART";
 
 /// The smallest header.
 const MIN_SIZE: usize = 92;
