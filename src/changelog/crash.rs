@@ -55,7 +55,7 @@ fn run(path: &Path, start: Timestamp, label: &str) -> Result<ScanId> {
             clock: None,
             severity: &|_| Severity::Medium,
         };
-        publish.event(&Event::from_change(&change, &context)?)?;
+        publish.event(Event::from_change(&change, &context)?)?;
     }
     let mut record = ScanRecord::new(name, scan_id, start, "web01.raw");
     record.window = Some(window);

@@ -1,5 +1,6 @@
 //! A file of events: one a line, written once, then read as often as a report needs.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
@@ -38,29 +39,53 @@ impl Tally {
     }
 }
 
+/// Events in so many bytes at the beginning of a file stay in memory when they are written, so that a report need not
+/// read again what was at hand a moment ago.
+const HELD: u64 = 1 << 20;
+
+/// The events at the beginning of a file.
+#[derive(Default)]
+struct Held {
+    /// With the offsets at which their lines start.
+    events: Vec<(u64, Event)>,
+    /// Where the lines begin that are not among them.
+    end: u64,
+}
+
 /// Writes events, one a line, and counts them.
 pub struct EventWriter {
     out: BufWriter<File>,
     label: String,
     tally: Tally,
+    line: Vec<u8>,
+    held: Held,
 }
 
 impl EventWriter {
     /// Writes to `file`, which messages call `label`.
     #[must_use]
     pub fn new(file: File, label: impl Into<String>) -> Self {
-        Self { out: BufWriter::new(file), label: label.into(), tally: Tally::default() }
+        let (tally, line, held) = (Tally::default(), Vec::new(), Held::default());
+        Self { out: BufWriter::new(file), label: label.into(), tally, line, held }
     }
 
     /// Writes one event.
     ///
     /// # Errors
     /// [`Error::State`] when the file cannot be written.
-    pub fn write(&mut self, event: &Event) -> Result<()> {
-        write_json(&mut self.out, event)
-            .and_then(|()| self.out.write_all(b"\n"))
+    pub fn write(&mut self, event: Event) -> Result<()> {
+        self.line.clear();
+        write_json(&mut self.line, &event)
+            .and_then(|()| {
+                self.line.push(b'\n');
+                self.out.write_all(&self.line)
+            })
             .map_err(|error| Error::State(format!("events: write {}: {error}", self.label)))?;
-        self.tally.add(event);
+        self.tally.add(&event);
+        if self.held.end < HELD {
+            self.held.events.push((self.held.end, event));
+            self.held.end = self.held.end.saturating_add(self.line.len() as u64);
+        }
         Ok(())
     }
 
@@ -75,9 +100,9 @@ impl EventWriter {
     /// # Errors
     /// [`Error::State`] when the file cannot be written.
     pub fn finish(self) -> Result<(EventFile, Tally)> {
-        let Self { out, label, tally } = self;
+        let Self { out, label, tally, held, .. } = self;
         match out.into_inner() {
-            Ok(file) => Ok((EventFile::new(file, label), tally)),
+            Ok(file) => Ok((EventFile { file, label, held }, tally)),
             Err(error) => Err(Error::State(format!("events: write {label}: {error}"))),
         }
     }
@@ -107,12 +132,13 @@ impl std::fmt::Display for Problem {
 pub struct EventFile {
     file: File,
     label: String,
+    held: Held,
 }
 
 /// What one line of a file of events holds.
-pub enum Line {
+pub enum Line<'f> {
     /// An event.
-    Event(Box<Event>),
+    Event(Cow<'f, Event>),
     /// Damage.
     Problem(Problem),
 }
@@ -121,7 +147,7 @@ impl EventFile {
     /// Reads from `file`, which messages call `label`.
     #[must_use]
     pub fn new(file: File, label: impl Into<String>) -> Self {
-        Self { file, label: label.into() }
+        Self { file, label: label.into(), held: Held::default() }
     }
 
     pub(super) fn file(&self) -> &File {
@@ -138,9 +164,14 @@ impl EventFile {
     ///
     /// # Errors
     /// [`Error::State`] when the file cannot be read, and what `each` returns.
-    pub fn read(&self, each: &mut dyn FnMut(u64, Line) -> Result<ControlFlow<()>>) -> Result<()> {
-        let mut input = BufReader::with_capacity(256 * 1024, At { file: &self.file, offset: 0 });
-        let (mut offset, mut number) = (0_u64, 0_u64);
+    pub fn read(&self, each: &mut dyn FnMut(u64, Line<'_>) -> Result<ControlFlow<()>>) -> Result<()> {
+        for (offset, event) in &self.held.events {
+            if each(*offset, Line::Event(Cow::Borrowed(event)))?.is_break() {
+                return Ok(());
+            }
+        }
+        let (mut offset, mut number) = (self.held.end, self.held.events.len() as u64);
+        let mut input = BufReader::with_capacity(256 * 1024, At { file: &self.file, offset });
         let mut bytes = Vec::new();
         loop {
             bytes.clear();
@@ -160,12 +191,16 @@ impl EventFile {
     ///
     /// # Errors
     /// [`Error::State`] when there is none any more.
-    pub fn event_at(&self, offset: u64) -> Result<Event> {
+    pub fn event_at(&self, offset: u64) -> Result<Cow<'_, Event>> {
+        let held = self.held.events.binary_search_by_key(&offset, |(at, _)| *at);
+        if let Some((_, event)) = held.ok().and_then(|at| self.held.events.get(at)) {
+            return Ok(Cow::Borrowed(event));
+        }
         let mut bytes = Vec::new();
         let mut input = BufReader::with_capacity(4096, At { file: &self.file, offset });
         read_line(&mut input, &mut bytes).map_err(|error| self.unreadable(&error))?;
         match self.parse(&bytes, 0) {
-            Line::Event(event) => Ok(*event),
+            Line::Event(event) => Ok(Cow::Owned(event.into_owned())),
             Line::Problem(problem) => Err(Error::State(format!("events: {problem}"))),
         }
     }
@@ -174,7 +209,7 @@ impl EventFile {
         Error::State(format!("events: read {}: {error}", self.label))
     }
 
-    fn parse(&self, bytes: &[u8], line: u64) -> Line {
+    fn parse(&self, bytes: &[u8], line: u64) -> Line<'static> {
         let problem = |what: String| Line::Problem(Problem { file: self.label.clone(), line, what });
         if bytes.len() > MAX_LINE {
             return problem(format!("longer than {MAX_LINE} bytes"));
@@ -183,7 +218,7 @@ impl EventFile {
             return problem("cut off: the line has no end".to_owned());
         };
         match serde_json::from_slice(text) {
-            Ok(event) => Line::Event(Box::new(event)),
+            Ok(event) => Line::Event(Cow::Owned(event)),
             Err(error) => problem(format!("not an event: {error}")),
         }
     }

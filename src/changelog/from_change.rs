@@ -106,7 +106,9 @@ impl Context<'_> {
 }
 
 fn what_changed(ext: &Ext) -> String {
-    json!([ext.old, ext.new, ext.why, ext.what, ext.entered, ext.left, ext.entities]).to_string()
+    let what = (&ext.old, &ext.new, &ext.why, &ext.what, ext.entered, ext.left, ext.entities);
+    // Maps of text and numbers are always JSON.
+    serde_json::to_string(&what).unwrap_or_default()
 }
 
 impl Event {
@@ -144,7 +146,10 @@ impl Event {
         ext.name_hex = if posing { Some(hex(&subject.name)) } else { hex_unless_unicode(&subject.name) };
         ext.original_path_hex = origin.and_then(|old| hex_unless_unicode(&old.path));
         ext.rules = rules(old, new);
-        ext.severity = [old, new].into_iter().flatten().map(context.severity).max().unwrap_or_default();
+        // Rules cover by path, name and kind: of an entity that stayed where it was, one answer is enough.
+        let stayed = |old: &Record| new.is_some_and(|new| (old.kind, old.key()) == (new.kind, new.key()));
+        let moved = old.filter(|old| !stayed(old));
+        ext.severity = [moved, new].into_iter().flatten().map(context.severity).max().unwrap_or_default();
         ext.volume = subject.text(Attribute::Volume).map(str::to_owned);
         ext.spelled = match subject.get(Attribute::As) {
             Some(crate::manifest::Value::Bytes(bytes)) => Some(readable(bytes)),

@@ -34,6 +34,10 @@ struct Plain;
 
 impl Formatter for Plain {
     fn write_string_fragment<W: Write + ?Sized>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
+        // Nearly all of them: the serializer has escaped all controls but one.
+        if fragment.is_ascii() && memchr::memchr(0x7f, fragment.as_bytes()).is_none() {
+            return CompactFormatter.write_string_fragment(out, fragment);
+        }
         let mut shown = 0;
         for (at, c) in fragment.char_indices().filter(|(_, c)| is_deceptive(*c)) {
             CompactFormatter.write_string_fragment(out, fragment.get(shown..at).unwrap_or_default())?;

@@ -80,11 +80,11 @@ impl<'m, 's> Publish<'m, 's> {
     ///
     /// # Errors
     /// [`Error::State`] when it cannot be written.
-    pub fn event(&mut self, event: &Event) -> Result<()> {
+    pub fn event(&mut self, event: Event) -> Result<()> {
         if self.events.is_none() {
             let scan = self.scan();
             let file = self.day(CHANGES)?.create(&scan.temporary_name(EVENTS))?;
-            self.events = Some(EventWriter::new(file, scan.file_name(EVENTS)));
+            self.events = Some(EventWriter::new(file, scan.events_label()));
         }
         match &mut self.events {
             Some(events) => events.write(event),
@@ -127,16 +127,19 @@ impl<'m, 's> Publish<'m, 's> {
         if let Some(extents) = &self.extents {
             settle(extents, EXTENTS)?;
         }
-        if let Some(events) = self.events.take() {
-            let (file, _) = events.finish()?;
-            let scan = self.scan();
-            self.day(CHANGES)?.settle(file.file(), &scan.temporary_name(EVENTS), &scan.file_name(EVENTS))?;
-        }
+        let events = match self.events.take() {
+            Some(events) => {
+                let (events, scan) = (events.finish()?.0, self.scan());
+                let (temporary, name) = (scan.temporary_name(EVENTS), scan.file_name(EVENTS));
+                self.day(CHANGES)?.settle(events.file(), &temporary, &name)?;
+                Some(events)
+            }
+            None => None,
+        };
         self.put_record(&record)?;
         self.machine.set_latest(self.scan_id)?;
         // The scan has happened; old extents that cannot be removed are in nobody's way.
         let _ = self.machine.prune_extents();
-        let events = self.machine.state().events(&self.scan())?;
         Ok((record, events))
     }
 

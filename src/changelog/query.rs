@@ -156,7 +156,7 @@ impl State {
                     slot.insert(file.ok_or_else(|| Error::State("events: a file went away while it was read".into()))?);
                 }
                 match open.get(&index) {
-                    Some(file) => each(file.event_at(offset)?),
+                    Some(file) => each(file.event_at(offset)?.into_owned()),
                     None => Ok(ControlFlow::Continue(())),
                 }
             },

@@ -46,6 +46,11 @@ impl ScanRef {
         format!("{}_{}{extension}", self.machine, self.scan_id)
     }
 
+    /// Where its events are, below the state directory.
+    pub(super) fn events_label(&self) -> String {
+        format!("{CHANGES}/{}/{}", self.partition(), self.file_name(EVENTS))
+    }
+
     pub(super) fn temporary_name(&self, extension: &str) -> String {
         format!(".{}{TEMPORARY}", self.file_name(extension))
     }
@@ -201,9 +206,7 @@ impl State {
     /// [`Error::State`] when they cannot be read.
     pub fn events(&self, scan: &ScanRef) -> Result<Option<EventFile>> {
         let Some(day) = self.day(CHANGES, scan)? else { return Ok(None) };
-        let name = scan.file_name(EVENTS);
-        let label = format!("{CHANGES}/{}/{name}", scan.partition());
-        Ok(day.file(&name)?.map(|file| EventFile::new(file, label)))
+        Ok(day.file(&scan.file_name(EVENTS))?.map(|file| EventFile::new(file, scan.events_label())))
     }
 
     /// The manifest of a scan; `None` when there is none.

@@ -127,7 +127,7 @@ pub fn compare(comparison: &Comparison<'_>, progress: &Progress) -> Result<Compa
 struct Listed(EventWriter);
 
 impl Receiver for Listed {
-    fn event(&mut self, event: &Event) -> Result<()> {
+    fn event(&mut self, event: Event) -> Result<()> {
         self.0.write(event)
     }
 

@@ -20,7 +20,7 @@ use crate::{
 /// Takes what a difference is made of.
 pub(super) trait Receiver {
     /// An event.
-    fn event(&mut self, event: &Event) -> Result<()>;
+    fn event(&mut self, event: Event) -> Result<()>;
     /// The last good record of something that is lost.
     fn carry(&mut self, record: Record) -> Result<()>;
 }
@@ -116,8 +116,8 @@ impl diff::Output for Hands<'_> {
 impl Found {
     fn say<R: Receiver>(self, context: &Context<'_>, receiver: &mut R) -> Result<()> {
         match self {
-            Self::ScanChange(change) => receiver.event(&Event::from_scan_change(&change, context)),
-            Self::Change(change) => receiver.event(&Event::from_change(&change, context)?),
+            Self::ScanChange(change) => receiver.event(Event::from_scan_change(&change, context)),
+            Self::Change(change) => receiver.event(Event::from_change(&change, context)?),
             Self::Carry(record) => receiver.carry(record),
         }
     }

@@ -129,7 +129,7 @@ impl Written<'_, '_, '_> {
 }
 
 impl Receiver for Written<'_, '_, '_> {
-    fn event(&mut self, event: &Event) -> Result<()> {
+    fn event(&mut self, event: Event) -> Result<()> {
         self.publish.event(event)
     }
 

@@ -1,9 +1,9 @@
 //! A scan for a person: a line that says whose and from when to when, the changes, the gravest first, what could
 //! not be read, and the counts. Nothing is left out, however much there is; memory does not grow with it.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 
@@ -21,10 +21,6 @@ const MAX_PATH: usize = 48;
 
 /// So many monitored paths that are not there are shown, and the rest is counted.
 const ABSENT_SHOWN: usize = 4;
-
-/// Events in so many bytes at the beginning of their file are kept in memory between finding their order and showing
-/// them; all others are read again.
-const HELD: u64 = 1 << 20;
 
 /// How a list of events stands in the report: by severity, the scan's own events first, then by path.
 type Place = (Reverse<Severity>, bool, String, u64);
@@ -47,7 +43,6 @@ pub fn write(
         let is_empty = Cell::new(true);
         let width = Cell::new(0);
         let mut first = true;
-        let held = RefCell::new(HashMap::new());
         in_order(
             |place: &Place| place.2.len(),
             |take| {
@@ -60,9 +55,6 @@ pub fn write(
                                 width.set(if len <= MAX_PATH { len.max(width.get()) } else { width.get() });
                                 let count = counts.entry(Sort::of(&event)).or_insert(0_u64);
                                 *count = count.saturating_add(1);
-                                if offset < HELD {
-                                    held.borrow_mut().insert(offset, event);
-                                }
                             }
                         }
                         Line::Problem(problem) if first => problems.push(problem),
@@ -74,10 +66,7 @@ pub fn write(
                 Ok(())
             },
             |(.., offset)| {
-                let event = match held.borrow_mut().remove(&offset) {
-                    Some(event) => event,
-                    None => Box::new(events.event_at(offset)?),
-                };
+                let event = events.event_at(offset)?;
                 if is_empty.replace(false) {
                     written(writeln!(out))?;
                 }

@@ -1,16 +1,16 @@
 //! What a person reads.
 
-use std::fs;
+use std::{fs, ops::ControlFlow};
 
 use snapfim::{
-    changelog::{Coverage, CoverageState, Order, Query, ScanRecord, State},
+    changelog::{Coverage, CoverageState, EventFile, EventWriter, Order, Query, ScanRecord, State, event_file::Line},
     diff::ChangeKind,
     report,
     report::Style,
     severity::Severity,
 };
 
-use crate::support::{FROM, Scan, TO, at, file_change, log, name, one_of_each, publish};
+use crate::support::{FROM, Scan, TO, at, event, file_change, log, name, one_of_each, publish};
 
 #[test]
 fn a_report_is_for_a_tired_administrator() {
@@ -126,4 +126,38 @@ fn a_report_of_many_changes_is_in_order_and_whole() {
     let shown: Vec<_> =
         out.lines().filter_map(|line| line.split_whitespace().find(|word| word.starts_with("/srv/"))).collect();
     assert_eq!(shown, (0..count).map(|number| format!("/srv/{number:04}")).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_report_of_events_at_hand_is_that_of_their_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("events");
+    let file = std::fs::File::options().read(true).write(true).create(true).truncate(true).open(&path).unwrap();
+    let mut writer = EventWriter::new(file, "events");
+    // More than stay in memory.
+    for round in 0..400 {
+        for change in one_of_each() {
+            let mut event = event(&change);
+            event.ext.why = Some(format!("{round}: {}", "x".repeat(300)));
+            writer.write(event).unwrap();
+        }
+    }
+    let (at_hand, _) = writer.finish().unwrap();
+    let read = EventFile::new(std::fs::File::open(&path).unwrap(), "events");
+    let lines = |events: &EventFile| {
+        let mut lines = Vec::new();
+        let each = &mut |offset, line: Line<'_>| {
+            let Line::Event(event) = line else { panic!("damage at {offset}") };
+            lines.push((offset, event.into_owned()));
+            Ok(ControlFlow::Continue(()))
+        };
+        events.read(each).unwrap();
+        lines
+    };
+    let expected = lines(&read);
+    assert!(expected.len() == 4_000 && path.metadata().unwrap().len() > 2 << 20);
+    assert!(lines(&at_hand) == expected);
+    for (offset, event) in expected.iter().step_by(97) {
+        assert_eq!(*at_hand.event_at(*offset).unwrap(), *event);
+    }
 }

@@ -113,7 +113,7 @@ pub(crate) fn publish(path: &Path, scan: &Scan<'_>, prepare: impl FnOnce(&mut Sc
     let context =
         Context { machine: &machine, computer: scan.computer, scan_id, window, clock: None, severity: &severity };
     for change in &scan.changes {
-        publish.event(&Event::from_change(change, &context).unwrap()).unwrap();
+        publish.event(Event::from_change(change, &context).unwrap()).unwrap();
     }
     let mut record = ScanRecord::new(machine.clone(), scan_id, at(scan.start), format!("{}.raw", scan.machine));
     record.computer = Some(scan.computer.to_owned());
