@@ -1,13 +1,13 @@
 //! One night's scan of one target into a state directory: due or not, scanned, compared with the machine's last
 //! scan, written down. A scan that fails is written down too.
 
-use std::{ffi::OsStr, io::ErrorKind, path::Path};
+use std::{ffi::OsStr, io::ErrorKind, path::Path, thread};
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
     coverage,
-    rescan::{self, Prepared, Rescan},
+    rescan::{self, Begun, Prepared, Rescan},
     write::{self, Past, Present},
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
     manifest::{Counts, Kind, Sorter},
     policy::{EffectivePolicy, Policy},
     scan::{self, Budgets, Progress},
-    target::{self, Target},
+    target::{self, Opening, Target},
 };
 
 /// What a night's scan is told.
@@ -177,7 +177,22 @@ pub fn name_of(target: &OsStr) -> Result<MachineName> {
 }
 
 fn run(night: &Night<'_>, progress: &Progress, publish: &mut Publish<'_, '_>, record: &mut ScanRecord) -> Result<()> {
-    let target = target::open(night.target, &night.open)?;
+    let opening = Opening::begin(night.target, &night.open)?;
+    thread::scope(|scope| {
+        // While the volumes are looked for, what the scan before kept is loaded.
+        let begun = rescan::begin(scope, night.rescan, opening.disks(), publish.machine(), publish.scan_id().time());
+        scan_opened(night, progress, publish, record, opening.finish()?, begun)
+    })
+}
+
+fn scan_opened(
+    night: &Night<'_>,
+    progress: &Progress,
+    publish: &mut Publish<'_, '_>,
+    record: &mut ScanRecord,
+    target: Target,
+    begun: Begun<'_>,
+) -> Result<()> {
     target.require_filesystem()?;
     describe(record, &target);
     let modified = target.modified.and_then(|time| Timestamp::try_from(time).ok());
@@ -191,7 +206,7 @@ fn run(night: &Night<'_>, progress: &Progress, publish: &mut Publish<'_, '_>, re
     let root = night.open.image_root.as_deref();
     let (machine, proof) = (publish.machine(), last.and_then(|last| last.manifest));
     let old = write::previous(machine, proof.as_ref())?;
-    let (reuse, side, said) = match rescan::prepare(night.rescan, root, &target, machine, publish.scan_id())? {
+    let (reuse, side, said) = match rescan::prepare(night.rescan, root, &target, machine, publish.scan_id(), begun)? {
         Some(Prepared { reuse, header, said }) => (Some(reuse), Some(header), said),
         None => (None, None, None),
     };

@@ -5,7 +5,7 @@ use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
-    thread,
+    thread::{self, Scope, ScopedJoinHandle},
 };
 
 use jiff::{SignedDuration, Timestamp};
@@ -22,7 +22,7 @@ use crate::{
     },
     machine::{DiskPlace, Volume},
     scan::reuse::{
-        self, AreSame, DiskLayout, FileState, Layout, MAX_STRETCHES, Previous, Reuse, Sample, SideHeader,
+        self, AreSame, DiskLayout, FileState, Layout, MAX_STRETCHES, Previous, Reuse, Sample, Side, SideHeader,
         SnapshotState, VolumeLayout,
     },
     target::{Disk, Target},
@@ -53,6 +53,54 @@ pub(super) struct Prepared {
     pub(super) said: Option<String>,
 }
 
+/// What is known of a rescan when the target's containers are open.
+pub(super) struct Begun<'s> {
+    /// The target's disks; `None` where their places are unknown.
+    disks: Option<Vec<DiskLayout>>,
+    kept: Result<Option<Kept<'s>>>,
+}
+
+/// What the scan before kept.
+struct Kept<'s> {
+    header: SideHeader,
+    /// Is being loaded, unless it is of no use.
+    side: Option<ScopedJoinHandle<'s, Result<Side>>>,
+}
+
+/// Begins to load what the scan before kept, in a thread of its own, where that may be of use for these disks.
+pub(super) fn begin<'s, 'd>(
+    scope: &'s Scope<'s, '_>,
+    asked: &Rescan,
+    disks: impl Iterator<Item = &'d Disk>,
+    machine: &Machine<'_>,
+    scan: Timestamp,
+) -> Begun<'s> {
+    let disks = disk_layouts(disks, scan);
+    let kept = match &disks {
+        Some(disks) if !asked.no_reuse => keep(scope, asked, disks, machine),
+        _ => Ok(None),
+    };
+    Begun { disks, kept }
+}
+
+fn keep<'s>(
+    scope: &'s Scope<'s, '_>,
+    asked: &Rescan,
+    disks: &[DiskLayout],
+    machine: &Machine<'_>,
+) -> Result<Option<Kept<'s>>> {
+    let Some((latest, file)) = machine.latest().zip(machine.latest_extents()?) else { return Ok(None) };
+    let (header, reader) = reuse::open(file)?;
+    if header.scan != latest.to_string() {
+        return Err(refused(format!("the extents kept for the scan {latest} are those of {}", header.scan)));
+    }
+    let is_of_use = !asked.changed.is_empty() || are_related(disks, &header.layout.disks);
+    let load = || thread::Builder::new().name("extents".to_owned()).spawn_scoped(scope, || reader.load());
+    let no_thread = |error| Error::State(format!("no thread to read extents: {error}"));
+    let side = is_of_use.then(load).transpose().map_err(no_thread)?;
+    Ok(Some(Kept { header, side }))
+}
+
 /// Decides what may be taken over. `None` for a target whose places on disk nobody knows: a directory.
 pub(super) fn prepare(
     asked: &Rescan,
@@ -60,14 +108,16 @@ pub(super) fn prepare(
     target: &Target,
     machine: &Machine<'_>,
     scan: ScanId,
+    begun: Begun<'_>,
 ) -> Result<Option<Prepared>> {
     let verify = asked.verify.as_deref().map(|percent| Sample::parse(percent, scan.to_string())).transpose()?;
-    let Some(layout) = layout(target, scan.time()) else {
+    let Begun { disks, kept } = begun;
+    let Some(layout) = disks.map(|disks| layout(target, disks)) else {
         let said = (!asked.changed.is_empty()).then_some("a directory has no blocks");
         return said.map_or(Ok(None), |why| Err(Error::Usage(format!("--changed: {why}"))));
     };
     let since = machine.latest();
-    let found = if asked.no_reuse { Ok(None) } else { previous(asked, image_root, target, &layout, machine) };
+    let found = if asked.no_reuse { Ok(None) } else { previous(asked, image_root, target, &layout, machine, kept) };
     let (previous, said) = match (found, since) {
         (Ok(Some((previous, from))), Some(since)) => {
             let left_out = match previous.left_out() {
@@ -93,6 +143,7 @@ fn previous(
     target: &Target,
     layout: &Layout,
     machine: &Machine<'_>,
+    kept: Result<Option<Kept<'_>>>,
 ) -> Result<Option<(Previous, String)>> {
     let listed = !asked.changed.is_empty();
     if !listed && asked.since.is_some() {
@@ -110,32 +161,21 @@ fn previous(
             Some(_) => {}
         }
     }
-    let Some(file) = machine.latest_extents()? else {
+    let Some(Kept { header, side }) = kept? else {
         let why = format!("it is not kept where the contents of the scan {latest} were");
         // Of an image that stands on another one a rescan is expected.
         let is_layered = layout.disks.iter().any(|disk| disk.files.len() > 1 || disk.snapshot.is_some());
         return if listed || is_layered { Err(refused(why)) } else { Ok(None) };
     };
-    let (header, reader) = reuse::open(file)?;
-    if header.scan != latest.to_string() {
-        return Err(refused(format!("the extents kept for the scan {latest} are those of {}", header.scan)));
-    }
-    if !listed && !are_related(layout, &header.layout) {
-        return Ok(None);
-    }
-    // What changed is found out while what was kept is loaded.
-    let (side, lists) = thread::scope(|scope| {
-        let side = scope.spawn(|| reader.load());
-        let layers = || match are_related(layout, &header.layout) {
-            true => from_layers(target, &header.layout, image_root),
-            false => Ok(None),
-        };
-        let lists = match listed {
-            true => from_files(&asked.changed, target.disks.len()).and_then(|lists| Ok(Some(joined(lists, layers()?)))),
-            false => layers().map(|told| told.map(|told| told.into_iter().unzip())),
-        };
-        (side.join().unwrap_or_else(|_| Err(Error::Bug("the reader of extents died".to_owned()))), lists)
-    });
+    let Some(side) = side else { return Ok(None) };
+    let layers = || match are_related(&layout.disks, &header.layout.disks) {
+        true => from_layers(target, &header.layout, image_root),
+        false => Ok(None),
+    };
+    let lists = match listed {
+        true => from_files(&asked.changed, target.disks.len()).and_then(|lists| Ok(Some(joined(lists, layers()?)))),
+        false => layers().map(|told| told.map(|told| told.into_iter().unzip())),
+    };
     let Some((lists, are_same)) = lists? else { return Ok(None) };
     if let Some(why) = layout.differs(&header.layout) {
         return Err(refused(why));
@@ -149,7 +189,8 @@ fn previous(
     let from = format!("{provenance}, {ranges} changed ranges of {bytes} bytes");
     // What is carried stands in no manifest, and must be compared with what is there now.
     let lines = machine.latest_carried()?.is_none();
-    Ok(Some((Previous::new(side?, lists, lines).looking(are_same), from)))
+    let side = side.join().unwrap_or_else(|_| Err(Error::Bug("the reader of extents died".to_owned())))?;
+    Ok(Some((Previous::new(side, lists, lines).looking(are_same), from)))
 }
 
 fn from_files(paths: &[PathBuf], disks: usize) -> Result<Vec<ChangedRanges>> {
@@ -176,12 +217,12 @@ fn joined(mut lists: Vec<ChangedRanges>, layers: Option<Vec<Told>>) -> (Vec<Chan
 
 /// Whether the target may stand on the image of the scan before, or both may be snapshots of one image. Not where they
 /// have nothing to do with each other, or are the same file: what was written in place leaves no trace.
-fn are_related(now: &Layout, before: &Layout) -> bool {
+fn are_related(now: &[DiskLayout], before: &[DiskLayout]) -> bool {
     let related = |(now, before): (&DiskLayout, &DiskLayout)| {
         let same = now.snapshot == before.snapshot && path_of(now) == path_of(before);
         !same && before.files.iter().all(|file| now.files.iter().any(|other| other.path == file.path))
     };
-    now.disks.len() == before.disks.len() && now.disks.iter().zip(&before.disks).all(related)
+    now.len() == before.len() && now.iter().zip(before).all(related)
 }
 
 /// What the layers of one disk tell: where it may have changed, and whether it did.
@@ -224,8 +265,8 @@ fn of_disk(target: &Target, number: usize, before: &DiskLayout, image_root: Opti
     Ok(Some((ChangedRanges::of_layers(ranges, disk.size), are_same)))
 }
 
-fn layout(target: &Target, scan: Timestamp) -> Option<Layout> {
-    let disk = |disk: &Disk| {
+fn disk_layouts<'d>(disks: impl Iterator<Item = &'d Disk>, scan: Timestamp) -> Option<Vec<DiskLayout>> {
+    let layout = |disk: &Disk| {
         disk.image.as_ref()?;
         Some(DiskLayout {
             size: disk.size,
@@ -233,6 +274,11 @@ fn layout(target: &Target, scan: Timestamp) -> Option<Layout> {
             snapshot: disk.snapshot.as_ref().map(snapshot_state),
         })
     };
+    let layouts: Vec<_> = disks.map(layout).collect::<Option<_>>()?;
+    (!layouts.is_empty()).then_some(layouts)
+}
+
+fn layout(target: &Target, disks: Vec<DiskLayout>) -> Layout {
     let volumes = target.machine.volumes.iter().map(|volume| VolumeLayout {
         id: volume.id.clone(),
         content: volume.content.clone(),
@@ -241,7 +287,7 @@ fn layout(target: &Target, scan: Timestamp) -> Option<Layout> {
         stretches: if volume.start.is_none() && !volume.is_pooled { stretches(volume) } else { Vec::new() },
         behind: volume.behind.as_ref().map(|mark| text::hex(mark)),
     });
-    Some(Layout { disks: target.disks.iter().map(disk).collect::<Option<_>>()?, volumes: volumes.collect() })
+    Layout { disks, volumes: volumes.collect() }
 }
 
 /// Where an assembled volume lies, as far as it lies on the disks as it is.

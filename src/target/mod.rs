@@ -121,70 +121,127 @@ impl Target {
 /// When an image cannot be opened or recognised, when it holds nothing at all, and when the system on it is
 /// ambiguous.
 pub fn open(given: &OsStr, options: &Options) -> Result<Target> {
-    let names = parse(given);
-    let given = given.display().to_string();
-    let (mut disks, mut volumes) = (Vec::new(), Vec::new());
-    let (mut found_volumes, mut owners) = (Vec::new(), Vec::new());
-    let (mut notes, mut gaps) = (Vec::new(), Vec::new());
-    let mut modified = None;
-    let read = Arc::new(AtomicU64::new(0));
-    for (number, name) in names.iter().enumerate() {
-        if name.path.is_dir() {
-            if names.len() > 1 {
-                return Err(Error::Usage(format!(
-                    "{}: a directory cannot be joined to other disks",
-                    name.path.display()
-                )));
+    Opening::begin(given, options)?.finish()
+}
+
+/// A target whose containers are open, and whose volumes are still to be found.
+pub struct Opening<'o> {
+    given: String,
+    options: &'o Options,
+    /// A registry hive by itself.
+    hive: Option<PathBuf>,
+    disks: Vec<OpenDisk>,
+    /// A directory of this host.
+    volumes: Vec<Volume>,
+    modified: Option<SystemTime>,
+    read: Arc<AtomicU64>,
+}
+
+/// A disk, and what its container says.
+struct OpenDisk {
+    disk: Disk,
+    notes: Vec<String>,
+    gaps: Vec<String>,
+}
+
+impl<'o> Opening<'o> {
+    /// Opens the containers.
+    ///
+    /// # Errors
+    /// When an image cannot be opened or recognised.
+    pub fn begin(given: &OsStr, options: &'o Options) -> Result<Self> {
+        let names = parse(given);
+        let read = Arc::new(AtomicU64::new(0));
+        let (disks, volumes) = (Vec::new(), Vec::new());
+        let given = given.display().to_string();
+        let mut opening = Self { given, options, hive: None, disks, volumes, modified: None, read };
+        for name in &names {
+            let is_alone = |what: &str| match names.len() {
+                1 => Ok(()),
+                _ => Err(Error::Usage(format!("{}: {what}", name.path.display()))),
+            };
+            if name.path.is_dir() {
+                is_alone("a directory cannot be joined to other disks")?;
+                let (disk, volume) = directory(name, options)?;
+                opening.disks.push(OpenDisk { disk, notes: Vec::new(), gaps: Vec::new() });
+                opening.volumes.push(volume);
+            } else if name.snapshot.is_none() && hive::is_hive(&name.path) {
+                is_alone("a hive cannot be joined to disks")?;
+                opening.hive = Some(name.path.clone());
+            } else {
+                opening.image(name)?;
             }
-            let (disk, volume) = directory(name, options)?;
-            disks.push(disk);
-            volumes.push(volume);
-            continue;
         }
-        if name.snapshot.is_none() && hive::is_hive(&name.path) {
-            if names.len() > 1 {
-                return Err(Error::Usage(format!("{}: a hive cannot be joined to disks", name.path.display())));
-            }
-            return hive::open(&given, &name.path);
-        }
-        let open =
-            image::probe::OpenOptions { image_root: options.image_root.clone(), snapshot: name.snapshot.clone() };
+        Ok(opening)
+    }
+
+    fn image(&mut self, name: &DiskName) -> Result<()> {
+        let image_root = self.options.image_root.clone();
+        let open = image::probe::OpenOptions { image_root, snapshot: name.snapshot.clone() };
         let opened = image::probe::open(&name.path, &open)?;
-        notes.extend(opened.notes);
-        gaps.extend(opened.gaps);
         for file in &opened.files {
-            modified = modified.max(modification_time(&file.path));
+            self.modified = self.modified.max(modification_time(&file.path));
         }
-        let image: Arc<dyn Image> =
-            Arc::new(Metered::new(opened.image, number, Arc::clone(&read), options.on_read.clone()));
-        let found = volume::discover(&image)?;
-        let table = found.volumes.iter().find_map(|v| v.partition.as_ref()).map(|partition| partition.table.name());
-        notes.extend(found.notes.iter().cloned());
-        gaps.extend(found.gaps.iter().map(|gap| gap.why.clone()));
-        let owner = volumes::Owner::of(&found, number);
-        owners.extend(found.volumes.iter().map(|_| owner.clone()));
-        found_volumes.extend(found.volumes);
-        disks.push(Disk {
+        let (number, on_read) = (self.disks.len(), self.options.on_read.clone());
+        let image: Arc<dyn Image> = Arc::new(Metered::new(opened.image, number, Arc::clone(&self.read), on_read));
+        let disk = Disk {
             container: opened.container,
             files: opened.files.into_iter().map(|file| (file.path, file.size)).collect(),
             size: image.len(),
-            table,
+            table: None,
             image: Some(image),
             layered: opened.layered,
             snapshot: opened.snapshot,
-        });
+        };
+        self.disks.push(OpenDisk { disk, notes: opened.notes, gaps: opened.gaps });
+        Ok(())
     }
-    notes.extend(volume::assemble(&mut found_volumes, &options.keys));
-    let owned = owners.into_iter().map(Some).chain(std::iter::repeat(None));
-    volumes.extend(found_volumes.iter().zip(owned).map(|(found, owner)| volumes::of_volume(found, owner)));
-    volumes::make_ids_unique(&mut volumes);
-    let machine = Machine::assemble(volumes, options.root.as_deref())?;
-    let target = Target { given, disks, machine, notes, gaps, modified, read, on_read: options.on_read.clone() };
-    let is_gap = |volume: &Volume| matches!(volume.state, State::Gap(_));
-    if target.gaps.is_empty() && !target.machine.volumes.iter().any(is_gap) {
-        target.require_filesystem()?;
+
+    /// Its disks, in the order in which they were named; their partition tables are not read yet. A hive has none.
+    pub fn disks(&self) -> impl Iterator<Item = &Disk> {
+        self.disks.iter().map(|open| &open.disk)
     }
-    Ok(target)
+
+    /// Finds its volumes, and the machine on them.
+    ///
+    /// # Errors
+    /// When it cannot be read, when it holds nothing at all, and when the system on it is ambiguous.
+    pub fn finish(self) -> Result<Target> {
+        let Self { given, options, hive, disks: open, mut volumes, modified, read } = self;
+        if let Some(hive) = hive {
+            return hive::open(&given, &hive);
+        }
+        let mut disks = Vec::new();
+        let (mut found_volumes, mut owners) = (Vec::new(), Vec::new());
+        let (mut notes, mut gaps) = (Vec::new(), Vec::new());
+        for (number, open) in open.into_iter().enumerate() {
+            let mut disk = open.disk;
+            notes.extend(open.notes);
+            gaps.extend(open.gaps);
+            if let Some(image) = &disk.image {
+                let found = volume::discover(image)?;
+                let partition = found.volumes.iter().find_map(|volume| volume.partition.as_ref());
+                disk.table = partition.map(|partition| partition.table.name());
+                notes.extend(found.notes.iter().cloned());
+                gaps.extend(found.gaps.iter().map(|gap| gap.why.clone()));
+                let owner = volumes::Owner::of(&found, number);
+                owners.extend(found.volumes.iter().map(|_| owner.clone()));
+                found_volumes.extend(found.volumes);
+            }
+            disks.push(disk);
+        }
+        notes.extend(volume::assemble(&mut found_volumes, &options.keys));
+        let owned = owners.into_iter().map(Some).chain(std::iter::repeat(None));
+        volumes.extend(found_volumes.iter().zip(owned).map(|(found, owner)| volumes::of_volume(found, owner)));
+        volumes::make_ids_unique(&mut volumes);
+        let machine = Machine::assemble(volumes, options.root.as_deref())?;
+        let target = Target { given, disks, machine, notes, gaps, modified, read, on_read: options.on_read.clone() };
+        let is_gap = |volume: &Volume| matches!(volume.state, State::Gap(_));
+        if target.gaps.is_empty() && !target.machine.volumes.iter().any(is_gap) {
+            target.require_filesystem()?;
+        }
+        Ok(target)
+    }
 }
 
 fn modification_time(path: &Path) -> Option<SystemTime> {

@@ -112,11 +112,15 @@ impl Index {
 
 /// Which record has a fingerprint: an open hash table of their numbers.
 struct Table {
-    /// A record's number and one more, or nothing.
+    /// A record's number, or [`EMPTY`].
     slots: Vec<u32>,
     /// Kept secret, so that nobody can make fingerprints that share a slot.
     secret: u64,
 }
+
+/// What stands in a slot that no record has taken. Not 0: of memory that nobody wrote to yet, a look costs a page fault,
+/// and the first word that is written to it another one.
+const EMPTY: u32 = u32::MAX;
 
 /// Spreads a number over its upper bits: 2^64 by the golden ratio (D. E. Knuth, "The Art of Computer Programming",
 /// volume 3, 6.4).
@@ -125,7 +129,7 @@ const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 impl Table {
     /// Takes all records that have a key. Of those with the same, the first is taken, and one more that is `another`.
     fn new(records: usize, key: impl Fn(usize) -> Option<Fingerprint>, another: impl Fn(usize, usize) -> bool) -> Self {
-        let slots = vec![0; (records + records / 2 + 1).next_power_of_two()];
+        let slots = vec![EMPTY; (records + records / 2 + 1).next_power_of_two()];
         let mut table = Self { slots, secret: RandomState::new().hash_one(GOLDEN) };
         for record in 0..records {
             let Some(wanted) = key(record) else { continue };
@@ -138,7 +142,7 @@ impl Table {
                 at = (at + 1) % table.slots.len();
             }
             if is_new {
-                table.slots[at] = u32::try_from(record + 1).unwrap_or(0);
+                table.slots[at] = u32::try_from(record).unwrap_or(EMPTY);
             }
         }
         table
@@ -164,7 +168,8 @@ impl Table {
     }
 
     fn record_in(&self, slot: usize) -> Option<usize> {
-        usize::try_from(self.slots[slot]).ok()?.checked_sub(1)
+        let record = self.slots[slot];
+        usize::try_from(record).ok().filter(|_| record != EMPTY)
     }
 }
 
