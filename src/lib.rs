@@ -40,6 +40,7 @@
 //!         open: target::Options::default(),
 //!         machine: Some("web01"),
 //!         policy: &Policy::built_in("full")?,
+//!         policy_is_named: false,
 //!         policy_name: "full",
 //!         threads: 1,
 //!         budgets: Budgets::default(),

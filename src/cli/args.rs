@@ -61,7 +61,10 @@ Examples:
     #[command(after_help = "\
 Examples:
   snapfim diff day0.raw day1.raw
-  snapfim diff golden.raw build.raw --policy ci.toml --format ndjson")]
+  snapfim diff golden.raw build.raw --policy ci.toml --format ndjson
+
+A manifest keeps the policy that it was made under: two manifests are compared under --policy or
+--profile only where that is the same but for what it accepts.")]
     Diff(DiffArgs),
     /// Read the change log, newest first
     #[command(after_help = "\

@@ -27,6 +27,7 @@ pub(super) fn run(args: &DiffArgs, output: &mut Output) -> Result<u8> {
         open: args.open.options(Some(&args.work))?,
         machine: args.machine.as_deref(),
         policy: &policy,
+        policy_is_named: args.policy.is_named(),
         policy_name: &name,
         threads: args.work.threads(),
         budgets: args.work.budgets(),

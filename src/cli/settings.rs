@@ -94,6 +94,11 @@ impl PolicyArgs {
         self.policy.iter().map(|path| path.as_os_str())
     }
 
+    /// Whether a person named any.
+    pub(super) fn is_named(&self) -> bool {
+        self.policy.is_some() || !self.profiles.is_empty()
+    }
+
     /// The policy file with the profiles named beside it; without either, the profile `default`.
     pub(super) fn policy(&self, default: &str) -> Result<NamedPolicy> {
         let profiles: Vec<&str> = self.profiles.iter().map(String::as_str).collect();

@@ -13,7 +13,7 @@ use super::{
     coverage,
     difference::{self, Difference, Labels, Receiver, Sides},
     input,
-    night::name_of,
+    night::{name_of, policy_for},
     scope,
 };
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
     error::{Error, Result},
     image::Raw,
     manifest::{Reader, Record, Sorter},
-    policy::Policy,
+    policy::{EffectivePolicy, Policy},
     scan::{self, Budgets, Progress},
     target,
 };
@@ -40,6 +40,9 @@ pub struct Comparison<'a> {
     pub machine: Option<&'a str>,
     /// What is compared, of targets; manifests have their own.
     pub policy: &'a Policy,
+    /// Whether a person named that policy, so that manifests must have been made under it. What it accepts holds for
+    /// them too.
+    pub policy_is_named: bool,
     /// What people call the policy.
     pub policy_name: &'a str,
     /// Worker threads.
@@ -165,13 +168,16 @@ fn side(
     record: &mut ScanRecord,
 ) -> Result<Side> {
     if is_manifest(given) {
-        let reader = manifest(Path::new(given))?;
+        let mut reader = manifest(Path::new(given))?;
+        if comparison.policy_is_named {
+            accept_what_is_named(comparison, machine, &mut reader)?;
+        }
         coverage::volumes(record, reader.header(), &scope::of_header(reader.header(), reader.name())?);
         return Ok(Side { reader, time: None });
     }
     let target = target::open(given, &comparison.open)?;
     target.require_filesystem()?;
-    let policy = comparison.policy.for_machine(machine.as_str())?;
+    let policy = policy_for(comparison.policy, machine)?;
     let options =
         scan::Options { threads: comparison.threads, budgets: comparison.budgets, temp: comparison.temp, reuse: None };
     let out = temporary(comparison.temp)?;
@@ -185,4 +191,28 @@ fn side(
     let modified = target.modified.and_then(|time| Timestamp::try_from(time).ok());
     let time = cadence::snapshot_time(None, modified, record.started)?;
     Ok(Side { reader: Reader::new(given.display().to_string(), file)?, time: Some(time) })
+}
+
+/// Takes the gaps that the named policy accepts for those of a manifest that was made under that policy otherwise.
+///
+/// # Errors
+/// [`Error::Policy`] when it was made under another one, of which a comparison of two manifests would say nothing.
+fn accept_what_is_named(comparison: &Comparison<'_>, machine: &MachineName, reader: &mut Reader) -> Result<()> {
+    let named = policy_for(comparison.policy, machine)?;
+    let policy = scope::of_header(reader.header(), reader.name())?;
+    let asked = |policy: &EffectivePolicy| EffectivePolicy { accept: Vec::new(), ..policy.clone() }.fingerprint();
+    if asked(&named) == asked(&policy) {
+        let policy = serde_json::to_value(EffectivePolicy { accept: named.accept, ..policy });
+        reader.set_policy(policy.map_err(|error| Error::Bug(format!("policy: {error}")))?);
+        return Ok(());
+    }
+    if [comparison.old, comparison.new].into_iter().all(is_manifest) {
+        return Err(Error::Policy(format!(
+            "{}: expected a manifest made under {} as it is for the machine {machine}, found one made under another \
+             policy, which cannot be changed afterwards: compare without --policy and --profile, or compare images",
+            reader.name(),
+            comparison.policy_name
+        )));
+    }
+    Ok(())
 }

@@ -158,7 +158,9 @@ pub fn machine_name(given: Option<&str>, target: &OsStr) -> Result<MachineName> 
 pub fn policy_for(policy: &Policy, machine: &MachineName) -> Result<EffectivePolicy> {
     let policy = policy.for_machine(machine.as_str())?;
     if policy.is_empty() {
-        return Err(Error::Policy(format!("no rule of the policy is for the machine {machine}")));
+        return Err(Error::Policy(format!(
+            "no rule of the policy is for the machine {machine}: --machine NAME says which machine it is"
+        )));
     }
     Ok(policy)
 }

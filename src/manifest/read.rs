@@ -116,6 +116,11 @@ impl Reader {
         &self.header
     }
 
+    /// Has the header tell of another effective policy from here on; the line stays as it stands in the file.
+    pub fn set_policy(&mut self, policy: serde_json::Value) {
+        self.header.policy = policy;
+    }
+
     /// The first line as it stands in the file, without its newline; empty where the records come from no file.
     #[must_use]
     pub fn header_line(&self) -> &[u8] {

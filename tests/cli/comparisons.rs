@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     Nights, nights,
-    support::{Folder, newest_manifest, snapfim},
+    support::{Folder, newest_manifest, place, snapfim},
 };
 
 #[test]
@@ -78,4 +78,50 @@ fn what_changes_back_has_another_id() {
         events.iter().find(|event| event["FileName"] == "file").unwrap()["Ext"]["EventId"].to_string()
     };
     assert_ne!(id(&one, &two), id(&two, &one));
+}
+
+#[test]
+fn a_comparison_under_a_policy_without_a_rule_for_the_machine_fails() {
+    let folder = Folder::new();
+    let (old, new, policy) = (folder.disk("v0.raw", 0), folder.disk("v1.raw", 1), folder.path("mach.toml"));
+    fs::write(&policy, "version = 1\n[[monitor]]\nname = 'a'\npaths = ['/etc']\nmachines = ['web-*']\n").unwrap();
+    let [old, new, policy] = [&old, &new, &policy].map(|path| path.to_str().unwrap());
+    let run =
+        snapfim(["diff", old, new, "--policy", policy]).exits(78).says("no rule of the policy is for the machine");
+    run.says("--machine NAME");
+    snapfim(["diff", old, new, "--policy", policy, "--machine", "web-1"]).exits(1);
+}
+
+#[test]
+fn two_manifests_are_not_compared_under_a_policy_that_they_were_not_made_under() {
+    let Nights { new, folder, .. } = nights();
+    let manifest = newest_manifest(&folder.path("state"));
+    let policy = folder.path("other.toml");
+    fs::write(&policy, "version = 1\n[[monitor]]\nname = 'a'\npaths = ['/srv']\n").unwrap();
+    let [manifest, new, policy] = [&manifest, &new, &policy].map(|path| path.to_str().unwrap());
+    for other in [["--policy", policy], ["--profile", "recommended"]] {
+        let run = snapfim(["diff", manifest, manifest].iter().chain(&other)).exits(78).says(manifest);
+        run.says("made under another policy").says("compare without --policy and --profile");
+        // A target beside it is scanned under the policy, and the change is said.
+        snapfim(["diff", manifest, new].iter().chain(&other)).exits(1).prints("policy");
+    }
+    snapfim(["diff", manifest, manifest, "--profile", "full"]).exits(0).prints("no changes");
+    snapfim(["diff", manifest, manifest]).exits(0).prints("no changes");
+}
+
+#[test]
+fn gaps_of_manifests_are_accepted_by_a_policy_that_is_else_the_one_they_were_made_under() {
+    let folder = Folder::new();
+    let broken = folder.disk_with("b0.raw", 0, |bytes| {
+        let (at, len) = place("boot:superblock");
+        bytes[at..at + len].fill(0);
+    });
+    folder.night(&broken, 0, &[]).exits(4);
+    let (manifest, policy) = (newest_manifest(&folder.path("state")), folder.path("accept.toml"));
+    let accept = ["volume:@9a270000-0000-4000-8000-000000000002", "path:/boot"];
+    fs::write(&policy, format!("version = 1\nprofiles = ['full']\naccept = {accept:?}\n")).unwrap();
+    let [manifest, broken, policy] = [&manifest, &broken, &policy].map(|path| path.to_str().unwrap());
+    snapfim(["diff", manifest, manifest]).exits(4);
+    snapfim(["diff", manifest, manifest, "--policy", policy]).exits(0).prints("accepted");
+    snapfim(["diff", manifest, broken, "--policy", policy]).exits(0).prints("accepted");
 }
