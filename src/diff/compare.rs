@@ -11,7 +11,7 @@ use crate::manifest::{
 /// How many lists of rules are remembered with what they compare.
 const MEMO_MAX: usize = 4096;
 
-/// Inode flags that say how a file lies on disk, by `lsattr`'s long names.
+/// Inode flags that say how a file lies on disk, by `lsattr`'s long names: not compared where nobody asks.
 const MASKED_FLAGS: [&str; 4] = ["extents", "indexed_directory", "inline_data", "huge_file"];
 
 /// What rules compare.
@@ -71,14 +71,16 @@ pub(super) fn compare(old: (&Raw<'_>, Parts), new: (&Raw<'_>, Parts), set: Attri
     let directory = [old.0, new.0].iter().any(|side| side.head.kind == Kind::Dir);
     let (mut fields, mut missing) = (AttributeSet::EMPTY, AttributeSet::EMPTY);
     for (attribute, old_field, new_field) in both(&old.0.attributes, &new.0.attributes) {
-        if !set.contains(attribute) || (attribute == Attribute::Size && directory) {
+        let in_part = !set.contains_wholly(attribute);
+        if !set.contains(attribute) || (in_part && directory && attribute == Attribute::Size) {
             continue;
         }
+        let masked = in_part && attribute == Attribute::Flags;
         match (old_field, new_field) {
-            (Some(old), Some(new)) if equal(attribute, old, new) => {}
+            (Some(old), Some(new)) if old == new => {}
             (None, Some(_)) if explain(old.1, attribute) => {}
             (Some(_), None) if explain(new.1, attribute) => missing.insert(attribute),
-            (old, new) if attribute == Attribute::Flags && equal_flags(old, new) => {}
+            (old, new) if masked && equal_flags(old, new) => {}
             _ => fields.insert(attribute),
         }
     }
@@ -95,10 +97,6 @@ pub(super) fn overlay(old: &Raw<'_>, new: &Raw<'_>, parts: Parts) -> Result<Reco
         }
     }
     Ok(record)
-}
-
-fn equal(attribute: Attribute, old: Field<'_>, new: Field<'_>) -> bool {
-    old == new || (attribute == Attribute::Flags && equal_flags(Some(old), Some(new)))
 }
 
 fn equal_flags(old: Option<Field<'_>>, new: Option<Field<'_>>) -> bool {

@@ -42,9 +42,15 @@ impl Rules {
         let mut any = false;
         for rule in self.named(names) {
             any = true;
-            let selected =
-                attribute::TABLE.iter().filter(|row| rule.compare.selects(row.name, row.compared, row.groups));
-            selected.for_each(|row| set.insert(row.attribute));
+            for row in attribute::TABLE {
+                let selects = |default| rule.compare.selects(row.name, default, row.groups);
+                // What the default leaves out of an attribute is selected as one is that it leaves out wholly.
+                if selects(row.compared && !row.partly) {
+                    set.insert_wholly(row.attribute);
+                } else if selects(row.compared) {
+                    set.insert(row.attribute);
+                }
+            }
         }
         let set = if any { set } else { AttributeSet::compared() };
         self.compared.borrow_mut().insert(names.to_vec(), set);
@@ -202,6 +208,38 @@ fn link_words(old: &EffectivePolicy, new: &EffectivePolicy) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::policy::{ExactPath, Link};
+
+    #[test]
+    fn sizes_of_directories_and_all_flags_are_compared_by_a_rule_that_names_them_or_asks_for_all() {
+        // Of the size and of the flags: whether anything is compared, and whether all of it.
+        for (tokens, size, flags) in [
+            (r#"["default"]"#, [true, false], [true, false]),
+            (r#"["-owner", "+mtime"]"#, [true, false], [true, false]),
+            (r#"["default", "+size"]"#, [true, true], [true, false]),
+            (r#"["+content"]"#, [true, true], [true, false]),
+            (r#"["default", "+flags"]"#, [true, false], [true, true]),
+            (r#"["size"]"#, [true, true], [false, false]),
+            (r#"["flags"]"#, [false, false], [true, true]),
+            (r#"["all"]"#, [true, true], [true, true]),
+            (r#"["all", "-size"]"#, [false, false], [true, true]),
+            (r#"["all", "default"]"#, [true, false], [true, false]),
+        ] {
+            let rule = |name: &str, compare: &str| Rule {
+                name: name.to_owned(),
+                compare: serde_json::from_str(compare).unwrap(),
+                ..Rule::default()
+            };
+            let rules = vec![rule("one", tokens), rule("plain", r#"["default"]"#)];
+            let rules = Rules::new(&EffectivePolicy { rules, ..EffectivePolicy::default() }, None);
+            let of = |names: &[&str], attribute| {
+                let set = rules.compared(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+                [set.contains(attribute), set.contains_wholly(attribute)]
+            };
+            assert_eq!((of(&["one"], Attribute::Size), of(&["one"], Attribute::Flags)), (size, flags), "{tokens}");
+            // Where rules overlap, the union.
+            assert_eq!(of(&["plain", "one"], Attribute::Size), [true, size[1]], "{tokens}");
+        }
+    }
 
     #[test]
     fn paths_of_links_stand_in_an_event_as_they_are() {

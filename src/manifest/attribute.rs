@@ -55,12 +55,17 @@ pub struct Row {
     pub form: Form,
     /// Whether a diff compares it unless a rule says otherwise.
     pub compared: bool,
+    /// Whether a diff then leaves something of it out, which a rule compares that names the attribute or a group of
+    /// it: the sizes of directories, the flags that say how a file lies on disk.
+    pub partly: bool,
     /// Names that stand for several attributes in a policy's `compare`.
     pub groups: &'static [&'static str],
 }
 
 macro_rules! attributes {
-    ($($(#[doc = $doc:literal])* $variant:ident $name:literal $form:ident $compared:literal [$($group:literal),*];)*) => {
+    (@is) => { false };
+    (@is partly) => { true };
+    ($($(#[doc = $doc:literal])* $variant:ident $name:literal $form:ident $compared:literal $($partly:ident)? [$($group:literal),*];)*) => {
         /// An attribute of an entity, in the order in which a record lists them.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(u8)]
@@ -69,15 +74,15 @@ macro_rules! attributes {
         /// Every attribute, in the order of [`Attribute`].
         pub const TABLE: &[Row] = &[
             $(Row {
-                attribute: Attribute::$variant, name: $name, json: concat!(",\"", $name, "\":"), form: Form::$form, compared: $compared, groups: &[$($group),*],
+                attribute: Attribute::$variant, name: $name, json: concat!(",\"", $name, "\":"), form: Form::$form, compared: $compared, partly: attributes!(@is $($partly)?), groups: &[$($group),*],
             },)*
         ];
     };
 }
 
 attributes! {
-    /// Length of the content in bytes; of a directory, of its own blocks (then not compared).
-    Size "size" Number true ["content"];
+    /// Length of the content in bytes; of a directory, of its own blocks.
+    Size "size" Number true partly ["content"];
     /// SHA-256 of the content, lower-case hexadecimal.
     Sha256 "sha256" Text true ["content"];
     /// How the bytes that were hashed stand to the content where they are not it: `encrypted` (EFS, raw bytes).
@@ -129,7 +134,7 @@ attributes! {
     /// Other extended attributes.
     Xattrs "xattrs" Xattrs true [];
     /// Inode flags by `lsattr`'s long names, comma-separated.
-    Flags "flags" Text true [];
+    Flags "flags" Text true partly [];
     /// Attributes of NTFS, FAT and exFAT, comma-separated.
     Attributes "attributes" Text true [];
     /// Security descriptor as SDDL.

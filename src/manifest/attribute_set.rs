@@ -2,15 +2,19 @@
 
 use super::attribute::{Attribute, TABLE};
 
-/// A set of attributes: one bit for each row of the table.
+/// A set of attributes: one bit for each row of the table. Of those that are compared in part unless a rule says
+/// otherwise ([`Row::partly`](super::attribute::Row::partly)), a second bit says that all of it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub struct AttributeSet(u64);
+pub struct AttributeSet {
+    any: u64,
+    wholly: u64,
+}
 
 const _: () = assert!(TABLE.len() <= 64, "an AttributeSet has 64 bits");
 
 impl AttributeSet {
     /// No attribute.
-    pub const EMPTY: Self = Self(0);
+    pub const EMPTY: Self = Self { any: 0, wholly: 0 };
 
     /// What a diff compares unless a rule says otherwise.
     #[must_use]
@@ -24,56 +28,66 @@ impl AttributeSet {
         if name == "default" {
             return Some(Self::compared());
         }
-        let set: Self = TABLE
-            .iter()
-            .filter(|row| row.name == name || row.groups.contains(&name))
-            .map(|row| row.attribute)
-            .collect();
+        let mut set = Self::EMPTY;
+        let named = TABLE.iter().filter(|row| row.name == name || row.groups.contains(&name));
+        named.for_each(|row| set.insert_wholly(row.attribute));
         (!set.is_empty()).then_some(set)
     }
 
-    /// Adds an attribute.
+    /// Adds an attribute; of one that is compared in part by default, that part.
     pub fn insert(&mut self, attribute: Attribute) {
-        self.0 |= 1 << attribute as u32;
+        self.any |= 1 << attribute as u32;
+    }
+
+    /// Adds an attribute, and all of it.
+    pub fn insert_wholly(&mut self, attribute: Attribute) {
+        self.insert(attribute);
+        self.wholly |= 1 << attribute as u32;
     }
 
     /// Takes an attribute out.
     pub fn remove(&mut self, attribute: Attribute) {
-        self.0 &= !(1 << attribute as u32);
+        *self = self.minus(Self::from_iter([attribute]));
     }
 
     /// Whether the attribute is in the set.
     #[must_use]
     pub fn contains(self, attribute: Attribute) -> bool {
-        self.0 & (1 << attribute as u32) != 0
+        self.any & (1 << attribute as u32) != 0
+    }
+
+    /// Whether all of the attribute is in the set.
+    #[must_use]
+    pub fn contains_wholly(self, attribute: Attribute) -> bool {
+        self.wholly & (1 << attribute as u32) != 0
     }
 
     /// What is in either set.
     #[must_use]
     pub fn union(self, other: Self) -> Self {
-        Self(self.0 | other.0)
+        Self { any: self.any | other.any, wholly: self.wholly | other.wholly }
     }
 
-    /// What is in this set and not in the other.
+    /// The attributes of this set of which the other has nothing.
     #[must_use]
     pub fn minus(self, other: Self) -> Self {
-        Self(self.0 & !other.0)
+        Self { any: self.any & !other.any, wholly: self.wholly & !other.any }
     }
 
     /// Whether it has no attribute.
     #[must_use]
     pub fn is_empty(self) -> bool {
-        self.0 == 0
+        self.any == 0
     }
 
-    /// As a number, one bit for each row.
+    /// Which attributes there are, as a number: one bit for each row.
     pub(crate) fn bits(self) -> u64 {
-        self.0
+        self.any
     }
 
     /// The set of that number.
     pub(crate) fn of_bits(bits: u64) -> Self {
-        Self(bits)
+        Self { any: bits, wholly: 0 }
     }
 
     /// Its attributes, in the order of the table.
@@ -103,5 +117,17 @@ mod tests {
         let default = AttributeSet::named("default").unwrap();
         assert!(default.contains(Attribute::Sha256) && !default.contains(Attribute::Mtime));
         assert!(!default.minus(owner).contains(Attribute::Uid));
+    }
+
+    #[test]
+    fn a_name_stands_for_all_of_an_attribute_and_the_default_for_a_part() {
+        let default = AttributeSet::compared();
+        for (name, attribute) in [("size", Attribute::Size), ("content", Attribute::Size), ("flags", Attribute::Flags)]
+        {
+            let named = AttributeSet::named(name).unwrap();
+            assert!(default.contains(attribute) && !default.contains_wholly(attribute));
+            assert!(named.contains(attribute) && default.union(named).contains_wholly(attribute), "{name}");
+            assert!(!named.minus(default).contains_wholly(attribute), "{name}");
+        }
     }
 }

@@ -26,13 +26,19 @@ fn what_is_not_compared_is_no_change_unless_a_rule_says_so() {
 }
 
 #[test]
-fn directory_sizes_and_layout_flags_are_never_compared() {
+fn directory_sizes_and_layout_flags_are_compared_where_a_rule_asks_alone() {
     let sized = |size| with(&dir("/d", "1"), Attribute::Size, Value::Number(size));
     check(&[sized(4096)], &[sized(8192)], &[]);
     let flagged = |flags| with(&file("/a", "1", "x"), Attribute::Flags, text(flags));
     check(&[flagged("Extents")], &[flagged("Inline_Data")], &[]);
     check(&[flagged("Extents")], &[file("/a", "1", "x")], &[]);
     check(&[flagged("Extents")], &[flagged("Immutable,Extents")], &["Modified /a /a flags"]);
+    // Where rules overlap, what any of them compares.
+    let all = |record| with(&record, Attribute::Rules, Value::List(["plain".into(), "all".into()].into()));
+    check(&[all(sized(4096))], &[all(sized(8192))], &["Modified /d /d size"]);
+    check(&[all(flagged("Extents"))], &[flagged("Inline_Data")], &["Modified /a /a flags"]);
+    check(&[all(file("/a", "1", "x"))], &[all(flagged("Extents"))], &["Modified /a /a flags"]);
+    check(&[all(flagged("Extents"))], &[all(flagged("Extents"))], &[]);
 }
 
 #[test]

@@ -210,6 +210,9 @@ pub(crate) fn compared(rules: &[String]) -> AttributeSet {
     if rules.iter().any(|rule| rule == "times") {
         set.insert(Attribute::Mtime);
     }
+    if rules.iter().any(|rule| rule == "all") {
+        [Attribute::Size, Attribute::Flags].into_iter().for_each(|attribute| set.insert_wholly(attribute));
+    }
     set
 }
 
