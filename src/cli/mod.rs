@@ -5,6 +5,7 @@ mod args;
 mod cat;
 mod diff;
 mod dry_run;
+mod explain;
 mod groups;
 mod inspect;
 mod log;

@@ -128,17 +128,19 @@ impl Policy {
         self.built_in.retain(|monitor| !monitor.rule.paths.is_empty() || !monitor.rule.registry.is_empty());
     }
 
+    /// The names of the rules that are not for a machine, in order; for the empty name, of those that are for some
+    /// machines only.
+    pub fn names_not_for(&self, machine: &str) -> impl Iterator<Item = &str> {
+        let monitors = self.own.monitors.iter().filter(move |monitor| !is_for(monitor, machine));
+        monitors.map(|monitor| monitor.rule.name.as_str())
+    }
+
     /// What holds for one machine, by its name; for the empty name, what holds for every machine.
     ///
     /// # Errors
     /// [`Error::Policy`] when more than [`MAX_RULES`] rules apply to it.
     pub fn for_machine(&self, machine: &str) -> Result<EffectivePolicy> {
-        let applies = |monitor: &&Monitor| {
-            let is =
-                |glob: &Entry| Segment::parse(&glob.text, false).is_ok_and(|glob| glob.matches(machine.as_bytes()));
-            monitor.machines.is_empty() || monitor.machines.iter().any(is)
-        };
-        let monitors = self.built_in.iter().chain(&self.own.monitors).filter(applies);
+        let monitors = self.built_in.iter().chain(&self.own.monitors).filter(|monitor| is_for(monitor, machine));
         let rules = monitors.map(|monitor| monitor.rule.clone()).collect::<Vec<_>>();
         if let Some(first) = rules.get(MAX_RULES) {
             let source = first.paths.iter().chain(&first.registry).map(|entry| &entry.source).next();
@@ -157,4 +159,10 @@ impl Policy {
             control_set: None,
         })
     }
+}
+
+/// Whether a rule is for a machine.
+fn is_for(monitor: &Monitor, machine: &str) -> bool {
+    let is = |glob: &Entry| Segment::parse(&glob.text, false).is_ok_and(|glob| glob.matches(machine.as_bytes()));
+    monitor.machines.is_empty() || monitor.machines.iter().any(is)
 }

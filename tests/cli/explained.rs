@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 
-use crate::support::{Folder, fixture, snapfim};
+use crate::support::{Folder, Run, fixture, snapfim};
 
 #[test]
 fn a_key_as_the_log_spells_it_is_explained_for_the_current_control_set_too() {
@@ -31,6 +31,68 @@ fn a_windows_path_is_explained_without_its_drive_and_with_a_stream() {
     assert!(explain(r"\tools\x:s").out.starts_with(r"\tools\x:s: monitored by all"));
     assert!(explain(r"\nothing").out.starts_with(r"\nothing: not monitored: no rule reaches it"));
     explain(r"\data\").prints(r"D:\data: monitored by two");
+}
+
+/// What is said of a path under a policy of these lines, behind its version.
+fn explained(lines: &str, args: &[&str]) -> Run {
+    let folder = Folder::new();
+    let policy = folder.path("p.toml");
+    fs::write(&policy, format!("version = 1\n{lines}")).unwrap();
+    snapfim(["policy", "explain", "--policy", policy.to_str().unwrap()].iter().chain(args)).exits(0)
+}
+
+#[test]
+fn links_can_bring_a_rule_to_a_path_that_another_takes_already() {
+    let two = "[[monitor]]\nname = 'one'\npaths = ['/usr/bin']\n[[monitor]]\nname = 'two'\npaths = ['/bin/passwd']\n";
+    explained(two, &["/usr/bin/passwd"])
+        .prints("monitored by one")
+        .prints("links inside an image can bring more rules");
+    explained(two, &["/srv"]).prints("not monitored").prints("links inside an image can bring more rules");
+    let one = "exclude = ['/proc']\n[[monitor]]\nname = 'one'\npaths = ['/usr/bin', '/bin']\n[[monitor]]\nname = 'w'\npaths = ['C:\\x']\n";
+    // No rule is left, none may take it, and none leads from a drive to a tree.
+    for path in ["/usr/bin/passwd", "/proc/1", r"HKLM\SOFTWARE"] {
+        let run = explained(one, &[path]);
+        assert!(!run.out.contains("links"), "{}", run.out);
+    }
+}
+
+#[test]
+fn what_holds_for_directories_alone_is_said_beside_what_holds_for_all_else() {
+    let rules = "[[monitor]]\nname = 'r'\npaths = ['/p/a.conf/', '/srv/www']\nexclude = ['/srv/www/cache/']\n";
+    let run = explained(rules, &["/p/a.conf"]).prints("/p/a.conf, a directory or link: monitored by r\n");
+    run.prints("/p/a.conf, anything else: not monitored: no rule reaches it\n");
+    let run = explained(rules, &["/srv/www/cache"]).prints("/srv/www/cache, a directory or link: not monitored\n");
+    run.prints("/srv/www/cache, anything else: monitored by r\n");
+    explained(rules, &["/p/a.conf/"]).prints("/p/a.conf: monitored by r\n");
+    explained(rules, &["/srv/www/x"]).prints("/srv/www/x: monitored by r\n");
+    let drives = "[[monitor]]\nname = 'r'\npaths = ['\\x\\']\n";
+    explained(drives, &[r"\x"]).prints("\\x, a directory or link: monitored by r\n");
+}
+
+#[test]
+fn rules_of_some_machines_are_named_where_no_machine_is() {
+    let rules = "[[monitor]]\nname = 'web'\npaths = ['/etc']\nmachines = ['web-*']\n[[monitor]]\nname = 'all'\npaths = ['/srv']\n";
+    let run = explained(rules, &["/etc/x"])
+        .prints("no rule reaches it")
+        .prints("for some machines only: web; --machine NAME");
+    assert!(!run.out.contains("all"), "{}", run.out);
+    let run = explained(rules, &["/etc/x", "--machine", "web-1"]).prints("monitored by web");
+    assert!(!run.out.contains("machines"), "{}", run.out);
+}
+
+#[test]
+fn a_drive_is_shown_with_one_colon_and_an_exclude_of_every_rule_as_that() {
+    let rules = "exclude = ['C:\\']\n[[monitor]]\nname = 'r'\npaths = ['C:\\x']\n";
+    let run = explained(rules, &[r"C:\"]).prints("C:\\: not monitored\n").prints("(names it; every rule, ");
+    assert!(!run.out.contains("rule every rule"), "{}", run.out);
+}
+
+#[test]
+fn the_effective_policy_says_that_it_is_no_policy_file() {
+    let shown = snapfim(["policy", "show"]).exits(0).out;
+    assert!(shown.starts_with("# The effective policy") && shown.lines().next().unwrap().contains("not a policy file"));
+    let rules = toml::from_str::<toml::Table>(&shown).unwrap();
+    assert!(rules["rules"].as_array().is_some_and(|rules| !rules.is_empty()));
 }
 
 #[test]
