@@ -57,7 +57,9 @@ pub use path_filter::PathFilter;
 pub use publish::Publish;
 pub use query::{Order, Query, Reading};
 pub use scan_id::ScanId;
-pub use scan_record::{ABSENT, Bytes, Coverage, CoverageState, MAX_COVERAGE, Outcome, ScanRecord, TargetFile};
+pub use scan_record::{
+    ABSENT, Bytes, Coverage, CoverageState, MAX_COVERAGE, Outcome, ScanRecord, TargetFile, UNMONITORED,
+};
 pub use state::{ScanRef, State};
 pub use status::MachineStatus;
 pub use verify::Verified;

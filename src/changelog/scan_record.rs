@@ -17,6 +17,9 @@ pub const MAX_COVERAGE: usize = 1000;
 /// What notes of monitored paths that are not there are called.
 pub const ABSENT: &str = "absent";
 
+/// The name of the note that the policy takes nothing of a target.
+pub const UNMONITORED: &str = "policy";
+
 /// How a scan ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {

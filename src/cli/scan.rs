@@ -19,7 +19,8 @@ use super::{
 };
 use crate::{
     changelog::{
-        CoverageState, EventFile, MachineName, ScanRecord, State, cadence, event_file::Line, machine_name::lineage,
+        CoverageState, EventFile, MachineName, ScanRecord, State, UNMONITORED, cadence, event_file::Line,
+        machine_name::lineage,
     },
     error::{Error, Result},
     job::{self, FULL_SCAN, Night, Outcome},
@@ -218,6 +219,9 @@ pub(super) fn print(
     output: &mut Output,
 ) -> Result<()> {
     let style = output.style();
+    for row in record.coverage.iter().filter(|row| row.name == UNMONITORED) {
+        output.note(&format!("{}: {}", record.machine, row.why));
+    }
     if output.verbose > 0 {
         let (read, hashed) = (human::size(record.bytes.read), human::size(record.bytes.hashed));
         let taken_over = human::size(record.bytes.taken_over);

@@ -1,7 +1,7 @@
 //! The coverage list: everything monitored that could not be read, and what is worth knowing besides.
 
 use crate::{
-    changelog::{ABSENT, Coverage, CoverageState, ScanRecord},
+    changelog::{ABSENT, Coverage, CoverageState, ScanRecord, UNMONITORED},
     machine::{Family, State},
     manifest::{Header, VolumeState},
     policy::EffectivePolicy,
@@ -9,7 +9,7 @@ use crate::{
     target::Target,
 };
 
-/// Fills a scan record's coverage list. A gap that the policy accepts by its name is listed as accepted.
+/// Fills the coverage list of a scan record that has the scan's counts. A gap that the policy accepts by its name is listed as accepted.
 pub(super) fn fill(
     record: &mut ScanRecord,
     target: &Target,
@@ -32,6 +32,7 @@ pub(super) fn fill(
         }
     }
     self::faults(record, faults);
+    let is_empty = record.entities.is_empty() && record.faults == 0;
     let mut note = |name: &str, why: &str| {
         record.cover(Coverage { state: CoverageState::Note, name: name.to_owned(), why: why.to_owned() });
     };
@@ -51,6 +52,13 @@ pub(super) fn fill(
         note(
             "target",
             "no operating system was found: of a rule's paths only those beneath a volume's id are looked for",
+        );
+    }
+    if is_empty {
+        note(
+            UNMONITORED,
+            "nothing that can be read of this target is monitored by the policy: --profile full takes everything, \
+             --policy FILE what its rules name",
         );
     }
     for told in notes {

@@ -23,6 +23,12 @@ impl LiteralRoot {
         self.pattern.admits(root)
     }
 
+    /// Whether it covers nothing unless there is a container: more segments follow, or the pattern ends with a separator.
+    #[must_use]
+    pub fn needs_container(&self) -> bool {
+        self.remaining > 0 || self.pattern.container
+    }
+
     /// Whether only the last segment has wildcards and none of them is `**`: then what matches it in the
     /// directory of [`LiteralRoot::segments`] is a path of the rule itself, whose links are followed.
     #[must_use]

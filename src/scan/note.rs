@@ -3,7 +3,7 @@
 /// Something worth knowing that is no gap.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Note {
-    /// A path or key that a rule names is not there. The built-in profiles name many that no one machine has all of.
+    /// A path or key that a rule names is not there, or is no directory where only one is meant. The built-in profiles name many that no one machine has all of.
     Absent(String),
     /// Anything else, in one line.
     Other(String),

@@ -1,7 +1,7 @@
 //! What is to be recorded: the effective policy, with every rule's own path followed through the links of this
 //! machine. Links that are met later, beneath a rule's path, are recorded and not followed.
 
-use std::ops::ControlFlow;
+use std::{borrow::Cow, ops::ControlFlow};
 
 use super::{faults::MACHINE, note::Note};
 use crate::{
@@ -67,6 +67,9 @@ impl Plan {
         let path = spelled.to_bytes();
         let Some(place) = self.resolve(resolver, &path, &literal.text) else { return };
         self.link(literal.rule, &spelled, &place);
+        if literal.needs_container() && place.kind.is_some_and(|kind| kind != Kind::Dir) {
+            self.absent(&path, &literal.text, "is not a directory");
+        }
         if literal.ends_in_wildcard() && place.kind == Some(Kind::Dir) {
             for name in self.matching_links(resolver, literal.rule, &spelled, &place) {
                 let mut spelled = spelled.clone();
@@ -80,18 +83,15 @@ impl Plan {
     }
 
     fn resolve(&mut self, resolver: &mut Resolver<'_, '_>, path: &[u8], pattern: &str) -> Option<Place> {
-        // Reports escape what they print; here a backslash stays one.
-        let shown = String::from_utf8_lossy(path);
         match resolver.resolve(path) {
             Ok(Resolution::Found(place)) => return Some(place),
             Ok(Resolution::Missing(_))
                 if resolver.resolve_link(path).is_ok_and(|r| matches!(r, Resolution::Found(_))) =>
             {
+                let shown = shown(path);
                 self.notes.push(Note::Other(format!("{shown}: monitored by {pattern}, is a link that leads nowhere")));
             }
-            Ok(Resolution::Missing(_)) => {
-                self.notes.push(Note::Absent(format!("{shown}: monitored by {pattern}, is not there")));
-            }
+            Ok(Resolution::Missing(_)) => self.absent(path, pattern, "is not there"),
             Ok(Resolution::Loop) => {
                 let fault = Fault::new(MACHINE, "", "the links on this path lead round in circles");
                 self.faults.push(Record::fault(path, b"", Part::Entity, fault));
@@ -99,6 +99,11 @@ impl Plan {
             Err(error) => self.faults.push(Record::fault(path, b"", Part::Entity, error.into())),
         }
         None
+    }
+
+    /// Notes that what a rule names is not there.
+    fn absent(&mut self, path: &[u8], pattern: &str, why: &str) {
+        self.notes.push(Note::Absent(format!("{}: monitored by {pattern}, {why}", shown(path))));
     }
 
     fn link(&mut self, rule: usize, spelled: &EntityPath, place: &Place) {
@@ -143,4 +148,9 @@ impl Plan {
         }
         names
     }
+}
+
+/// A path for a note. Reports escape what they print; here a backslash stays one.
+fn shown(path: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(path)
 }

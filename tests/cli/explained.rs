@@ -33,6 +33,15 @@ fn a_windows_path_is_explained_without_its_drive_and_with_a_stream() {
     explain(r"\data\").prints(r"D:\data: monitored by two");
 }
 
+/// What the record of the only scan in the state of a folder says under a name.
+fn coverage(folder: &Folder, name: &str) -> Vec<String> {
+    let files = walkdir::WalkDir::new(folder.path("state/scans")).into_iter().map(|entry| entry.unwrap().into_path());
+    let record = fs::read(files.filter(|path| path.is_file()).last().unwrap()).unwrap();
+    let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
+    let rows = record["Coverage"].as_array().unwrap().iter();
+    rows.filter(|row| row["Name"] == name).map(|row| row["Why"].as_str().unwrap().to_owned()).collect()
+}
+
 /// What is said of a path under a policy of these lines, behind its version.
 fn explained(lines: &str, args: &[&str]) -> Run {
     let folder = Folder::new();
@@ -150,11 +159,39 @@ fn all_monitored_paths_that_are_absent_stand_in_the_scan_record_and_the_text_cou
     let shown = run.out.lines().filter(|line| line.contains("/srv/absent")).count();
     assert!(shown == 4 && run.out.contains("and 6 more monitored paths are not there"), "{}", run.out);
 
-    let record = walkdir::WalkDir::new(folder.path("state/scans")).into_iter().map(|entry| entry.unwrap().into_path());
-    let record = fs::read(record.filter(|path| path.is_file()).last().unwrap()).unwrap();
-    let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
-    let rows = record["Coverage"].as_array().unwrap().iter();
-    let absent: Vec<_> = rows.filter(|row| row["Name"] == "absent").map(|row| row["Why"].as_str().unwrap()).collect();
-    assert_eq!(absent.len(), 10, "{record}");
+    let absent = coverage(&folder, "absent");
+    assert_eq!(absent.len(), 10, "{absent:?}");
     assert!((0..10).all(|at| absent.iter().any(|why| why.starts_with(&format!("/srv/absent{at}: ")))), "{absent:?}");
+}
+
+#[test]
+fn a_monitored_directory_that_is_a_file_is_noted_as_one_that_is_absent() {
+    let folder = Folder::new();
+    let (disk, policy) = (folder.disk("day0.raw", 0), folder.path("p.toml"));
+    let paths = "'/etc/passwd/', '/etc/passwd/**', '/etc/passwd/*.d', '/etc/passwd', '/etc/cron.d/'";
+    fs::write(&policy, format!("version = 1\n[[monitor]]\nname = 'x'\npaths = [{paths}]\n")).unwrap();
+    folder.night(&disk, 0, &["--policy", policy.to_str().unwrap()]).exits(0);
+    assert_eq!(
+        coverage(&folder, "absent"),
+        ["/etc/passwd/", "/etc/passwd/**", "/etc/passwd/*.d"]
+            .map(|pattern| format!("/etc/passwd: monitored by {pattern}, is not a directory"))
+    );
+}
+
+#[test]
+fn a_scan_of_which_the_policy_takes_nothing_says_so() {
+    let folder = Folder::new();
+    let (tree, disk) = (folder.path("tree"), folder.disk("day0.raw", 0));
+    fs::create_dir(&tree).unwrap();
+    fs::write(tree.join("file"), "x").unwrap();
+    let nothing = "nothing that can be read of this target is monitored by the policy";
+    let run = folder.night(&tree, 0, &["--profile", "recommended"]).exits(0).says(nothing).says("--profile full");
+    assert!(run.out.is_empty(), "{}", run.out);
+    assert_eq!(coverage(&folder, "policy").len(), 1);
+    let tree = tree.to_str().unwrap();
+    let text = snapfim(["diff", tree, tree, "--profile", "recommended"]).exits(0).says(nothing).prints(nothing);
+    text.prints("0 entities");
+    for run in [snapfim(["diff", tree, tree]), folder.night(&disk, 1, &["--profile", "recommended"])] {
+        assert!(!run.err.contains(nothing) && !run.out.contains(nothing), "{run:?}");
+    }
 }
