@@ -138,9 +138,9 @@ pub struct EventFile {
 /// What one line of a file of events holds.
 pub enum Line<'f> {
     /// An event.
-    Event(Cow<'f, Event>),
+    Event(&'f Event),
     /// Damage.
-    Problem(Problem),
+    Problem(&'f Problem),
 }
 
 impl EventFile {
@@ -166,7 +166,7 @@ impl EventFile {
     /// [`Error::State`] when the file cannot be read, and what `each` returns.
     pub fn read(&self, each: &mut dyn FnMut(u64, Line<'_>) -> Result<ControlFlow<()>>) -> Result<()> {
         for (offset, event) in &self.held.events {
-            if each(*offset, Line::Event(Cow::Borrowed(event)))?.is_break() {
+            if each(*offset, Line::Event(event))?.is_break() {
                 return Ok(());
             }
         }
@@ -180,7 +180,12 @@ impl EventFile {
                 return Ok(());
             }
             number = number.saturating_add(1);
-            if each(offset, self.parse(&bytes, number))?.is_break() {
+            let parsed = self.parse(&bytes, number);
+            let line = match &parsed {
+                Ok(event) => Line::Event(event),
+                Err(problem) => Line::Problem(problem),
+            };
+            if each(offset, line)?.is_break() {
                 return Ok(());
             }
             offset = offset.saturating_add(taken);
@@ -199,28 +204,23 @@ impl EventFile {
         let mut bytes = Vec::new();
         let mut input = BufReader::with_capacity(4096, At { file: &self.file, offset });
         read_line(&mut input, &mut bytes).map_err(|error| self.unreadable(&error))?;
-        match self.parse(&bytes, 0) {
-            Line::Event(event) => Ok(Cow::Owned(event.into_owned())),
-            Line::Problem(problem) => Err(Error::State(format!("events: {problem}"))),
-        }
+        let parsed = self.parse(&bytes, 0);
+        parsed.map(Cow::Owned).map_err(|problem| Error::State(format!("events: {problem}")))
     }
 
     fn unreadable(&self, error: &io::Error) -> Error {
         Error::State(format!("events: read {}: {error}", self.label))
     }
 
-    fn parse(&self, bytes: &[u8], line: u64) -> Line<'static> {
-        let problem = |what: String| Line::Problem(Problem { file: self.label.clone(), line, what });
+    fn parse(&self, bytes: &[u8], line: u64) -> Result<Event, Problem> {
+        let problem = |what: String| Problem { file: self.label.clone(), line, what };
         if bytes.len() > MAX_LINE {
-            return problem(format!("longer than {MAX_LINE} bytes"));
+            return Err(problem(format!("longer than {MAX_LINE} bytes")));
         }
         let Some((b'\n', text)) = bytes.split_last() else {
-            return problem("cut off: the line has no end".to_owned());
+            return Err(problem("cut off: the line has no end".to_owned()));
         };
-        match serde_json::from_slice(text) {
-            Ok(event) => Line::Event(Cow::Owned(event)),
-            Err(error) => problem(format!("not an event: {error}")),
-        }
+        serde_json::from_slice(text).map_err(|error| problem(format!("not an event: {error}")))
     }
 }
 

@@ -265,10 +265,10 @@ fn each_event(
 ) {
     let read = file.read(&mut |offset, line| {
         Ok(match line {
-            Line::Event(event) => each(offset, &event),
+            Line::Event(event) => each(offset, event),
             Line::Problem(problem) => {
                 if report {
-                    reading.problem(problem);
+                    reading.problem(problem.clone());
                 }
                 ControlFlow::Continue(())
             }

@@ -240,7 +240,7 @@ pub(super) fn print(
             if let Some(events) = events {
                 events.read(&mut |_, line| {
                     if let Line::Event(event) = line {
-                        ndjson::write(output, &*event).map_err(|error| Error::io("report", "write", error))?;
+                        ndjson::write(output, event).map_err(|error| Error::io("report", "write", error))?;
                     }
                     Ok(std::ops::ControlFlow::Continue(()))
                 })?;

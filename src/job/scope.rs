@@ -43,12 +43,13 @@ impl Rules {
         for rule in self.named(names) {
             any = true;
             for row in attribute::TABLE {
-                let selects = |default| rule.compare.selects(row.name, default, row.groups);
-                // What the default leaves out of an attribute is selected as one is that it leaves out wholly.
-                if selects(row.compared && !row.partly) {
-                    set.insert_wholly(row.attribute);
-                } else if selects(row.compared) {
-                    set.insert(row.attribute);
+                if !rule.compare.selects(row.name, row.compared, row.groups) {
+                    continue;
+                }
+                // What the default leaves out of an attribute is asked for by its own name, not by that of a group.
+                match row.partly && !rule.compare.selects(row.name, false, &[]) {
+                    true => set.insert(row.attribute),
+                    false => set.insert_wholly(row.attribute),
                 }
             }
         }
@@ -216,7 +217,8 @@ mod tests {
             (r#"["default"]"#, [true, false], [true, false]),
             (r#"["-owner", "+mtime"]"#, [true, false], [true, false]),
             (r#"["default", "+size"]"#, [true, true], [true, false]),
-            (r#"["+content"]"#, [true, true], [true, false]),
+            (r#"["content"]"#, [true, false], [false, false]),
+            (r#"["all", "-content"]"#, [false, false], [true, true]),
             (r#"["default", "+flags"]"#, [true, false], [true, true]),
             (r#"["size"]"#, [true, true], [false, false]),
             (r#"["flags"]"#, [false, false], [true, true]),

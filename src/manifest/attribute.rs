@@ -55,8 +55,8 @@ pub struct Row {
     pub form: Form,
     /// Whether a diff compares it unless a rule says otherwise.
     pub compared: bool,
-    /// Whether a diff then leaves something of it out, which a rule compares that names the attribute or a group of
-    /// it: the sizes of directories, the flags that say how a file lies on disk.
+    /// Whether a diff then leaves something of it out, which a rule compares that asks for the attribute by its own name:
+    /// the sizes of directories, the flags that say how a file lies on disk.
     pub partly: bool,
     /// Names that stand for several attributes in a policy's `compare`.
     pub groups: &'static [&'static str],

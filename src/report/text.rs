@@ -49,15 +49,15 @@ pub fn write(
                 events.read(&mut |offset, line| {
                     match line {
                         Line::Event(event) => {
-                            take(place(&event, offset));
+                            take(place(event, offset));
                             if first {
-                                let len = subject(&event).chars().count();
+                                let len = subject(event).chars().count();
                                 width.set(if len <= MAX_PATH { len.max(width.get()) } else { width.get() });
-                                let count = counts.entry(Sort::of(&event)).or_insert(0_u64);
+                                let count = counts.entry(Sort::of(event)).or_insert(0_u64);
                                 *count = count.saturating_add(1);
                             }
                         }
-                        Line::Problem(problem) if first => problems.push(problem),
+                        Line::Problem(problem) if first => problems.push(problem.clone()),
                         Line::Problem(_) => {}
                     }
                     Ok(ControlFlow::Continue(()))

@@ -148,7 +148,7 @@ fn a_report_of_events_at_hand_is_that_of_their_file() {
         let mut lines = Vec::new();
         let each = &mut |offset, line: Line<'_>| {
             let Line::Event(event) = line else { panic!("damage at {offset}") };
-            lines.push((offset, event.into_owned()));
+            lines.push((offset, event.clone()));
             Ok(ControlFlow::Continue(()))
         };
         events.read(each).unwrap();
