@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use support::{Folder, Run, snapfim};
+use support::{Folder, Run, newest_manifest, planted, snapfim};
 
 fn scan(target: &Path, state: &Path) -> Run {
     let (target, state) = (target.to_str().unwrap(), state.to_str().unwrap());
@@ -120,4 +120,63 @@ fn a_failed_scan_records_no_policy_that_is_not_known() {
     let empty = |value: &serde_json::Value| value.as_str().is_some_and(str::is_empty);
     assert!(!record.as_object().unwrap().values().any(empty), "{record}");
     folder.read(&["verify"]).exits(0);
+}
+
+#[test]
+fn what_is_advised_about_a_damaged_manifest_leads_to_a_new_baseline() {
+    for nights in [1, 2, 3] {
+        let folder = Folder::new();
+        let disks = [folder.disk("day0.raw", 0), folder.disk("day1.raw", 1)];
+        for evening in 0..nights {
+            folder.night(&disks[0], evening, &[]).exits(0);
+        }
+        let manifest = newest_manifest(&folder.path("state"));
+        let bytes = fs::read(&manifest).unwrap();
+        fs::write(&manifest, &bytes[..bytes.len() - 100]).unwrap();
+        let advice = "move the machine's folder away to begin with a new baseline";
+        folder.night(&disks[0], nights, &[]).exits(74).says(advice);
+        folder.read(&["verify"]).exits(74).says("is damaged");
+        fs::remove_file(&manifest).unwrap();
+        folder.night(&disks[0], nights, &[]).exits(74).says(advice);
+        fs::rename(folder.path("state/machines/web01"), folder.path("away")).unwrap();
+        let proofs = below(&folder.path("state/scans"));
+
+        // A first try that fails changes nothing of it.
+        fs::write(folder.path("empty.raw"), b"").unwrap();
+        folder.night(&folder.path("empty.raw"), nights, &[]).exits(65);
+        folder.read(&["verify"]).exits(0);
+        let run = folder.night(&disks[0], nights, &[]).exits(0).says("the baseline is written");
+        assert!(!run.err.contains("took back"), "{run:?}");
+        let run = folder.night(&disks[1], nights + 1, &[]).exits(1);
+        assert_eq!(run.events(), planted());
+        let after = below(&folder.path("state/scans"));
+        assert!(proofs.iter().all(|proof| after.contains(proof)), "the proofs of before are deleted");
+        folder.read(&["verify"]).exits(0).says("web01: begins with the baseline").prints("0 problems");
+        folder.read(&["status"]).exits(0);
+        assert_eq!(folder.read(&["log", "--format", "ndjson"]).exits(0).events(), planted());
+
+        // What is lost after the baseline is no history.
+        let manifest = newest_manifest(&folder.path("state"));
+        fs::remove_file(manifest).unwrap();
+        folder.read(&["verify"]).exits(74).says("names a manifest that is missing");
+    }
+}
+
+#[test]
+fn a_machine_whose_folder_is_moved_away_is_taken_out() {
+    let folder = Folder::new();
+    folder.night(&folder.disk("day0.raw", 0), 0, &[]).exits(0);
+    fs::write(folder.path("empty.raw"), b"").unwrap();
+    let state = folder.path("state");
+    let args = ["scan", "--state", state.to_str().unwrap(), "--machine", "db01"];
+    snapfim(args.into_iter().chain([folder.path("empty.raw").to_str().unwrap()])).exits(65);
+    folder.read(&["status"]).exits(1).prints("db01");
+    for (machine, note) in [("db01", None), ("web01", Some("machines/web01: is not there"))] {
+        fs::rename(state.join("machines").join(machine), folder.path(machine)).unwrap();
+        let status = folder.read(&["status"]).exits(0);
+        assert!(!status.out.contains(machine), "{status:?}");
+        let verified = folder.read(&["verify"]).exits(0);
+        assert_eq!(verified.err.lines().count(), usize::from(note.is_some()), "{verified:?}");
+        verified.says(note.unwrap_or_default());
+    }
 }

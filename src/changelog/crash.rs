@@ -214,6 +214,66 @@ fn a_latest_from_an_old_copy_costs_no_history() {
 }
 
 #[test]
+fn a_machine_whose_folder_was_moved_away_begins_anew_wherever_that_is_killed() {
+    let days = ["2026-11-20T19:00:00Z", "2026-11-21T19:00:00Z", "2026-11-22T19:00:00Z", "2026-11-23T19:00:00Z"].map(at);
+    // With one complete scan its record looks like what a killed first run leaves, but for the manifest.
+    for before in [1, 2] {
+        let (mut steps, mut finished) = (0, false);
+        while !finished {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("state");
+            for (day, label) in days.iter().zip(["one", "two"]).take(before) {
+                run(&path, *day, label).unwrap();
+            }
+            let [folder, away] = [path.join("machines/web01"), dir.path().join("away")];
+            fs::rename(folder, away).unwrap();
+            let history = names(&path);
+            fuse::set(Some(steps));
+            // A clock that went back gives no id of before.
+            finished = run(&path, days[0], "three").is_ok();
+            fuse::set(None);
+            run(&path, days[3], "four").unwrap();
+            let after = names(&path);
+            assert!(history.iter().all(|name| after.contains(name)), "step {steps}: nothing of before is deleted");
+            let state = State::open(&path).unwrap();
+            let name = MachineName::given("web01").unwrap();
+            let scans = state.scans(Some(&name), None).unwrap();
+            let baseline = state.record(&scans[before]).unwrap().unwrap();
+            assert_eq!((baseline.previous, baseline.window.unwrap().from), (None, None), "step {steps}");
+            let verified = state.verify(&mut check).unwrap();
+            let notes: Vec<_> = verified.notes.iter().map(ToString::to_string).collect();
+            assert_eq!((verified.problems, notes.len()), (vec![], 1), "step {steps}: {notes:?}");
+            steps += 1;
+        }
+        assert!(steps > 25, "only {steps} steps are guarded");
+    }
+}
+
+#[test]
+fn a_folder_of_a_machine_from_an_old_copy_costs_no_history() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state");
+    run(&path, at("2026-11-20T19:00:00Z"), "one").unwrap();
+    let [folder, copy] = [path.join("machines/web01"), dir.path().join("copy")];
+    fs::create_dir(&copy).unwrap();
+    for file in ["latest", "20261120T190000Z.manifest.zst", "20261120T190000Z.carried.zst"] {
+        fs::copy(folder.join(file), copy.join(file)).unwrap();
+    }
+    run(&path, at("2026-11-21T19:00:00Z"), "two").unwrap();
+    fs::remove_dir_all(&folder).unwrap();
+    fs::rename(copy, &folder).unwrap();
+    let before = events(&path);
+    let error = run(&path, at("2026-11-22T19:00:00Z"), "three").unwrap_err().to_string();
+    assert!(error.contains("20261121T190000Z") && error.contains("move the machine's folder away"), "{error}");
+    assert_eq!(events(&path), before);
+    let verified = State::open(&path).unwrap().verify(&mut check).unwrap();
+    assert!(verified.problems.iter().any(|problem| problem.what == "names a manifest that is missing"));
+    fs::rename(folder, dir.path().join("away")).unwrap();
+    run(&path, at("2026-11-22T19:00:00Z"), "three").unwrap();
+    assert_eq!(events(&path), expected(&["one", "two", "three"]));
+}
+
+#[test]
 fn a_busy_machine_says_who_and_others_are_free() {
     let dir = tempfile::tempdir().unwrap();
     let state = State::create(dir.path()).unwrap();

@@ -12,12 +12,17 @@ use super::state::{partition, read_latest, read_record};
 use super::{MachineName, Outcome, Publish, ScanId, ScanRecord, ScanRef, State};
 use crate::error::{Error, Result};
 
+/// What to do about a machine's newest complete scan when it is damaged: a new baseline is a person's decision.
+pub const RECOVERY: &str = "restore it from a backup, or move the machine's folder away to begin with a new baseline";
+
 /// A machine whose lock is held until this is dropped.
 pub struct Machine<'s> {
     state: &'s State,
     name: MachineName,
     directory: Directory,
     latest: Option<ScanId>,
+    /// The newest scan on record, where the machine begins anew: its folder was moved away.
+    before: Option<ScanId>,
     taken_back: Option<ScanId>,
     /// A scan was begun to be put in place, and that is not done.
     unfinished: bool,
@@ -29,8 +34,8 @@ impl<'s> Machine<'s> {
         let directory = state.root().child_or_create(MACHINES)?.child_or_create(name.as_str())?;
         let lock = Lock::take(&directory, name, now)?;
         let latest = read_latest(&directory)?;
-        let mut machine =
-            Self { state, name: name.clone(), directory, latest, taken_back: None, unfinished: false, _lock: lock };
+        let (name, before, taken_back) = (name.clone(), None, None);
+        let mut machine = Self { state, name, directory, latest, before, taken_back, unfinished: false, _lock: lock };
         machine.taken_back = machine.take_back()?;
         Ok(machine)
     }
@@ -100,7 +105,7 @@ impl<'s> Machine<'s> {
     }
 
     /// Begins to write down a scan that started at `start`. Its id is that second, or the first one after it that
-    /// is greater than `latest` and has no scan yet.
+    /// is greater than those of all complete scans and has no scan yet.
     ///
     /// # Errors
     /// [`Error::State`] when the state cannot be read.
@@ -110,8 +115,8 @@ impl<'s> Machine<'s> {
             self.unfinished = false;
         }
         let mut scan_id = ScanId::at(start);
-        if let Some(latest) = self.latest {
-            scan_id = scan_id.max(latest.next());
+        if let Some(newest) = self.latest.max(self.before) {
+            scan_id = scan_id.max(newest.next());
         }
         while self.state.record(&self.scan(scan_id))?.is_some() {
             scan_id = scan_id.next();
@@ -155,24 +160,30 @@ impl<'s> Machine<'s> {
         Ok(())
     }
 
+    fn wrong_latest(&self, what: &str) -> Error {
+        Error::State(format!("state: {} {what}", self.directory.path().join(LATEST).display()))
+    }
+
     fn missing(&self, scan_id: ScanId, what: &str) -> Error {
         Error::State(format!(
-            "state: the {what} of {} {scan_id}, the newest complete scan, is missing; restore it from a copy",
+            "state: the {what} of {} {scan_id}, the newest complete scan, is missing; {RECOVERY}",
             self.name
         ))
     }
 
-    /// Removes what a killed run has left: temporary files, and whatever is newer than `latest`. A run can leave
+    /// Removes what a killed run has left: temporary files, and the scan that is newer than `latest`. A run can leave
     /// no more than one scan behind, since each begins with this; two mean that `latest` itself is [`outdated`],
-    /// and then nothing is removed.
-    fn take_back(&self) -> Result<Option<ScanId>> {
+    /// and then nothing is removed. The manifest is put in place first and removed last: events and records without
+    /// it are no run's leavings, but history of a machine whose folder was moved away.
+    fn take_back(&mut self) -> Result<Option<ScanId>> {
         let is_newer = |scan_id: ScanId| self.latest.is_none_or(|latest| scan_id > latest);
         let own = |name: &str| {
             [MANIFEST, CARRIED, EXTENTS].iter().find_map(|ext| name.strip_suffix(ext)?.parse::<ScanId>().ok())
         };
         let names = self.directory.names()?;
+        let has_manifest = |scan_id: ScanId| names.binary_search(&format!("{scan_id}{MANIFEST}")).is_ok();
         let mut leavings = Leavings::default();
-        for name in names {
+        for name in names.iter().cloned() {
             if let Some(temporary) = name.strip_prefix('.').and_then(|name| name.strip_suffix(TEMPORARY)) {
                 leavings.unwritten = leavings.unwritten.max(own(temporary));
                 leavings.temporary.push((String::new(), name));
@@ -195,18 +206,29 @@ impl<'s> Machine<'s> {
                     } else if let Some(scan) = ScanRef::of_file_name(&name, extension)
                         && scan.machine == self.name
                         && is_newer(scan.scan_id)
-                        && !(folder == SCANS && is_failed(day, &scan)?)
                     {
-                        leavings.scans.insert(scan.scan_id);
-                        leavings.files.push((place.clone(), name));
+                        if has_manifest(scan.scan_id) {
+                            leavings.scans.insert(scan.scan_id);
+                            leavings.files.push((place.clone(), name));
+                        } else if folder == CHANGES || is_complete(day, &scan) {
+                            leavings.history.insert(scan.scan_id);
+                        }
                     }
                 }
                 Ok(())
             })?;
         }
         if let Some(what) = outdated(self.latest, &leavings.scans) {
-            return Err(Error::State(format!("state: {} {what}", self.directory.path().join(LATEST).display())));
+            return Err(self.wrong_latest(&what));
         }
+        if let (Some(latest), false) = (self.latest, leavings.history.is_empty()) {
+            let ids = listed(&leavings.history);
+            return Err(self.wrong_latest(&format!(
+                "names {latest}, and {ids} on record are newer and have no manifest: the folder is from an old copy; \
+                 restore a newer one, or move the machine's folder away to begin with a new baseline"
+            )));
+        }
+        self.before = leavings.history.last().copied();
         // The record goes first: it is what says that the rest is there.
         for (place, name) in leavings.temporary.iter().chain(leavings.files.iter().rev()) {
             self.remove(place, name)?;
@@ -236,10 +258,7 @@ pub(super) fn outdated(latest: Option<ScanId>, newer: &BTreeSet<ScanId>) -> Opti
     if newer.len() < 2 {
         return None;
     }
-    let mut ids = newer.iter().take(4).map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    if newer.len() > 4 {
-        ids.push_str(", …");
-    }
+    let ids = listed(newer);
     let advice = "write the id of the newest complete scan into it";
     Some(match latest {
         Some(latest) => {
@@ -249,6 +268,14 @@ pub(super) fn outdated(latest: Option<ScanId>, newer: &BTreeSet<ScanId>) -> Opti
     })
 }
 
+fn listed(scans: &BTreeSet<ScanId>) -> String {
+    let mut ids = scans.iter().take(4).map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    if scans.len() > 4 {
+        ids.push_str(", …");
+    }
+    ids
+}
+
 /// What a killed run has left: the place below the state (empty: the machine's own directory) and the name.
 #[derive(Default)]
 struct Leavings {
@@ -256,10 +283,13 @@ struct Leavings {
     files: Vec<(String, String)>,
     /// Scans of which anything was put in place.
     scans: BTreeSet<ScanId>,
+    /// Scans that are no leavings, though newer than `latest`.
+    history: BTreeSet<ScanId>,
     /// The newest scan that left a temporary file.
     unwritten: Option<ScanId>,
 }
 
-fn is_failed(day: &Directory, scan: &ScanRef) -> Result<bool> {
-    Ok(read_record(day, scan)?.is_some_and(|record| record.outcome == Outcome::Failed))
+/// Whether a scan's record says that it ran to its end; of a damaged one, which `verify` lists, nobody knows.
+fn is_complete(day: &Directory, scan: &ScanRef) -> bool {
+    matches!(read_record(day, scan), Ok(Some(record)) if record.outcome == Outcome::Complete)
 }

@@ -51,6 +51,11 @@ impl ScanRef {
         format!("{CHANGES}/{}/{}", self.partition(), self.file_name(EVENTS))
     }
 
+    /// Where its record is, below the state directory.
+    pub(super) fn record_label(&self) -> String {
+        format!("{SCANS}/{}/{}", self.partition(), self.file_name(RECORD))
+    }
+
     pub(super) fn temporary_name(&self, extension: &str) -> String {
         format!(".{}{TEMPORARY}", self.file_name(extension))
     }

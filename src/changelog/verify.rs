@@ -9,6 +9,7 @@ use rustix::fs::FileType;
 
 use super::directory::Directory;
 use super::event_file::Line;
+use super::history::Histories;
 use super::lock::LOCK;
 use super::machine::outdated;
 use super::state::{
@@ -30,7 +31,8 @@ pub struct Verified {
     pub events: u64,
     /// What is damaged, missing, or does not belong.
     pub problems: Vec<Problem>,
-    /// What is worth knowing: a scan under way, or a killed one that the next takes back.
+    /// What is worth knowing: a scan under way, a killed one that the next takes back, a machine that was taken out
+    /// or begins anew.
     pub notes: Vec<Problem>,
 }
 
@@ -43,7 +45,8 @@ impl State {
     /// # Errors
     /// [`Error::State`](crate::error::Error::State) when the state as a whole cannot be read.
     pub fn verify(&self, check: &mut Check<'_>) -> Result<Verified> {
-        let mut verifier = Verifier { state: self, verified: Verified::default(), machines: Vec::new() };
+        let (machines, histories) = (Vec::new(), Histories::default());
+        let mut verifier = Verifier { state: self, verified: Verified::default(), machines, histories };
         verifier.root(check)?;
         Ok(verifier.verified)
     }
@@ -53,6 +56,7 @@ struct Verifier<'s> {
     state: &'s State,
     verified: Verified,
     machines: Vec<Standing>,
+    histories: Histories,
 }
 
 /// How far a machine's history goes.
@@ -93,7 +97,32 @@ impl Verifier<'_> {
                 }
             }
         }
+        self.missing_manifests();
         self.latest(root)
+    }
+
+    /// Whether manifests that are missing are missed, now that all scans were seen.
+    fn missing_manifests(&mut self) {
+        for (machine, history) in std::mem::take(&mut self.histories).into_each() {
+            let standing = self.machines.iter().find(|standing| standing.machine == machine);
+            let begins_anew = standing.is_none_or(|standing| standing.latest.is_none() && !standing.unread);
+            let missed = history.missed(begins_anew);
+            for scan_id in missed {
+                let file = ScanRef { machine: machine.clone(), scan_id: *scan_id }.record_label();
+                let what = "names a manifest that is missing".to_owned();
+                self.verified.problems.push(Problem { file, line: 0, what });
+            }
+            let left = history.missing.len().saturating_sub(missed.len());
+            if left > 0 {
+                let stands = match (standing, history.baseline) {
+                    (None, _) => "is not there: the machine is taken out".to_owned(),
+                    (Some(_), Some(baseline)) if !begins_anew => format!("begins with the baseline {baseline}"),
+                    _ => "has no complete scan: the next one is its baseline".to_owned(),
+                };
+                let what = format!("{stands}; manifests of older scans that are not there: {left}");
+                self.verified.notes.push(Problem { file: format!("{MACHINES}/{machine}"), line: 0, what });
+            }
+        }
     }
 
     /// Whether each machine's `latest` can be the newest complete scan, now that all scans were seen.
@@ -231,9 +260,7 @@ impl Verifier<'_> {
             self.note(day, name, "is newer than the newest complete scan: under way, or killed");
             return Ok(());
         }
-        if !matches!(self.state.manifest(scan), Ok(Some(_))) {
-            self.problem(day, name, "names a manifest that is missing");
-        }
+        self.histories.see(scan, &record, matches!(self.state.manifest(scan), Ok(Some(_))));
         if record.changes_total() > 0 && !matches!(self.state.events(scan), Ok(Some(_))) {
             self.problem(day, name, format!("names {} events, which are missing", record.changes_total()));
         }
@@ -289,12 +316,14 @@ impl Verifier<'_> {
         }
     }
 
-    /// Whether a scan that left files is newer than the newest complete one; it is remembered.
+    /// Whether a scan that left files is newer than the newest complete one; it is remembered. Without a manifest,
+    /// which is put in place first, it is none that is under way or was killed.
     fn is_unfinished(&mut self, scan: &ScanRef) -> bool {
         let Some(standing) = self.machines.iter_mut().find(|standing| standing.machine == scan.machine) else {
             return false;
         };
-        let unfinished = standing.latest.is_none_or(|latest| scan.scan_id > latest);
+        let unfinished = standing.latest.is_none_or(|latest| scan.scan_id > latest)
+            && !matches!(self.state.manifest(scan), Ok(None));
         if unfinished {
             standing.newer.insert(scan.scan_id);
         }

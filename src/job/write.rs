@@ -9,7 +9,7 @@ use super::{
     scope::Rules,
 };
 use crate::{
-    changelog::{Event, Machine, ManifestProof, Publish, ScanRecord, Window},
+    changelog::{Event, Machine, ManifestProof, Publish, RECOVERY, ScanRecord, Window},
     error::{Error, Result},
     manifest::{self, Attribute, Differing, Follow, Header, Kept, Lines, Reader, Record, Sorter, Writer},
     policy::EffectivePolicy,
@@ -100,14 +100,12 @@ fn carried(publish: &Publish<'_, '_>) -> Result<Option<Reader>> {
     file.map(|file| Reader::new("the carried records", file).map_err(advised)).transpose()
 }
 
-/// What to do about a state that is damaged: without the previous scan there is nothing to compare with, and a
-/// new baseline must be a person's decision.
+/// What to do about a state that is damaged: without the previous scan there is nothing to compare with.
 fn advised(error: Error) -> Error {
     match error {
-        Error::State(what) if what.contains(" is damaged: ") => Error::State(format!(
-            "{what}; `snapfim verify` lists what of the state is damaged: restore it from a backup, or move the \
-             machine's folder away to begin with a new baseline"
-        )),
+        Error::State(what) if what.contains(" is damaged: ") => {
+            Error::State(format!("{what}; `snapfim verify` lists what of the state is damaged: {RECOVERY}"))
+        }
         other => other,
     }
 }
