@@ -2,6 +2,8 @@
 //! told about it.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what fails here is the test")]
 
+#[path = "nights/policies.rs"]
+mod policies;
 mod support;
 
 use std::{

@@ -4,6 +4,9 @@ use super::{ChangeType, Context, EntityType, Event};
 use crate::diff::ScanChange;
 use crate::severity::Severity;
 
+/// Under what the hash of a policy stands.
+const POLICY: &str = "policy_sha256";
+
 /// No rule causes these events, so they have a severity of their own: less is watched than before, or something
 /// else is watched under the machine's name.
 fn severity(change: ChangeType) -> Severity {
@@ -39,9 +42,13 @@ impl Event {
                 event.ext.entities = Some(*entities);
                 event
             }
-            ScanChange::PolicyChanged { what, entered, left } => {
+            ScanChange::PolicyChanged { what, sha256: [old, new], entered, left } => {
                 let mut event = of(ChangeType::PolicyChanged);
                 event.ext.what.clone_from(what);
+                if old != new {
+                    event.ext.old.insert(POLICY.to_owned(), old.clone().into());
+                    event.ext.new.insert(POLICY.to_owned(), new.clone().into());
+                }
                 event.ext.entered = Some(*entered);
                 event.ext.left = Some(*left);
                 event

@@ -89,6 +89,8 @@ pub enum ScanChange {
     PolicyChanged {
         /// What differs, for people: rules added, removed, changed.
         what: Vec<String>,
+        /// SHA-256 of what the old policy asks for, and the new one; equal where only links lead elsewhere.
+        sha256: [String; 2],
         /// Entities that entered the scope by it, and are not listed as created.
         entered: u64,
         /// Entities that left the scope by it, and are not listed as deleted.

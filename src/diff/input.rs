@@ -29,6 +29,8 @@ pub struct Input<'a> {
 pub struct PolicyDiff<'a> {
     /// What differs, for people.
     pub what: Vec<String>,
+    /// SHA-256 of what the previous scan's policy asks for, and this scan's.
+    pub sha256: [String; 2],
     /// Whether the previous scan's policy covers an entity.
     pub old_scope: &'a dyn Fn(&Record) -> bool,
     /// Whether this scan's policy covers an entity.

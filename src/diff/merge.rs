@@ -53,8 +53,9 @@ pub fn run(input: Input<'_>, out: &mut dyn Output) -> Result<Summary> {
     if let Some(change) = machine_changed(&old_header, &new_header) {
         out.scan_change(change)?;
     }
-    if let Some(PolicyDiff { what, .. }) = merge.policy {
-        out.scan_change(ScanChange::PolicyChanged { what, entered: merge.entered, left: merge.left })?;
+    if let Some(PolicyDiff { what, sha256, .. }) = merge.policy {
+        let (entered, left) = (merge.entered, merge.left);
+        out.scan_change(ScanChange::PolicyChanged { what, sha256, entered, left })?;
     }
     for change in merge.volumes.changes() {
         out.scan_change(change)?;

@@ -6,6 +6,7 @@ mod coverage;
 mod difference;
 pub mod input;
 mod night;
+mod policy_words;
 mod rescan;
 mod scope;
 mod write;

@@ -227,7 +227,12 @@ fn the_scan_itself_has_events() {
     assert_eq!(lost["ChangeType"], "CoverageLost");
     assert_eq!((&lost["Ext"]["Volume"], &lost["Ext"]["Why"]), (&"@5d1e".into(), &"encrypted (LUKS)".into()));
     assert_eq!((&lost["Ext"]["Entities"], &lost["Ext"]["Severity"]), (&312.into(), &"high".into()));
-    let policy = of(&ScanChange::PolicyChanged { what: vec!["rule added: web".into()], entered: 12, left: 3 });
+    let (what, sha256) = (vec!["rule web added".into()], ["aa".into(), "bb".into()]);
+    let policy = of(&ScanChange::PolicyChanged { what, sha256, entered: 12, left: 3 });
+    assert_eq!(
+        (&policy["Ext"]["Old"]["policy_sha256"], &policy["Ext"]["New"]["policy_sha256"]),
+        (&"aa".into(), &"bb".into())
+    );
     assert_eq!((&policy["Ext"]["Entered"], &policy["Ext"]["Left"]), (&12.into(), &3.into()));
     let machine = of(&ScanChange::MachineChanged { what: vec![("host".into(), "a".into(), "b".into())] });
     assert_eq!((&machine["Ext"]["Old"]["host"], &machine["Ext"]["New"]["host"]), (&"a".into(), &"b".into()));

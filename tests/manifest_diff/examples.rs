@@ -226,11 +226,13 @@ fn a_change_of_policy_is_counted_not_listed() {
     let new = [file("/etc/a", "1", "X"), file("/srv/d", "4", "w"), file("/usr/e", "5", "v")];
     let policy = PolicyDiff {
         what: vec!["rule srv added".into()],
+        sha256: ["aa".into(), "bb".into()],
         old_scope: &|record| !record.path.starts_with(b"/srv"),
         new_scope: &|record| !record.path.starts_with(b"/home"),
     };
     let (out, _) = diff_with(&Scan::of(&old), &Scan::of(&new), Some(policy));
     assert_eq!(lines(&out), ["Modified /etc/a /etc/a sha256", "Deleted /usr/c -", "Created - /usr/e"]);
-    let event = ScanChange::PolicyChanged { what: vec!["rule srv added".into()], entered: 1, left: 1 };
+    let (what, sha256) = (vec!["rule srv added".into()], ["aa".into(), "bb".into()]);
+    let event = ScanChange::PolicyChanged { what, sha256, entered: 1, left: 1 };
     assert_eq!(out.scan_changes, [event]);
 }
