@@ -15,7 +15,7 @@ pub enum PathFilter {
     /// What a pattern covers.
     Glob(PathGlob),
     /// One file or key, with its streams or values, wherever it was renamed from or to, also along with what it
-    /// lies beneath.
+    /// lies beneath; and when the volume that it lies on could not be seen.
     Exact(ExactPath),
 }
 
@@ -25,6 +25,8 @@ pub struct ExactPath {
     spelled: String,
     /// Whether it is valid Unicode: else an event that is about it has its bytes, too.
     is_unicode: bool,
+    /// Only this value of the key.
+    value: Option<String>,
 }
 
 /// A pattern: `*`, `?` and `[a-z]` stay inside one segment, `**` crosses segments; what it matches is covered
@@ -57,6 +59,30 @@ impl PathFilter {
     /// The history of one path or key, by its exact bytes; a Windows path also with `/`, and without its drive.
     #[must_use]
     pub fn exact(path: &[u8]) -> Self {
+        Self::Exact(ExactPath::new(path, None))
+    }
+
+    /// The histories of one value, in every way in which the text of the log, `KEY [value]`, may be read.
+    pub fn values(text: &[u8]) -> impl Iterator<Item = Self> {
+        let named = text.strip_suffix(b"]").filter(|_| is_registry(&readable(text))).unwrap_or_default();
+        named.windows(2).enumerate().filter(|(_, pair)| pair == b" [").filter_map(|(at, _)| {
+            let (key, value) = named.split_at_checked(at)?;
+            Some(Self::Exact(ExactPath::new(key, Some(readable(value.get(2..)?)))))
+        })
+    }
+
+    /// Whether an event is about such a path.
+    #[must_use]
+    pub fn matches(&self, event: &Event) -> bool {
+        match self {
+            Self::Glob(glob) => glob.matches(event),
+            Self::Exact(wanted) => wanted.matches(event),
+        }
+    }
+}
+
+impl ExactPath {
+    fn new(path: &[u8], value: Option<String>) -> Self {
         let is_unicode = std::str::from_utf8(path).is_ok();
         let path = readable(path);
         let path = match path.as_bytes() {
@@ -68,53 +94,74 @@ impl PathFilter {
         let trimmed = path.trim_end_matches(if looks_windows(&path) { '\\' } else { '/' });
         let is_root = trimmed.is_empty() || trimmed.ends_with(':');
         let spelled = if is_root { path.into_owned() } else { trimmed.to_owned() };
-        Self::Exact(ExactPath { spelled, is_unicode })
+        Self { spelled, is_unicode, value }
     }
 
-    /// Whether an event is about such a path.
-    #[must_use]
-    pub fn matches(&self, event: &Event) -> bool {
+    fn matches(&self, event: &Event) -> bool {
         if event.monitored_entity_type == EntityType::Scan {
-            return false;
+            // Of a volume: it stands where it is mounted, else under its own id.
+            let place = event.ext.mount.as_ref().or(event.ext.volume.as_ref());
+            return place.is_some_and(|place| same(place, &self.spelled) || is_beneath(&self.spelled, place));
         }
+        let names = Names::of(event);
+        let (hex, stream_hex) = (event.ext.path_hex.is_some(), event.ext.name_hex.is_some());
+        let named = [
+            (Some(names.path.as_str()), hex || names.file().is_some() && stream_hex),
+            (names.file(), hex),
+            (names.original.as_deref(), event.ext.original_path_hex.is_some()),
+            (names.current.as_deref(), hex),
+        ];
+        let is_it = |(name, has_bytes): (&str, bool)| same(name, &self.spelled) && has_bytes != self.is_unicode;
+        let moved_along = |name: &str| event.ext.count.is_some() && is_beneath(&self.spelled, name);
+        // The bytes of a rule's spelling are not known.
+        let spelled = event.ext.spelled.as_deref().is_some_and(|spelled| same(spelled, &self.spelled));
+        let mut named = named.into_iter().filter_map(|(name, has_bytes)| Some((name?, has_bytes)));
+        self.is_about_value(event) && (spelled || named.any(|named| is_it(named) || moved_along(named.0)))
+    }
+
+    fn is_about_value(&self, event: &Event) -> bool {
+        let names = [&event.new_value_name, &event.old_value_name];
+        let is = |value: &str| names.into_iter().flatten().any(|name| name.to_lowercase() == value.to_lowercase());
+        self.value.as_deref().is_none_or(is)
+    }
+}
+
+/// What the entity of an event is called.
+struct Names {
+    path: String,
+    is_stream: bool,
+    original: Option<String>,
+    /// The path of what lies in a control set, as `CurrentControlSet` has it.
+    current: Option<String>,
+}
+
+impl Names {
+    fn of(event: &Event) -> Self {
         let path = event.path();
-        let original = event.original_path();
-        let own = match &event.file_type {
-            // A stream belongs to its file.
-            Some(kind) if kind == "stream" => path.rsplit_once(':').map(|(file, _)| file),
-            _ => None,
-        };
-        let spelled = event.ext.spelled.as_deref();
-        match self {
-            Self::Glob(glob) => {
-                let value = event.value_name().map(|value| format!("{path}\\{value}"));
-                let names = [Some(path.as_str()), own, original.as_deref(), spelled, value.as_deref()];
-                names.into_iter().flatten().any(|name| glob.matches(name))
-            }
-            Self::Exact(wanted) => {
-                let (hex, stream_hex) = (event.ext.path_hex.is_some(), event.ext.name_hex.is_some());
-                let named = [
-                    (Some(path.as_str()), hex || own.is_some() && stream_hex),
-                    (own, hex),
-                    (original.as_deref(), event.ext.original_path_hex.is_some()),
-                ];
-                // The bytes of a rule's spelling are not known.
-                let spelled = spelled.is_some_and(|spelled| same(spelled, &wanted.spelled));
-                let moved_along = event.ext.count.is_some();
-                spelled
-                    || named.into_iter().filter_map(|(name, has_bytes)| Some((name?, has_bytes))).any(
-                        |(name, has_bytes)| {
-                            same(name, &wanted.spelled) && has_bytes != wanted.is_unicode
-                                || moved_along && is_beneath(&wanted.spelled, name)
-                        },
-                    )
-            }
-        }
+        let is_stream = event.file_type.as_deref() == Some("stream");
+        Self { current: through_current_set(&path), original: event.original_path(), is_stream, path }
+    }
+
+    /// Of a stream: the file that it belongs to.
+    fn file(&self) -> Option<&str> {
+        self.path.rsplit_once(':').filter(|_| self.is_stream).map(|(file, _)| file)
     }
 }
 
 impl PathGlob {
-    fn matches(&self, path: &str) -> bool {
+    fn matches(&self, event: &Event) -> bool {
+        if event.monitored_entity_type == EntityType::Scan {
+            return false;
+        }
+        let names = Names::of(event);
+        let keys = [Some(names.path.as_str()), names.current.as_deref()];
+        let value = |key: &str| event.value_name().is_some_and(|value| self.covers(&format!("{key}\\{value}")));
+        let others = [names.file(), names.original.as_deref(), event.ext.spelled.as_deref()];
+        keys.into_iter().flatten().any(|key| self.covers(key) || value(key))
+            || others.into_iter().flatten().any(|name| self.covers(name))
+    }
+
+    fn covers(&self, path: &str) -> bool {
         let set = |set: &Option<GlobSet>, path: &str| set.as_ref().is_some_and(|set| set.is_match(path));
         if path.starts_with(['/', '@']) {
             set(&self.slash, path)
@@ -131,8 +178,8 @@ fn same(one: &str, wanted: &str) -> bool {
 }
 
 fn is_beneath(path: &str, directory: &str) -> bool {
-    let directory = on_drive_of(directory, path);
-    let separator = if looks_windows(directory) { '\\' } else { '/' };
+    let separator = if looks_windows(path) { '\\' } else { '/' };
+    let directory = on_drive_of(directory, path).trim_end_matches(separator);
     let (path, directory) = match separator {
         '\\' => (path.to_lowercase(), directory.to_lowercase()),
         _ => (path.to_owned(), directory.to_owned()),
@@ -150,9 +197,22 @@ fn on_drive_of<'a>(path: &'a str, wanted: &str) -> &'a str {
 
 fn looks_windows(path: &str) -> bool {
     let drive = path.as_bytes().first().is_some_and(u8::is_ascii_alphabetic) && path.as_bytes().get(1) == Some(&b':');
+    drive || is_registry(path) || path.contains('\\') && !path.starts_with(['/', '@'])
+}
+
+fn is_registry(path: &str) -> bool {
     let first = path.split('\\').next().unwrap_or_default().to_ascii_uppercase();
-    let hive = ["HKLM", "HKU", "HKEY_LOCAL_MACHINE", "HKEY_USERS"].contains(&first.as_str());
-    drive || hive || path.contains('\\') && !path.starts_with(['/', '@'])
+    ["HKLM", "HKU", "HKEY_LOCAL_MACHINE", "HKEY_USERS"].contains(&first.as_str())
+}
+
+/// The path of what lies in a control set, any of them, as `CurrentControlSet` has it: nobody who asks knows which one
+/// was the current.
+fn through_current_set(path: &str) -> Option<String> {
+    const SETS: &str = r"HKLM\SYSTEM\ControlSet";
+    let (sets, rest) = path.split_at_checked(SETS.len())?;
+    let (number, below) = rest.split_at_checked("001".len())?;
+    let is_set = sets.eq_ignore_ascii_case(SETS) && number.bytes().all(|digit| digit.is_ascii_digit());
+    (is_set && (below.is_empty() || below.starts_with('\\'))).then(|| format!(r"HKLM\SYSTEM\CurrentControlSet{below}"))
 }
 
 fn with_short_hive(path: &str) -> Cow<'_, str> {

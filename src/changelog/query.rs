@@ -197,17 +197,17 @@ impl State {
         Ok((groups, reading))
     }
 
-    /// Every recorded change of one path or key, by its exact bytes, oldest first.
+    /// Every recorded change of one path or key, and when it could not be seen, oldest first.
     ///
     /// # Errors
     /// As [`State::log`].
     pub fn history(
         &self,
-        path: &[u8],
+        path: PathFilter,
         machine: Option<MachineName>,
         each: &mut dyn FnMut(Event) -> Result<ControlFlow<()>>,
     ) -> Result<Reading> {
-        let query = Query { machine, path: Some(PathFilter::exact(path)), ..Query::default() };
+        let query = Query { machine, path: Some(path), ..Query::default() };
         self.log(&query, Order::OldestFirst, each)
     }
 

@@ -75,7 +75,7 @@ Examples:
     Log(LogArgs),
     /// One line a machine: last scan, age, changes, coverage; exit 1 when one is overdue
     Status(StatusArgs),
-    /// Every recorded change of one path or registry key
+    /// Every recorded change of one path or registry key, and when its volume was lost
     History(HistoryArgs),
     /// Show what a target holds: container, partitions, volumes, filesystems, mount points, system
     Inspect(InspectArgs),
@@ -207,7 +207,7 @@ pub(crate) struct LogArgs {
     /// Only these change types (Created, Modified, RegistryValueSet…); may be repeated
     #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
     pub(crate) types: Vec<String>,
-    /// Only paths or keys that match
+    /// Only paths or keys that match; CurrentControlSet matches every control set
     #[arg(long, value_name = "GLOB")]
     pub(crate) path: Option<String>,
     /// Only this severity and above: info, low, medium, high
@@ -236,7 +236,7 @@ pub(crate) struct StatusArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct HistoryArgs {
-    /// A path or registry key, as it is or as the log spells it
+    /// A path or registry key, as it is or as the log spells it; a value as KEY [value]
     pub(crate) path: OsString,
     /// State directory
     #[arg(long, value_name = "DIR")]

@@ -1,6 +1,6 @@
 //! `snapfim log` and `snapfim history`: reading the change log.
 
-use std::{ops::ControlFlow, os::unix::ffi::OsStrExt};
+use std::{ffi::OsStr, ops::ControlFlow, os::unix::ffi::OsStrExt};
 
 use jiff::Timestamp;
 
@@ -35,21 +35,29 @@ pub(super) fn run(args: &LogArgs, output: &mut Output) -> Result<u8> {
 pub(super) fn history(args: &HistoryArgs, output: &mut Output) -> Result<u8> {
     let state = State::open(&args.state)?;
     let machine = known(&state, args.machine.as_deref())?;
-    let path = args.path.as_bytes();
-    let spelled = args.path.to_str().and_then(escape::unescaped);
-    let reading = print(output, args.format, |each| {
-        let mut any = false;
-        let mut found = |event| {
-            any = true;
-            each(event)
-        };
-        let reading = state.history(path, machine.clone(), &mut found)?;
-        match spelled {
-            Some(spelled) if !any => state.history(&spelled, machine, each),
-            _ => Ok(reading),
-        }
-    })?;
+    let path = meant(&state, args.path.as_os_str(), machine.as_ref())?;
+    let reading = print(output, args.format, |each| state.history(path, machine, each))?;
     Ok(end(output, &reading))
+}
+
+/// What is meant by a path: itself, else what the log spells so, else the value that the log prints so; the first of
+/// them of which anything is on record.
+fn meant(state: &State, path: &OsStr, machine: Option<&MachineName>) -> Result<PathFilter> {
+    let spelled = path.to_str().and_then(escape::unescaped);
+    let names = || [Some(path.as_bytes()), spelled.as_deref()].into_iter().flatten();
+    let readings: Vec<_> = names().map(PathFilter::exact).chain(names().flat_map(PathFilter::values)).collect();
+    for reading in readings.iter().filter(|_| readings.len() > 1) {
+        let mut any = false;
+        state.history(reading.clone(), machine.cloned(), &mut |event| {
+            // What happened to a volume says nothing of what is on it.
+            any |= event.monitored_entity_type != EntityType::Scan;
+            Ok(if any { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+        if any {
+            return Ok(reading.clone());
+        }
+    }
+    Ok(PathFilter::exact(path.as_bytes()))
 }
 
 /// The machine of that name, which the state must know: a misspelled one has no changes, and looks well.

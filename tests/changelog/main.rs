@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what fails here is the test")]
 
 mod events;
+mod history;
 mod queries;
 mod report;
 mod state;

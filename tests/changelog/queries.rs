@@ -176,7 +176,7 @@ fn history_is_all_of_one_path_oldest_first() {
         let mut found = Vec::new();
         State::open(dir.path())
             .unwrap()
-            .history(path.as_bytes(), Some(name("web01")), &mut |event| {
+            .history(PathFilter::exact(path.as_bytes()), Some(name("web01")), &mut |event| {
                 found.push(format!("{} {}", event.change_type.as_str(), event.path()));
                 Ok(ControlFlow::Continue(()))
             })
