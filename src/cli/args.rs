@@ -196,7 +196,7 @@ pub(crate) struct LogArgs {
     #[arg(long, value_name = "SUBSTRING")]
     pub(crate) computer: Option<String>,
     /// Only these entities; may be repeated
-    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = trimmed)]
     pub(crate) entity: Vec<String>,
     /// Only from then on: 14d, 24h, 2026-11-01 (from its midnight, UTC), or RFC 3339
     #[arg(long, value_name = "WHEN")]
@@ -205,7 +205,7 @@ pub(crate) struct LogArgs {
     #[arg(long, value_name = "WHEN")]
     pub(crate) until: Option<String>,
     /// Only these change types (Created, Modified, RegistryValueSet…); may be repeated
-    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
+    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',', value_parser = trimmed)]
     pub(crate) types: Vec<String>,
     /// Only paths or keys that match; CurrentControlSet matches every control set
     #[arg(long, value_name = "GLOB")]
@@ -214,11 +214,16 @@ pub(crate) struct LogArgs {
     #[arg(long, value_name = "SEVERITY")]
     pub(crate) severity: Option<String>,
     /// Count instead of listing, by these columns
-    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
+    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',', value_parser = trimmed)]
     pub(crate) count_by: Vec<String>,
     /// How it is printed
     #[arg(long, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
     pub(crate) format: LogFormat,
+}
+
+/// One of a list: people put a blank after a comma.
+fn trimmed(text: &str) -> Result<String, std::convert::Infallible> {
+    Ok(text.trim().to_owned())
 }
 
 #[derive(Debug, Args)]

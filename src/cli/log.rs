@@ -10,7 +10,8 @@ use super::{
 };
 use crate::{
     changelog::{
-        ChangeType, EntityType, Event, MachineName, State, cadence, column,
+        ChangeType, EntityType, Event, MachineName, State, cadence,
+        column::{self, Column},
         path_filter::PathFilter,
         query::{Order, Query, Reading},
     },
@@ -18,6 +19,9 @@ use crate::{
     report::{csv, escape, ndjson, status, text},
     severity::Severity,
 };
+
+/// Under what the number of events stands.
+const COUNT: &str = "Count";
 
 /// How many machines are named to who names another.
 const MAX_MACHINES: usize = 5;
@@ -137,17 +141,22 @@ fn print(
     })
 }
 
+/// A column to count by.
+fn counted(name: &str) -> Result<&'static Column> {
+    if name.eq_ignore_ascii_case(COUNT) {
+        return Err(Error::Usage(format!(
+            "--count-by {name}: how often something happened is called so; how many moved along with a rename, which \
+             this column holds, cannot be counted by"
+        )));
+    }
+    column::by_name(name).ok_or_else(|| {
+        let known: Vec<_> = column::COLUMNS.iter().map(|column| column.name).filter(|name| *name != COUNT).collect();
+        Error::Usage(format!("--count-by {name}: no such column; there are {}", known.join(", ")))
+    })
+}
+
 fn count(state: &State, query: &Query, args: &LogArgs, output: &mut Output) -> Result<u8> {
-    let columns: Vec<_> = args
-        .count_by
-        .iter()
-        .map(|name| {
-            column::by_name(name).ok_or_else(|| {
-                let known: Vec<_> = column::COLUMNS.iter().map(|column| column.name).collect();
-                Error::Usage(format!("--count-by {name}: no such column; there are {}", known.join(", ")))
-            })
-        })
-        .collect::<Result<_>>()?;
+    let columns = args.count_by.iter().map(|name| counted(name)).collect::<Result<Vec<_>>>()?;
     let (groups, reading) = state.count_by(query, &columns)?;
     let style = output.style();
     let unwritten = |error| Error::io("report", "write", error);
@@ -159,12 +168,12 @@ fn count(state: &State, query: &Query, args: &LogArgs, output: &mut Output) -> R
                 for (column, value) in columns.iter().zip(values) {
                     row.insert(column.name.to_owned(), value.clone().into());
                 }
-                row.insert("Count".to_owned(), (*count).into());
+                row.insert(COUNT.to_owned(), (*count).into());
                 ndjson::write(output, &row).map_err(unwritten)?;
             }
         }
         LogFormat::Csv => {
-            let heads = columns.iter().map(|column| column.name).chain(["Count"]);
+            let heads = columns.iter().map(|column| column.name).chain([COUNT]);
             csv::write_row(output, heads).map_err(unwritten)?;
             for (values, count) in &groups {
                 let count = count.to_string();

@@ -11,7 +11,7 @@ use crate::changelog::column::Column;
 pub fn machines(rows: &[MachineStatus]) -> Table {
     let mut table = Table::new([
         ("MACHINE", Align::Left),
-        ("LAST SCAN", Align::Left),
+        ("LAST SCAN (UTC)", Align::Left),
         ("AGE", Align::Right),
         ("ENTITIES", Align::Right),
         ("CHANGES 7D", Align::Right),

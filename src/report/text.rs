@@ -154,7 +154,7 @@ fn change(event: &Event, width: usize, style: Style) -> String {
 /// # Errors
 /// When `out` cannot be written.
 pub fn write_log_line(out: &mut dyn Write, event: &Event, style: Style) -> io::Result<()> {
-    let time = event.time_generated.strftime("%Y-%m-%d %H:%M:%S").to_string();
+    let time = event.time_generated.strftime("%Y-%m-%d %H:%M:%SZ").to_string();
     let severity = event.ext.severity;
     writeln!(
         out,

@@ -98,9 +98,9 @@ fn the_log_reads_as_lines_and_as_csv() {
     );
     assert_eq!(
         lines,
-        r#"2026-11-21 19:00:00  web01             high    A  /etc/ld.so.preload  file 22 B root:root 0644
+        r#"2026-11-21 19:00:00Z  web01             high    A  /etc/ld.so.preload  file 22 B root:root 0644
 2026-11-21T19:00:00Z,"'=web01",File,Created,ld.so.preload,/etc/,file,22,,,,,,,,,,,,,MDCFileIntegrityMonitoringEvents,high,web01,20261121T190000Z,2026-11-20T19:00:00Z,2026-11-21T19:00:00Z,high,,,,"{""gid"":0,""group"":""root"",""kind"":""file"",""mode"":""0644"",""size"":22,""uid"":0,""user"":""root""}",,,,,,,,,,,,,ID
-2026-11-21 19:00:00  web01             high    M  /usr/bin/passwd  content  sha256 9f2c… → 41ab…   timestomp: content changed, mtime did not
+2026-11-21 19:00:00Z  web01             high    M  /usr/bin/passwd  content  sha256 9f2c… → 41ab…   timestomp: content changed, mtime did not
 2026-11-21T19:00:00Z,"'=web01",File,Modified,passwd,/usr/bin/,file,,,,41ab02,,,,,,,,,,MDCFileIntegrityMonitoringEvents,high,web01,20261121T190000Z,2026-11-20T19:00:00Z,2026-11-21T19:00:00Z,high,timestomp,sha256,"{""sha256"":""9f2c01""}","{""sha256"":""41ab02""}",,,,,,,,,,,,,ID
 "#
     );

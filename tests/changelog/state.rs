@@ -112,7 +112,7 @@ fn status_tells_who_is_overdue_and_what_failed() {
     assert_eq!(
         String::from_utf8(out).unwrap(),
         "\
-MACHINE  LAST SCAN           AGE  ENTITIES  CHANGES 7D  GAPS  STATE
+MACHINE  LAST SCAN (UTC)     AGE  ENTITIES  CHANGES 7D  GAPS  STATE
 web01    2026-11-28 18:00     2h    45,913           1     0  ok
 web02    2026-11-20 19:00  8d 1h    45,913           0     1  overdue, wanted every 1d; scan 20261121T190000Z \
 failed: qcow2: bad magic

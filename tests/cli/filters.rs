@@ -45,3 +45,22 @@ fn a_filter_that_nothing_can_pass_is_refused_with_what_there_is() {
     folder.read(&["log", "--since", "2h", "--until", "1h"]).exits(0);
     folder.read(&["history", "/etc", "--machine", "web02"]).exits(2).says("it has web01");
 }
+
+#[test]
+fn lists_are_taken_with_blanks_after_their_commas() {
+    let Nights { folder, .. } = nights();
+    let counted = |columns: &str| folder.read(&["log", "--count-by", columns]).exits(0).out;
+    assert_eq!(counted("FilePath, ChangeType "), counted("FilePath,ChangeType"));
+    let listed =
+        |types: &str, entities: &str| folder.read(&["log", "--type", types, "--entity", entities]).exits(0).out;
+    assert_eq!(listed("Created, Deleted", "File, Scan"), listed("Created,Deleted", "File,Scan"));
+}
+
+#[test]
+fn how_often_and_how_many_moved_along_do_not_share_a_name() {
+    let Nights { folder, .. } = nights();
+    for format in ["text", "ndjson", "csv"] {
+        let run = folder.read(&["log", "--count-by", "Computer,count", "--format", format]).exits(2);
+        assert_eq!(run.says("--count-by count: how often something happened is called so").out, "");
+    }
+}
