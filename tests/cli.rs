@@ -304,6 +304,9 @@ fn status_is_one_line_a_machine_and_says_what_is_overdue() {
     assert_eq!(rows.len(), 1);
     assert_eq!(rows[0]["machine"], "web01");
     assert_eq!(rows[0]["overdue"], false);
+    // The snapshot is years older than its scan.
+    assert_eq!((&rows[0]["snapshot"], &rows[0]["stale"]), (&EVENINGS[1].into(), &true.into()));
+    folder.read(&["status"]).exits(0).prints("ok; snapshot");
     std::thread::sleep(std::time::Duration::from_millis(1500));
     folder.read(&["status", "--every", "1s"]).exits(1);
 }

@@ -97,6 +97,17 @@ pub fn is_overdue(last: Option<Timestamp>, every: SignedDuration, now: Timestamp
     last.is_none_or(|last| now.duration_since(last) > every.saturating_add(tolerance))
 }
 
+/// Without a word on how often a machine is scanned, a snapshot that was this old at its scan is stale.
+const STALE: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// Whether a snapshot was so old when it was scanned that it is most likely none of a new night: twice as old as the
+/// machine is to be scanned.
+#[must_use]
+pub fn is_stale(snapshot: Timestamp, scanned: Timestamp, every: Option<SignedDuration>) -> bool {
+    let limit = every.map_or(STALE, |every| every.saturating_add(every));
+    scanned.duration_since(snapshot) > limit
+}
+
 /// The time of a snapshot: what the person says, else the image's modification time, never later than the start
 /// of the scan, never from inside the image.
 ///
@@ -199,6 +210,16 @@ mod tests {
         assert!(!is_due(last, every, at("2026-11-20T18:59:02Z")));
         assert!(is_due(last, every, at("2026-11-20T18:59:01.9Z")));
         assert!(is_due(last, every, at("2026-11-20T19:00:03Z")));
+    }
+
+    #[test]
+    fn a_snapshot_that_missed_two_scans_is_stale() {
+        let (day, scanned) = (Some(parse_span("24h").unwrap()), at("2026-11-21T19:00:00Z"));
+        assert!(!is_stale(at("2026-11-19T19:00:00Z"), scanned, day));
+        assert!(is_stale(at("2026-11-19T18:59:59Z"), scanned, day));
+        assert!(!is_stale(at("2026-11-14T19:00:00Z"), scanned, None));
+        assert!(is_stale(at("2026-11-14T18:59:59Z"), scanned, None));
+        assert!(!is_stale(scanned, at("2026-11-14T18:59:59Z"), day), "a clock that was ahead");
     }
 
     #[test]

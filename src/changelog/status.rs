@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::cadence::is_overdue;
+use super::cadence::{is_overdue, is_stale};
 use super::{CoverageState, MachineName, Outcome, ScanId, ScanRecord, ScanRef, State};
 use crate::error::Result;
 
@@ -20,7 +20,11 @@ pub struct MachineStatus {
     pub last: Option<ScanRecord>,
     /// Time since that scan started; below zero where a clock was wrong.
     pub age: Option<SignedDuration>,
-    /// Events of the scans of the last [`DAYS`] days.
+    /// Time since the snapshot that it saw was taken, where that is known.
+    pub snapshot_age: Option<SignedDuration>,
+    /// Whether that snapshot was too old at the scan to be a new one: nobody takes them any more.
+    pub stale: bool,
+    /// Events that the scans of the last [`DAYS`] days found, whenever they happened.
     pub changes: u64,
     /// Gaps in the coverage of the newest complete scan that the policy does not accept.
     pub gaps: u64,
@@ -80,6 +84,8 @@ impl State {
             machine,
             last: None,
             age: None,
+            snapshot_age: None,
+            stale: false,
             changes: 0,
             gaps: 0,
             every,
@@ -102,6 +108,10 @@ impl State {
         row.every =
             row.every.or_else(|| row.last.as_ref().and_then(|last| last.every_seconds).map(SignedDuration::from_secs));
         let started = row.last.as_ref().map(|last| last.started);
+        if let Some((started, window)) = row.last.as_ref().and_then(|last| Some((last.started, last.window?))) {
+            row.snapshot_age = Some(now.duration_since(window.to));
+            row.stale = is_stale(window.to, started, row.every);
+        }
         row.overdue = started.is_none() || row.every.is_some_and(|every| is_overdue(started, every, now));
         row
     }

@@ -73,7 +73,7 @@ Examples:
   snapfim log --state s --count-by Computer,MonitoredEntityType --since 14d
   snapfim log --state s --path '/etc/**' --severity high --format csv")]
     Log(LogArgs),
-    /// One line a machine: last scan, age, changes, coverage; exit 1 when one is overdue
+    /// One line a machine: last scan, age, changes that the scans of 7 days found, coverage; exit 1 when one is overdue
     Status(StatusArgs),
     /// Every recorded change of one path or registry key, and when its volume was lost
     History(HistoryArgs),
@@ -198,10 +198,10 @@ pub(crate) struct LogArgs {
     /// Only these entities; may be repeated
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = trimmed)]
     pub(crate) entity: Vec<String>,
-    /// Only from then on: 14d, 24h, 2026-11-01 (from its midnight, UTC), or RFC 3339
+    /// Only what changed from then on, whenever it was scanned: 14d, 24h, 2026-11-01 (from its midnight, UTC), or RFC 3339
     #[arg(long, value_name = "WHEN")]
     pub(crate) since: Option<String>,
-    /// Only up to then, that moment included; of a date, all of its day (UTC)
+    /// Only what changed up to then, that moment included; of a date, all of its day (UTC)
     #[arg(long, value_name = "WHEN")]
     pub(crate) until: Option<String>,
     /// Only these change types (Created, Modified, RegistryValueSet…); may be repeated

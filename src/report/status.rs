@@ -5,6 +5,7 @@ use super::style::Role;
 use super::table::{Align, Table};
 use crate::changelog::MachineStatus;
 use crate::changelog::column::Column;
+use crate::severity::Severity;
 
 /// One row a machine.
 #[must_use]
@@ -20,7 +21,10 @@ pub fn machines(rows: &[MachineStatus]) -> Table {
     ]);
     for row in rows {
         let last = row.last.as_ref();
-        let role = (row.overdue || row.problem.is_some() || row.failed.is_some()).then_some(Role::Alarm);
+        let role = match row.overdue || row.problem.is_some() || row.failed.is_some() {
+            true => Some(Role::Alarm),
+            false => row.stale.then_some(Role::Severity(Severity::Medium)),
+        };
         table.row(
             role,
             [
@@ -50,7 +54,13 @@ fn state(row: &MachineStatus) -> String {
         words.push(format!("scan {scan} failed: {why}"));
     }
     words.extend(row.problem.clone());
-    if words.is_empty() { "ok".to_owned() } else { words.join("; ") }
+    if words.is_empty() {
+        words.push("ok".to_owned());
+    }
+    if let (true, Some(age)) = (row.stale, row.snapshot_age) {
+        words.push(format!("snapshot {} old", human::span(age)));
+    }
+    words.join("; ")
 }
 
 /// One row a group, its count in the last column.

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use snapfim::{
-    changelog::{Coverage, CoverageState, Order, Query, ScanRecord, State},
+    changelog::{Coverage, CoverageState, Order, Query, ScanRecord, State, Window},
     diff::ChangeKind,
     report,
     report::Style,
@@ -125,6 +125,29 @@ failed: qcow2: bad magic
     let scans = state.scans(Some(&name("web02")), None).unwrap();
     assert_eq!(scans.len(), 3);
     assert_eq!(state.status(None, at(NOW)).unwrap()[1].failed, None);
+}
+
+#[test]
+fn status_tells_whose_snapshot_is_the_same_every_night() {
+    let dir = tempfile::tempdir().unwrap();
+    for day in ["26", "27", "28"] {
+        for (machine, taken) in [("web01", "19"), ("web02", day)] {
+            let start = format!("2026-11-{day}T18:00:00Z");
+            publish(dir.path(), &Scan { machine, computer: machine, start: &start, changes: vec![] }, |record| {
+                record.every_seconds = Some(86_400);
+                let to = at(&format!("2026-11-{taken}T17:00:00Z"));
+                record.window = Some(Window { from: Some(to), to });
+            });
+        }
+    }
+    let rows = State::open(dir.path()).unwrap().status(None, at(NOW)).unwrap();
+    let ages = rows.iter().map(|row| (row.overdue, row.stale, row.snapshot_age.unwrap().as_hours()));
+    assert_eq!(ages.collect::<Vec<_>>(), [(false, true, 9 * 24 + 3), (false, false, 3)]);
+    let mut out = Vec::new();
+    report::status::machines(&rows).write(&mut out, Style::default()).unwrap();
+    let lines = String::from_utf8(out).unwrap();
+    let ends: Vec<_> = lines.lines().skip(1).map(|line| line.rsplit_once("  ").unwrap().1).collect();
+    assert_eq!(ends, ["ok; snapshot 9d 3h old", "ok"]);
 }
 
 #[test]
