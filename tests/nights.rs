@@ -52,6 +52,8 @@ fn a_volume_that_is_gone_today_is_compared_when_it_is_back() {
     expected.insert(0, "CoverageRestored".to_owned());
     expected.sort();
     assert_eq!(back.events(), expected);
+    let history = folder.read(&["history", "/boot/grub/grub.cfg", "--format", "ndjson"]).exits(0);
+    assert_eq!(history.events(), ["CoverageLost", "CoverageRestored", "Modified /boot/grub/grub.cfg"]);
     folder.read(&["verify"]).exits(0);
 }
 
