@@ -116,7 +116,8 @@ impl<R: Records> Worker<'_, '_, R> {
             }
         }
         let state = self.child(&dir.state, entry.name);
-        if !interesting(state.as_deref().unwrap_or(&dir.state)) {
+        let as_container = state.as_deref().unwrap_or(&dir.state);
+        if !interesting(as_container) && !self.is_interesting_file(&dir.state, entry.name) {
             return Ok(ControlFlow::Continue(()));
         }
         // Only the first of two names for one directory is entered at once, and none that denies being one: so it
@@ -142,6 +143,13 @@ impl<R: Records> Worker<'_, '_, R> {
     /// directory.
     fn child(&self, dir: &State, name: &[u8]) -> Option<Box<State>> {
         (!dir.is_settled()).then(|| Box::new(self.walk.matcher.child(dir, name, true)))
+    }
+
+    /// Whether the walk has to look at a name should it be no container: excludes that end with a separator are for
+    /// containers only.
+    fn is_interesting_file(&self, dir: &State, name: &[u8]) -> bool {
+        let matcher = self.walk.matcher;
+        matcher.tells_containers() && !dir.is_settled() && interesting(&matcher.child(dir, name, false))
     }
 
     /// A directory on which something is mounted: whether it hides anything. Until something is mounted by hand, what it

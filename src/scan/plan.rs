@@ -37,7 +37,7 @@ pub(super) fn plan(machine: &Machine, policy: EffectivePolicy) -> Result<Plan> {
     let mut resolver = Resolver::new(&mut sessions);
     for root in roots(machine) {
         for literal in plan.matcher.literal_roots() {
-            if literal.admits(&root) && !literal.segments.is_empty() {
+            if literal.admits(&root) && (!literal.segments.is_empty() || literal.ends_in_wildcard()) {
                 plan.follow(&mut resolver, &root, &literal);
             }
         }

@@ -5,7 +5,22 @@ use crate::{machine::test_machine, policy::Policy};
 
 /// The manifest of everything, as text, and what else was seen.
 fn scanned(machine: &Machine, threads: usize) -> (String, Seen) {
-    let policy = Policy::built_in("full").unwrap().for_machine("m").unwrap();
+    scanned_under(&Policy::built_in("full").unwrap(), machine, threads)
+}
+
+/// The paths of a manifest's records, with the spelling of the rule that led there where that differs.
+fn paths_under(policy: &str, machine: &Machine) -> Vec<String> {
+    let policy = Policy::parse(policy, "policy.toml", &[]).unwrap();
+    let (lines, _) = scanned_under(&policy, machine, 1);
+    let lines: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let text = |line: &serde_json::Value, name: &str| line[name].as_str().map(str::to_owned);
+    let shown =
+        |line| Some([text(line, "path")?, text(line, "as").map_or_else(String::new, |own| format!(" as {own}"))]);
+    lines.iter().filter_map(shown).map(|shown| shown.concat()).collect()
+}
+
+fn scanned_under(policy: &Policy, machine: &Machine, threads: usize) -> (String, Seen) {
+    let policy = policy.for_machine("m").unwrap();
     let options = Options { threads, budgets: Budgets::default(), temp: &std::env::temp_dir(), reuse: None };
     let scanned = scan(machine, policy, &options, &Progress::default(), Vec::new()).unwrap();
     (String::from_utf8(zstd::decode_all(scanned.out.as_slice()).unwrap()).unwrap(), scanned.seen)
@@ -58,4 +73,36 @@ fn of_too_many_names_of_one_directory_the_same_are_told_whatever_the_threads() {
     let told = |why: &str| one.lines().filter(|line| line.contains(why)).count();
     assert_eq!(told("more than 65536 entries lead to directories that deny them"), NAMES - 65_536);
     assert_eq!(told("was entered under another name already"), 65_536);
+}
+
+#[test]
+fn an_exclude_of_a_directory_drops_no_file_of_its_name() {
+    let machine = |dir: bool| {
+        test_machine(
+            |root| {
+                root.file("/etc/fstab", "").file("/srv/data/other", "x");
+                match dir {
+                    true => root.file("/srv/data/zz/in", "x"),
+                    false => root.file("/srv/data/zz", "x"),
+                };
+            },
+            |_| {},
+        )
+    };
+    let policy = "version = 1\n[[monitor]]\nname = 'a'\npaths = ['/srv/data']\nexclude = ['/srv/data/zz/']\n";
+    assert_eq!(paths_under(policy, &machine(true)), ["/srv/data", "/srv/data/other"]);
+    assert_eq!(paths_under(policy, &machine(false)), ["/srv/data", "/srv/data/other", "/srv/data/zz"]);
+}
+
+#[test]
+fn links_that_a_wildcard_matches_in_the_root_are_followed() {
+    let machine = test_machine(
+        |root| {
+            root.file("/etc/fstab", "").file("/usr/lib/x.so", "x").symlink("/lib", "usr/lib").file("/list", "x");
+        },
+        |_| {},
+    );
+    let policy = "version = 1\n[[monitor]]\nname = 'a'\npaths = ['/li*']\n";
+    let expected = ["/lib", "/list", "/usr/lib as /lib", "/usr/lib/x.so as /lib/x.so"];
+    assert_eq!(paths_under(policy, &machine), expected);
 }
