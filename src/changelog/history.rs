@@ -35,14 +35,9 @@ impl Histories {
 }
 
 impl History {
-    /// The scans whose manifests are missed: none of those before the baseline, with which no scan is compared any
-    /// more, and none at all of a machine that begins anew.
-    pub(super) fn missed(&self, begins_anew: bool) -> &[ScanId] {
-        let from = match self.baseline {
-            _ if begins_anew => self.missing.len(),
-            Some(baseline) => self.missing.partition_point(|scan_id| *scan_id < baseline),
-            None => 0,
-        };
+    /// The scans whose manifests are missed: none of those before the baseline, with which no scan is compared any more.
+    pub(super) fn missed(&self) -> &[ScanId] {
+        let from = self.baseline.map_or(0, |baseline| self.missing.partition_point(|scan_id| *scan_id < baseline));
         self.missing.get(from..).unwrap_or_default()
     }
 }

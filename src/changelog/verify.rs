@@ -31,8 +31,7 @@ pub struct Verified {
     pub events: u64,
     /// What is damaged, missing, or does not belong.
     pub problems: Vec<Problem>,
-    /// What is worth knowing: a scan under way, a killed one that the next takes back, a machine that was taken out
-    /// or begins anew.
+    /// What is worth knowing: a scan under way, a killed one that the next takes back, a machine that began anew.
     pub notes: Vec<Problem>,
 }
 
@@ -104,22 +103,16 @@ impl Verifier<'_> {
     /// Whether manifests that are missing are missed, now that all scans were seen.
     fn missing_manifests(&mut self) {
         for (machine, history) in std::mem::take(&mut self.histories).into_each() {
-            let standing = self.machines.iter().find(|standing| standing.machine == machine);
-            let begins_anew = standing.is_none_or(|standing| standing.latest.is_none() && !standing.unread);
-            let missed = history.missed(begins_anew);
+            let missed = history.missed();
             for scan_id in missed {
                 let file = ScanRef { machine: machine.clone(), scan_id: *scan_id }.record_label();
                 let what = "names a manifest that is missing".to_owned();
                 self.verified.problems.push(Problem { file, line: 0, what });
             }
             let left = history.missing.len().saturating_sub(missed.len());
-            if left > 0 {
-                let stands = match (standing, history.baseline) {
-                    (None, _) => "is not there: the machine is taken out".to_owned(),
-                    (Some(_), Some(baseline)) if !begins_anew => format!("begins with the baseline {baseline}"),
-                    _ => "has no complete scan: the next one is its baseline".to_owned(),
-                };
-                let what = format!("{stands}; manifests of older scans that are not there: {left}");
+            if let Some(baseline) = history.baseline.filter(|_| left > 0) {
+                let what =
+                    format!("begins with the baseline {baseline}; manifests of before that are not there: {left}");
                 self.verified.notes.push(Problem { file: format!("{MACHINES}/{machine}"), line: 0, what });
             }
         }
