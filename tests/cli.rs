@@ -13,6 +13,8 @@ mod holes;
 mod input;
 #[path = "cli/names.rs"]
 mod names;
+#[path = "cli/quiet.rs"]
+mod quiet;
 mod support;
 
 use std::{

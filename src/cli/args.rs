@@ -17,7 +17,7 @@ pub(crate) struct Cli {
     /// Say more on standard error: bytes read and hashed, threads, time
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
-    /// Say nothing on standard error but errors
+    /// Say nothing on standard error but errors; scan and diff print no text where there is nothing to report
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
     /// Colour and progress bars

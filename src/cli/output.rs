@@ -20,7 +20,8 @@ pub(super) struct Output {
     pub(super) progress: bool,
     /// 0, 1 with -v, 2 with -vv.
     pub(super) verbose: u8,
-    quiet: bool,
+    /// Whether only what somebody must know is to be printed.
+    pub(super) quiet: bool,
 }
 
 impl Output {

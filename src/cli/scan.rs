@@ -232,6 +232,8 @@ pub(super) fn print(
         ));
     }
     match format {
+        // cron mails whatever is printed.
+        ReportFormat::Text if output.quiet && record.exit == 0 => {}
         ReportFormat::Text => {
             let problems = text::write(output, record, events, style)?;
             output.problems(&problems, 0);
