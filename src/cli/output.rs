@@ -12,6 +12,8 @@ use crate::{
 /// Where a verb prints to.
 pub(super) struct Output {
     data: BufWriter<io::Stdout>,
+    /// Whether nothing was printed yet.
+    is_empty: bool,
     failed: Option<io::Error>,
     colour: bool,
     /// Whether standard error is a terminal: somebody waits.
@@ -35,6 +37,7 @@ impl Output {
         let is_watched = io::stderr().is_terminal();
         Self {
             data: BufWriter::with_capacity(1 << 16, io::stdout()),
+            is_empty: true,
             failed: None,
             colour,
             is_watched,
@@ -46,6 +49,7 @@ impl Output {
 
     /// Prints data. A reader that has gone away ends the output without a word, as it does for other tools.
     pub(super) fn data(&mut self, bytes: &[u8]) {
+        self.is_empty &= bytes.is_empty();
         if self.failed.is_none() {
             self.failed = self.data.write_all(bytes).err();
         }
@@ -59,6 +63,13 @@ impl Output {
     /// Whether nobody takes more data.
     pub(super) fn is_closed(&self) -> bool {
         self.failed.is_some()
+    }
+
+    /// Prints an empty line between what was printed and what comes.
+    pub(super) fn part(&mut self) {
+        if !self.is_empty {
+            self.line("");
+        }
     }
 
     /// Prints a line of data.

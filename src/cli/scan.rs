@@ -235,6 +235,7 @@ pub(super) fn print(
         // cron mails whatever is printed.
         ReportFormat::Text if output.quiet && record.exit == 0 => {}
         ReportFormat::Text => {
+            output.part();
             let problems = text::write(output, record, events, style)?;
             output.problems(&problems, 0);
         }

@@ -51,3 +51,15 @@ fn quiet_prints_what_is_not_covered_until_it_is_accepted() {
     let accepting = ["--quiet", "--machine", "other", "--policy", policy.to_str().unwrap()];
     assert_eq!(scan(&folder, &[&broken], &accepting).exits(0).out, "");
 }
+
+#[test]
+fn an_empty_line_stands_between_the_reports_of_two_targets() {
+    let folder = Folder::new();
+    let [one, two, three] = ["one", "two", "three"].map(|name| folder.disk(&format!("{name}.raw"), 0));
+    let run = scan(&folder, &[&one, &two, &three], &[]).exits(0);
+    let lines: Vec<_> = run.out.lines().collect();
+    let heads: Vec<_> = (0..lines.len()).filter(|at| lines[*at].contains("first scan, nothing")).collect();
+    assert!(heads.len() == 3 && heads[0] == 0, "{}", run.out);
+    assert!(heads[1..].iter().all(|at| lines[at - 1].is_empty()), "{}", run.out);
+    assert!(!run.out.contains("\n\n\n") && !run.out.ends_with("\n\n"), "{}", run.out);
+}
