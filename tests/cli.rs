@@ -3,6 +3,8 @@
 
 #[path = "cli/comparisons.rs"]
 mod comparisons;
+#[path = "cli/dry_run.rs"]
+mod dry_run;
 #[path = "cli/explained.rs"]
 mod explained;
 #[path = "cli/filters.rs"]

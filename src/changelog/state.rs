@@ -98,17 +98,22 @@ impl State {
     /// [`Error::State`] when it cannot be made, or is a directory with other things in it.
     pub fn create(path: &Path) -> Result<Self> {
         let root = Directory::open_or_create(path)?;
-        if root.child(MACHINES)?.is_none() {
-            let foreign = root.names()?.into_iter().find(|name| !name.starts_with('.') && name != "lost+found");
-            if let Some(foreign) = foreign.filter(|name| ![CHANGES, SCANS].contains(&name.as_str())) {
-                return Err(Error::State(format!(
-                    "{} is neither a state directory nor empty: it holds {foreign:?}",
-                    path.display()
-                )));
-            }
+        if !is_made(&root, path)? {
             root.child_or_create(MACHINES)?;
         }
         Ok(Self { root })
+    }
+
+    /// The state directory that [`State::create`] would open; `None` where it would make one.
+    ///
+    /// # Errors
+    /// [`Error::State`] when it cannot be opened, or is a directory with other things in it.
+    pub fn find(path: &Path) -> Result<Option<Self>> {
+        if !path.exists() {
+            return Ok(None);
+        }
+        let root = Directory::open(path)?;
+        Ok(is_made(&root, path)?.then_some(Self { root }))
     }
 
     pub(super) fn root(&self) -> &Directory {
@@ -244,6 +249,21 @@ impl State {
             Some(directory) => directory.file(&format!("{}{extension}", scan.scan_id)),
             None => Ok(None),
         }
+    }
+}
+
+/// Whether a directory is a state already; else it may become one, unless it holds other things.
+fn is_made(root: &Directory, path: &Path) -> Result<bool> {
+    if root.child(MACHINES)?.is_some() {
+        return Ok(true);
+    }
+    let foreign = root.names()?.into_iter().find(|name| !name.starts_with('.') && name != "lost+found");
+    match foreign.filter(|name| ![CHANGES, SCANS].contains(&name.as_str())) {
+        Some(foreign) => Err(Error::State(format!(
+            "{} is neither a state directory nor empty: it holds {foreign:?}",
+            path.display()
+        ))),
+        None => Ok(false),
     }
 }
 

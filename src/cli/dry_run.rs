@@ -11,9 +11,9 @@ use super::{
     output::Output,
 };
 use crate::{
-    changelog::{MachineName, ScanId, State as StateDirectory, cadence},
-    error::Result,
-    job,
+    changelog::{ScanRecord, ScanRef, State as StateDirectory, cadence},
+    error::{Error, Result},
+    job::{self, Time},
     machine::{Mount, State, Volume},
     policy::Policy,
     report,
@@ -26,18 +26,24 @@ pub(super) struct DryRun<'a> {
     pub(super) open: &'a target::Options,
     pub(super) policy: &'a Policy,
     pub(super) every: Option<SignedDuration>,
+    pub(super) time: Time,
     pub(super) now: Timestamp,
 }
 
 impl DryRun<'_> {
-    /// Prints what would become of a target: for people, or as one line of JSON.
+    /// Prints what would become of a target: for people, or as one line of JSON. The exit code is the scan's, as far as
+    /// it is known.
     ///
     /// # Errors
-    /// Those with which a scan would fail before it looks at files.
-    pub(super) fn print(&self, target: &OsStr, output: &mut Output) -> Result<()> {
+    /// Those with which a scan would fail before it reads files.
+    pub(super) fn print(&self, target: &OsStr, output: &mut Output) -> Result<u8> {
         let machine = job::machine_name(self.args.machine.as_deref(), target)?;
         let is_text = matches!(self.args.format, ReportFormat::Text);
-        if let Some(last) = self.not_due(&machine)? {
+        let state = StateDirectory::find(&self.args.state)?;
+        let last = state.as_ref().map(|state| state.latest(&machine)).transpose()?.flatten();
+        if let (Some(every), Some(last)) = (self.every, last)
+            && !cadence::is_due(Some(last.time()), every, self.now)
+        {
             let target = target.display().to_string();
             output.line(&if is_text {
                 report::escaped(&format!("{target}: not due, {machine} was last scanned {last}")).into_owned()
@@ -45,23 +51,18 @@ impl DryRun<'_> {
                 json!({"target": target, "machine": machine.as_str(), "due": false, "last_scan": last.to_string()})
                     .to_string()
             });
-            return Ok(());
+            return Ok(0);
         }
         let opened = target::open(target, self.open)?;
-        job::policy_for(self.policy, &machine)?;
+        let last = last.map(|scan_id| ScanRef { scan_id, machine: machine.clone() });
+        let last = state.zip(last).map(|(state, last)| state.record(&last)).transpose()?.flatten();
+        let record = job::foresee(&opened, &machine, self.policy, self.time, last.as_ref(), self.now)?;
         if is_text {
-            text(&opened, output);
+            text(&opened, &record, output)?;
         } else {
-            output.line(&as_json(&opened).to_string());
+            output.line(&as_json(&opened, &record).to_string());
         }
-        Ok(())
-    }
-
-    /// The last scan of a machine that is not due. A state that is not there yet has none.
-    fn not_due(&self, machine: &MachineName) -> Result<Option<ScanId>> {
-        let Some(every) = self.every.filter(|_| self.args.state.exists()) else { return Ok(None) };
-        let last = StateDirectory::open(&self.args.state)?.latest(machine)?;
-        Ok(last.filter(|last| !cadence::is_due(Some(last.time()), every, self.now)))
+        Ok(record.exit)
     }
 }
 
@@ -85,24 +86,30 @@ fn left_out(target: &Target) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
-fn text(target: &Target, output: &mut Output) {
+fn text(target: &Target, record: &ScanRecord, output: &mut Output) -> Result<()> {
+    output.part();
     let mut say = |line: String| output.line(&report::escaped(&line));
-    say(format!("{}: {}", target.given, inspect::system(target)));
+    say(format!("{}: {}, machine {}", target.given, inspect::system(target), record.machine));
     for (path, volume) in mounted(target) {
         say(format!("  would scan {path} ({} on {})", volume.content, volume.id));
     }
     for hive in hives(target) {
         say(format!("  would scan {hive}"));
     }
-    for (volume, why) in left_out(target) {
-        say(format!("  cannot scan {volume}: {why}"));
-    }
+    let style = output.style();
+    report::text::write_coverage(output, record, style).map_err(|error| Error::io("report", "write", error))
 }
 
-fn as_json(target: &Target) -> serde_json::Value {
+fn as_json(target: &Target, record: &ScanRecord) -> serde_json::Value {
     let mounted =
         mounted(target).map(|(path, volume)| json!({"path": path, "fs": volume.content, "volume": volume.id}));
     let scanned: Vec<_> = mounted.chain(hives(target).map(|hive| json!({"path": hive}))).collect();
     let left_out: Vec<_> = left_out(target).map(|(volume, why)| json!({"volume": volume, "why": why})).collect();
-    json!({"target": target.given, "os": inspect::os(target), "would_scan": scanned, "cannot_scan": left_out})
+    let coverage = record.coverage.iter();
+    let coverage: Vec<_> =
+        coverage.map(|row| json!({"state": row.state.as_str(), "name": row.name, "why": row.why})).collect();
+    json!({
+        "target": target.given, "machine": record.machine.as_str(), "due": true, "os": inspect::os(target),
+        "would_scan": scanned, "cannot_scan": left_out, "coverage": coverage,
+    })
 }

@@ -23,7 +23,7 @@ use crate::{
         machine_name::lineage,
     },
     error::{Error, Result},
-    job::{self, FULL_SCAN, Night, Outcome},
+    job::{self, FULL_SCAN, Night, Outcome, Time},
     report::{human, ndjson, text},
     scan::Progress,
     target,
@@ -44,20 +44,18 @@ pub(super) fn run(args: &ScanArgs, output: &mut Output) -> Result<u8> {
     let now = Timestamp::now();
     let every = args.every.as_deref().map(cadence::parse_span).transpose()?;
     let snapshot_time = args.snapshot_time.as_deref().map(|text| cadence::parse_time(text, now)).transpose()?;
+    let time = Time { snapshot: snapshot_time, allow_older: args.allow_older };
     for target in &args.targets {
         job::refuse_state_inside(&args.state, target)?;
     }
     if args.dry_run {
-        let dry = DryRun { args, open: &open, policy: &policy, every, now };
+        let dry = DryRun { args, open: &open, policy: &policy, every, time, now };
         let mut codes = Codes::default();
         for target in chosen(args, every.is_some(), output, &mut codes) {
-            codes.add(match dry.print(target, output) {
-                Ok(()) => 0,
-                Err(error) => {
-                    output.error(&prefixed(target, error.to_string()));
-                    error.exit_code()
-                }
-            });
+            codes.add(dry.print(target, output).unwrap_or_else(|error| {
+                output.error(&prefixed(target, error.to_string()));
+                error.exit_code()
+            }));
         }
         return Ok(codes.code());
     }
@@ -76,9 +74,8 @@ pub(super) fn run(args: &ScanArgs, output: &mut Output) -> Result<u8> {
             policy: &policy,
             policy_name: &name,
             every,
-            snapshot_time,
+            time,
             rescan: &rescan,
-            allow_older: args.allow_older,
             threads: args.work.threads(),
             budgets: args.work.budgets(),
             temp: &args.state,

@@ -12,5 +12,5 @@ mod scope;
 mod write;
 
 pub use compare::{Compared, Comparison, Side, compare, manifest};
-pub use night::{Night, Outcome, machine_name, name_of, policy_for, refuse_state_inside, scan};
+pub use night::{Night, Outcome, Time, foresee, machine_name, name_of, refuse_state_inside, scan};
 pub use rescan::{FULL_SCAN, Rescan};

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     changelog::{
-        Bytes, Coverage, CoverageState, EventFile, MachineName, Publish, ScanId, ScanRecord, State, TargetFile,
+        Bytes, Coverage, CoverageState, EventFile, MachineName, Publish, ScanId, ScanRecord, State, TargetFile, Window,
         cadence, refuse_inside,
     },
     error::{Error, Result},
@@ -40,12 +40,10 @@ pub struct Night<'a> {
     pub policy_name: &'a str,
     /// Scan only when the last scan is that old.
     pub every: Option<SignedDuration>,
-    /// When the snapshot was taken, as the person says.
-    pub snapshot_time: Option<Timestamp>,
+    /// When the snapshot was taken.
+    pub time: Time,
     /// What may be taken over from the scan before.
     pub rescan: &'a Rescan,
-    /// Whether a snapshot older than the last one is welcome.
-    pub allow_older: bool,
     /// Worker threads.
     pub threads: usize,
     /// Limits.
@@ -54,6 +52,15 @@ pub struct Night<'a> {
     pub temp: &'a Path,
     /// The clock.
     pub now: &'a dyn Fn() -> Timestamp,
+}
+
+/// What a person says of the time of a snapshot.
+#[derive(Debug, Clone, Copy)]
+pub struct Time {
+    /// When it was taken; else its file's time says.
+    pub snapshot: Option<Timestamp>,
+    /// Whether one older than the last one is welcome.
+    pub allow_older: bool,
 }
 
 /// What became of it.
@@ -155,7 +162,7 @@ pub fn machine_name(given: Option<&str>, target: &OsStr) -> Result<MachineName> 
 ///
 /// # Errors
 /// [`Error::Policy`] when no rule is.
-pub fn policy_for(policy: &Policy, machine: &MachineName) -> Result<EffectivePolicy> {
+fn policy_for(policy: &Policy, machine: &MachineName) -> Result<EffectivePolicy> {
     let policy = policy.for_machine(machine.as_str())?;
     if policy.is_empty() {
         return Err(Error::Policy(format!(
@@ -197,10 +204,8 @@ fn scan_opened(
 ) -> Result<()> {
     target.require_filesystem()?;
     describe(record, &target);
-    let modified = target.modified.and_then(|time| Timestamp::try_from(time).ok());
-    let snapshot = cadence::snapshot_time(night.snapshot_time, modified, record.started)?;
     let last = publish.machine().latest_record()?;
-    let window = cadence::window(last.as_ref().and_then(|last| last.window), snapshot, night.allow_older)?;
+    let window = window(&target, night.time, last.as_ref(), record.started)?;
     record.window = Some(window);
     let policy = policy_for(night.policy, &record.machine)?;
     record.policy_sha256 = policy.fingerprint();
@@ -228,6 +233,35 @@ fn scan_opened(
     publish.prove(proof);
     record.exit = coverage::exit(record, publish.tally().total());
     Ok(())
+}
+
+/// The window of a scan that starts now.
+fn window(target: &Target, time: Time, last: Option<&ScanRecord>, start: Timestamp) -> Result<Window> {
+    let modified = target.modified.and_then(|time| Timestamp::try_from(time).ok());
+    let snapshot = cadence::snapshot_time(time.snapshot, modified, start)?;
+    cadence::window(last.and_then(|last| last.window), snapshot, time.allow_older)
+}
+
+/// What is known of a scan before it reads files, in the form of its proof: the gaps, and the exit code that they give.
+///
+/// # Errors
+/// Those with which the scan would fail before it reads files.
+pub fn foresee(
+    target: &Target,
+    machine: &MachineName,
+    policy: &Policy,
+    time: Time,
+    last: Option<&ScanRecord>,
+    start: Timestamp,
+) -> Result<ScanRecord> {
+    target.require_filesystem()?;
+    let mut record = ScanRecord::new(machine.clone(), ScanId::at(start), start, target.given.clone());
+    record.window = Some(window(target, time, last, start)?);
+    let policy = policy_for(policy, machine)?;
+    let (faults, notes) = scan::foresee(&target.machine, policy.clone())?;
+    coverage::fill(&mut record, target, &policy, &faults, &notes);
+    record.exit = coverage::exit(&record, 0);
+    Ok(record)
 }
 
 fn describe(record: &mut ScanRecord, target: &Target) {

@@ -166,7 +166,11 @@ pub fn write_log_line(out: &mut dyn Write, event: &Event, style: Style) -> io::R
     )
 }
 
-fn write_coverage(out: &mut dyn Write, record: &ScanRecord, style: Style) -> io::Result<()> {
+/// Writes what is not covered, and what is worth knowing besides, behind an empty line where there is any.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn write_coverage(out: &mut dyn Write, record: &ScanRecord, style: Style) -> io::Result<()> {
     if record.coverage.is_empty() {
         return Ok(());
     }

@@ -127,6 +127,23 @@ pub fn scan<W: Write>(
     Ok(Scanned { out, counts, seen })
 }
 
+/// What a scan knows before it walks: what it cannot read, and what is worth knowing.
+///
+/// # Errors
+/// As [`see`].
+pub fn foresee(machine: &Machine, policy: EffectivePolicy) -> Result<(Faults, Vec<Note>)> {
+    let plan = plan::plan(machine, policy)?;
+    let mut faults = Faults::default();
+    plan.faults.iter().for_each(|fault| faults.add(fault, &plan.policy));
+    Ok((faults, noted(plan.notes, machine)))
+}
+
+/// Notes, and those of how the machine is put together.
+fn noted(mut notes: Vec<Note>, machine: &Machine) -> Vec<Note> {
+    notes.extend(machine.notes.iter().cloned().map(Note::Other));
+    notes
+}
+
 /// Scans a machine under a policy; what it saw is still to be merged into a manifest.
 ///
 /// # Errors
@@ -183,7 +200,7 @@ pub fn see(machine: &Machine, policy: EffectivePolicy, options: &Options<'_>, pr
     let mut notes = plan.notes;
     notes.extend(walk_notes);
     notes.extend(hive_notes);
-    notes.extend(machine.notes.iter().cloned().map(Note::Other));
+    let notes = noted(notes, machine);
     Ok(Seen { header, records, faults, notes, kept, context })
 }
 

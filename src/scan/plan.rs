@@ -3,7 +3,11 @@
 
 use std::{borrow::Cow, ops::ControlFlow};
 
-use super::{faults::MACHINE, note::Note};
+use super::{
+    faults::MACHINE,
+    note::Note,
+    walk::{interesting, state_at},
+};
 use crate::{
     error::{Fault, Result},
     fs::{Kind, Listed},
@@ -19,7 +23,7 @@ const WILDCARD_LINKS: usize = 100_000;
 pub(super) struct Plan {
     pub(super) policy: EffectivePolicy,
     pub(super) matcher: Matcher,
-    /// Rules' paths that could not be followed.
+    /// Rules' paths that could not be followed, monitored volumes that are missing.
     pub(super) faults: Vec<Record>,
     /// Monitored paths that are absent, links that lead nowhere.
     pub(super) notes: Vec<Note>,
@@ -43,6 +47,15 @@ pub(super) fn plan(machine: &Machine, policy: EffectivePolicy) -> Result<Plan> {
         }
     }
     plan.matcher = Matcher::new(&plan.policy)?;
+    for missing in &machine.missing {
+        if interesting(&state_at(&plan.matcher, &EntityPath::parse(&missing.path)?)) {
+            let fault = Fault::new(MACHINE, missing.volume.as_str(), missing.why.clone());
+            // What lies beneath a mount point is recorded all the same: a line in the mount table must not be enough
+            // to hide a directory.
+            let part = if missing.path.starts_with(b"/") { Part::Listing } else { Part::Entity };
+            plan.faults.push(Record::fault(missing.path.as_slice(), b"", part, fault));
+        }
+    }
     Ok(plan)
 }
 

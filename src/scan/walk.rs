@@ -15,7 +15,6 @@ use super::{
     budget::Budgets,
     directory::{Entries, Waiting},
     entity,
-    faults::MACHINE,
     hash::Hashed,
     holes::{Holes, Known, Linked},
     note::Note,
@@ -181,16 +180,6 @@ impl<'m> Walk<'m> {
 
     /// Puts the root of every mount on the stack, last first, with a record of its own where it is covered.
     fn roots<R: Records>(&self, sink: &mut R) -> Result<()> {
-        for missing in &self.machine.missing {
-            let state = self.state_at(&missing.path)?;
-            if interesting(&state) {
-                let fault = Fault::new(MACHINE, missing.volume.as_str(), missing.why.clone());
-                // What lies beneath a mount point is recorded all the same: a line in the mount table must not
-                // be enough to hide a directory.
-                let part = if missing.path.starts_with(b"/") { Part::Listing } else { Part::Entity };
-                self.emit(sink, Record::fault(missing.path.as_slice(), b"", part, fault), Trace::default())?;
-            }
-        }
         let mut worker = Worker::new(self, sink);
         for mount in self.machine.mounts.iter().rev() {
             let state = self.state_at(&mount.path)?;
