@@ -213,6 +213,26 @@ fn two_machines_whose_disks_are_called_alike_do_not_share_a_history() {
 }
 
 #[test]
+fn two_disks_that_differ_in_nothing_but_the_extension_do_not_share_a_history() {
+    let folder = Folder::new();
+    let (raw, qcow2) = (folder.disk("web01.raw", 0), folder.disk("web01.qcow2", 1));
+    // A night may change the extension along with the date.
+    let nights = [folder.disk("db-2025-11-20.raw", 0), folder.disk("db-2025-11-21.img", 1)];
+    let state = folder.path("state");
+    for more in [&[][..], &["--every", "1d"], &["--every", "1d", "--dry-run"]] {
+        let args = ["scan", "--quiet", "--profile", "full", "--state", state.to_str().unwrap()];
+        let targets = [&raw, &qcow2, &nights[0], &nights[1]].map(|path| path.to_str().unwrap());
+        let run = snapfim(args.iter().chain(more).copied().chain(targets)).exits(2);
+        for (target, alike) in [(&raw, &qcow2), (&qcow2, &raw)] {
+            let says =
+                format!("{}: it would be the machine web01, and so would {}:", target.display(), alike.display());
+            assert!(run.err.contains(&says), "{}", run.err);
+        }
+    }
+    assert!(!folder.path("state/machines/web01").exists() && folder.path("state/machines/db").is_dir());
+}
+
+#[test]
 fn what_is_not_due_is_not_scanned() {
     let folder = Folder::new();
     let image = folder.disk("day0.raw", 0);

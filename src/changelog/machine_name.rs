@@ -145,12 +145,18 @@ fn without_extensions(name: &[u8]) -> &[u8] {
     rest
 }
 
-/// A path without the moments in the names of its folders and its file: that of another snapshot of the same machine is
-/// the same.
+/// Whether two disks on these paths can be snapshots of one machine: the paths are the same but for the moments in the
+/// names of folders and file. An extension may change along with a moment, but not alone: what lies side by side is no
+/// succession.
 #[must_use]
-pub fn lineage(path: &Path) -> Vec<Vec<u8>> {
-    let names = path.iter().map(|name| name.as_encoded_bytes());
-    names.map(|name| timeless(without_extensions(name)).into_owned()).collect()
+pub fn can_be_of_one_machine(one: &Path, other: &Path) -> bool {
+    let stems = |path: &Path| -> Vec<Vec<u8>> {
+        path.iter().map(|name| without_extensions(name.as_encoded_bytes()).to_vec()).collect()
+    };
+    let (stems, others) = (stems(one), stems(other));
+    let lineage =
+        |stems: &[Vec<u8>]| -> Vec<Vec<u8>> { stems.iter().map(|stem| timeless(stem).into_owned()).collect() };
+    one == other || stems != others && lineage(&stems) == lineage(&others)
 }
 
 /// The name without a moment at its end, or in front of an extension that stays.
@@ -323,14 +329,20 @@ mod tests {
 
     #[test]
     fn snapshots_of_one_machine_lie_on_one_path_but_for_moments() {
-        let of = |path: &str| lineage(Path::new(path));
-        for (one, other, same) in [
+        for (one, other, expected) in [
             ("/vms/web01-2026-11-20.raw", "/vms/web01-2026-11-21.qcow2", true),
+            ("/vms/web01.raw", "/vms/web01-2026-11-21.qcow2", true),
             ("/snaps/2026-11-20/web01.raw", "/snaps/2026-11-21/web01.raw", true),
+            ("/snaps/2026-11-20/web01.raw", "/snaps/2026-11-21/web01.vhdx", true),
+            ("/vms/web01.qcow2", "/vms/web01.qcow2", true),
+            ("/vms/web01.raw", "/vms/web01.qcow2", false),
+            ("/vms/web01-2026-11-20.raw", "/vms/web01-2026-11-20.qcow2", false),
+            ("/snaps/2026-11-20/web01.raw", "/snaps/2026-11-20/web01.qcow2", false),
             ("/vms/a/disk.raw", "/vms/b/disk.raw", false),
             ("web01-2026-11-20.prod", "web01-2026-11-20.test", false),
         ] {
-            assert_eq!(of(one) == of(other), same, "{one} {other}");
+            let can_be = |one: &str, other: &str| can_be_of_one_machine(Path::new(one), Path::new(other));
+            assert_eq!((can_be(one, other), can_be(other, one)), (expected, expected), "{one} {other}");
         }
     }
 

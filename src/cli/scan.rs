@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeSet, HashMap},
     ffi::{OsStr, OsString},
+    path::PathBuf,
     sync::Arc,
     time::SystemTime,
 };
@@ -20,7 +21,7 @@ use super::{
 use crate::{
     changelog::{
         CoverageState, EventFile, MachineName, ScanRecord, State, UNMONITORED, cadence, event_file::Line,
-        machine_name::lineage,
+        machine_name::can_be_of_one_machine,
     },
     error::{Error, Result},
     job::{self, FULL_SCAN, Night, Outcome, Time},
@@ -97,14 +98,12 @@ pub(super) fn run(args: &ScanArgs, output: &mut Output) -> Result<u8> {
     Ok(codes.code())
 }
 
-/// Whose disk a target is by its name: the machine, and on which path, but for moments, its snapshots lie.
-type Origin = (MachineName, Vec<Vec<u8>>);
-
-/// `None` for what has no name: that is an error, which the scan itself gives.
-fn origin(target: &OsString) -> Option<Origin> {
+/// Whose disk a target is by its name, and where it lies. `None` for what has no name: that is an error, which the scan
+/// itself gives.
+fn origin(target: &OsString) -> Option<(MachineName, PathBuf)> {
     let name = job::name_of(target).ok()?;
     let path = target::parse(target).into_iter().next()?.path;
-    Some((name, lineage(&path.canonicalize().unwrap_or(path))))
+    Some((name, path.canonicalize().unwrap_or(path)))
 }
 
 /// The targets to scan, in their order. Not those that by their names would be one machine, though by their paths they
@@ -113,11 +112,12 @@ fn origin(target: &OsString) -> Option<Origin> {
 fn chosen<'a>(args: &'a ScanArgs, every: bool, output: &mut Output, codes: &mut Codes) -> Vec<&'a OsString> {
     let origins: Vec<_> = args.targets.iter().map(origin).collect();
     let mut left_out = BTreeSet::new();
-    let mut newest: HashMap<&Origin, (usize, Option<SystemTime>)> = HashMap::new();
+    let mut newest: HashMap<&MachineName, (usize, Option<SystemTime>)> = HashMap::new();
     for (at, (target, origin)) in args.targets.iter().zip(&origins).enumerate() {
-        let Some(origin) = origin else { continue };
-        let (name, path) = origin;
-        let poses = |other: &Option<Origin>| other.as_ref().is_some_and(|(same, on)| same == name && on != path);
+        let Some((name, path)) = origin else { continue };
+        let poses = |other: &Option<(MachineName, PathBuf)>| {
+            other.as_ref().is_some_and(|(same, on)| same == name && !can_be_of_one_machine(on, path))
+        };
         if let Some(other) = origins.iter().position(poses).and_then(|other| args.targets.get(other)) {
             let what = format!(
                 "it would be the machine {name}, and so would {}: scan each by itself with --machine",
@@ -130,8 +130,8 @@ fn chosen<'a>(args: &'a ScanArgs, every: bool, output: &mut Output, codes: &mut 
         } else if every {
             let disks = target::parse(target);
             let time = disks.iter().filter_map(|disk| disk.path.metadata().and_then(|it| it.modified()).ok()).max();
-            let best = newest.get(origin).filter(|(_, best)| *best > time);
-            let older = if best.is_some() { Some(at) } else { newest.insert(origin, (at, time)).map(|(at, _)| at) };
+            let best = newest.get(name).filter(|(_, best)| *best > time);
+            let older = if best.is_some() { Some(at) } else { newest.insert(name, (at, time)).map(|(at, _)| at) };
             if let Some(older) = older {
                 let target = args.targets.get(older).unwrap_or(target).display();
                 output.note(&format!(
