@@ -46,7 +46,7 @@ bench: ## all benchmarks, optimised
 fixtures: ## remake the images and oracle tables of the tests; each recipe says which tools it needs
 	@set -e; for recipe in fixtures/*/make.sh; do echo "$$recipe"; "./$$recipe"; done
 
-install: ## build optimised, install program, man page and completions below PREFIX (/usr/local)
+install: ## build optimised, install program, manual pages and completions below PREFIX (/usr/local)
 	$(CARGO) install --path . --locked --root $(DESTDIR)$(PREFIX) --no-track
 	$(MAKE) SNAPFIM=$(DESTDIR)$(PREFIX)/bin/snapfim OUT=$(DESTDIR)$(PREFIX)/share/man/man1 man
 	$(MAKE) SNAPFIM=$(DESTDIR)$(PREFIX)/bin/snapfim OUT=$(DESTDIR)$(PREFIX)/share completions
@@ -56,9 +56,8 @@ OUT ?= $(TARGET_DIR)/extra
 $(BUILT)/snapfim:
 	$(CARGO) build --profile test --bin snapfim
 
-man: $(SNAPFIM) ## write the man page to OUT (target/extra)
-	@mkdir -p $(OUT)
-	$(SNAPFIM) man > $(OUT)/snapfim.1
+man: $(SNAPFIM) ## write the manual pages of the program and its verbs to OUT (target/extra)
+	$(SNAPFIM) man --dir $(OUT)
 
 completions: $(SNAPFIM) ## write shell completions to OUT (target/extra)
 	@mkdir -p $(OUT)/bash-completion/completions $(OUT)/zsh/site-functions $(OUT)/fish/vendor_completions.d

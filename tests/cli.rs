@@ -430,7 +430,9 @@ fn completions_and_the_man_page_are_printed() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         snapfim(["completions", shell]).exits(0).prints("snapfim");
     }
-    snapfim(["man"]).exits(0).prints(".TH");
+    snapfim(["man"]).exits(0).prints(".TH snapfim ");
+    snapfim(["man", "policy", "show"]).exits(0).prints(".TH snapfim-policy-show ");
+    snapfim(["man", "absent"]).exits(2).says("absent: no such verb");
 }
 
 #[test]

@@ -98,8 +98,13 @@ Examples:
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Print the man page
-    Man,
+    /// Print the manual page of the program or of a verb
+    #[command(after_help = "\
+Examples:
+  snapfim man scan | man -l -
+  snapfim man policy show | man -l -
+  snapfim man --dir /usr/local/share/man/man1")]
+    Man(ManArgs),
 }
 
 /// How changes are printed.
@@ -320,6 +325,16 @@ pub(crate) struct VerifyArgs {
     /// State directory
     #[arg(long, value_name = "DIR")]
     pub(crate) state: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// The verb, and the verb beneath it if there is one
+    #[arg(value_name = "VERB")]
+    pub(crate) verb: Vec<String>,
+    /// Write the pages of the program and of every verb into this folder instead
+    #[arg(long, value_name = "DIR", conflicts_with = "verb")]
+    pub(crate) dir: Option<PathBuf>,
 }
 
 #[cfg(test)]

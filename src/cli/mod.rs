@@ -9,6 +9,7 @@ mod explain;
 mod groups;
 mod inspect;
 mod log;
+mod man;
 mod manifest;
 mod output;
 mod policy;
@@ -70,12 +71,6 @@ fn run(cli: &Cli, output: &mut Output) -> Result<u8> {
             output.data(&script);
             Ok(0)
         }
-        Verb::Man => {
-            let mut page = Vec::new();
-            let rendered = clap_mangen::Man::new(Cli::command()).render(&mut page);
-            rendered.map_err(|error| crate::error::Error::Bug(format!("man page: {error}")))?;
-            output.data(&page);
-            Ok(0)
-        }
+        Verb::Man(args) => man::run(args, output),
     }
 }
