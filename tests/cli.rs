@@ -409,7 +409,7 @@ fn files_come_out_of_an_image() {
     );
     // Through links, inside the image.
     snapfim(["cat", image, "/etc/os-release"]).exits(0).prints("bookworm");
-    snapfim(["cat", image, "/etc"]).exits(65).says("/etc");
+    snapfim(["cat", image, "/etc"]).exits(65).says("/etc: expected a file, found a directory");
     snapfim(["cat", image, "/etc/absent"]).exits(65).says("/etc/absent");
 }
 

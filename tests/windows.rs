@@ -2,6 +2,8 @@
 //! `fixtures/windows` was made by mkntfs and ntfs-3g, its hives are read by hivex; whole machines on top.
 #![allow(clippy::panic, clippy::unwrap_used, clippy::print_stdout)]
 
+#[path = "windows/cat.rs"]
+mod cat;
 #[path = "windows/hive_damage.rs"]
 mod hive_damage;
 #[path = "windows/hives.rs"]

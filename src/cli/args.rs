@@ -1,4 +1,4 @@
-//! What can be typed. The same definitions give the help, the man page and the shell completions.
+//! What can be typed. The same definitions give the help, the manual pages and the shell completions.
 
 use std::{ffi::OsString, path::PathBuf};
 

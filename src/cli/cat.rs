@@ -1,13 +1,13 @@
 //! `snapfim cat TARGET PATH`: one file's bytes out of a target, links inside the image followed; or the data of a
 //! registry value, byte for byte.
 
-use std::{borrow::Cow, ops::ControlFlow, os::unix::ffi::OsStrExt};
+use std::{ops::ControlFlow, os::unix::ffi::OsStrExt};
 
 use super::{args::CatArgs, output::Output};
 use crate::{
     error::{Error, Result},
     fs::{Kind, Sink, Stream},
-    machine::{Machine, Resolution, Resolver, resolve::Place},
+    machine::{Machine, Resolution, Resolver, Sessions, resolve::Place},
     policy::{EntityPath, Root},
     registry::{Hive, KeyId},
     report::escape,
@@ -60,15 +60,46 @@ pub(super) fn run(args: &CatArgs, output: &mut Output) -> Result<u8> {
     }
     let mut sessions = target.machine.sessions();
     let mut resolver = Resolver::new(&mut sessions);
-    for path in paths() {
-        let Some((place, stream)) = find(&target.machine, &mut resolver, path)? else { continue };
-        if stream == Stream::Content && place.kind != Some(Kind::File) {
-            return Err(Error::Target(format!("{shown}: expected a file, found something else")));
+    let meant: Vec<_> = paths().flat_map(|path| meant(&target.machine, path)).collect();
+    for path in &meant {
+        if let Some((place, stream)) = find(&mut resolver, path)? {
+            return file(resolver.sessions(), &place, &stream, &shown, output);
         }
-        resolver.sessions().of(place.volume)?.read(&place.node, &stream, &mut Print(output))?;
-        return Ok(0);
+    }
+    for path in &meant {
+        if let Some(why) = dead_link(&mut resolver, path)? {
+            return Err(Error::Target(format!("{shown}: {why}")));
+        }
     }
     Err(Error::Target(format!("{shown}: no such file in the target")))
+}
+
+/// Prints a stream of a file.
+fn file(sessions: &mut Sessions<'_>, place: &Place, stream: &Stream, shown: &str, output: &mut Output) -> Result<u8> {
+    if *stream == Stream::Content && place.kind != Some(Kind::File) {
+        let found = match place.kind {
+            Some(Kind::Dir) => "a directory",
+            Some(Kind::Symlink) => "a link that is not followed",
+            Some(Kind::Char | Kind::Block) => "a device",
+            Some(Kind::Fifo) => "a named pipe",
+            Some(Kind::Socket) => "a socket",
+            Some(Kind::Reparse) => "a reparse point",
+            Some(Kind::File) | None => "something of no kind",
+        };
+        return Err(Error::Target(format!("{shown}: expected a file, found {found}")));
+    }
+    let session = sessions.of(place.volume)?;
+    let read = session.read(&place.node, stream, &mut Print(output));
+    if let (Err(_), Stream::Named(name)) = (&read, stream) {
+        let streams = session.metadata(&place.node)?.windows.map(|windows| windows.streams).unwrap_or_default();
+        let without_case = |name: &[u8]| String::from_utf8_lossy(name).to_lowercase();
+        if !streams.iter().any(|stream| without_case(&stream.name) == without_case(name)) {
+            let names: Vec<_> = streams.iter().map(|stream| escape::escaped_bytes(&stream.name)).collect();
+            let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            return Err(Error::Target(format!("{shown}: no such stream in the file; it has {names}")));
+        }
+    }
+    read.map(|()| 0)
 }
 
 /// Prints the data of a value of the first of these keys that is there; `(Default)` is the unnamed value where none
@@ -121,29 +152,24 @@ fn value_of(hive: &Hive, key: KeyId, name: &str, absent: &dyn Fn(&str) -> Error,
     Ok(0)
 }
 
-/// The entity that a path names: without a drive's letter, on the first drive that has it.
-fn find(machine: &Machine, resolver: &mut Resolver<'_, '_>, path: &[u8]) -> Result<Option<(Place, Stream)>> {
-    if !path.starts_with(b"\\") {
-        return find_at(machine, resolver, path);
+/// The paths that a path may stand for: itself, and what begins with a separator on each drive, or on a volume that
+/// stands alone, which needs no id in front of its paths.
+fn meant(machine: &Machine, path: &[u8]) -> Vec<Vec<u8>> {
+    let mut meant = vec![path.to_vec()];
+    if let [b'/' | b'\\', rest @ ..] = path {
+        let roots = machine.mounts.iter().filter_map(|mount| match mount.path.as_slice() {
+            drive @ [_, b':', b'\\'] => Some(drive),
+            alone @ [b'@', ..] if machine.mounts.len() == 1 => Some(alone),
+            _ => None,
+        });
+        meant.extend(roots.map(|root| [root, rest].concat()));
     }
-    for mount in &machine.mounts {
-        let [letter, b':', b'\\'] = *mount.path else { continue };
-        let found = find_at(machine, resolver, &[&[letter, b':'], path].concat())?;
-        if found.is_some() {
-            return Ok(found);
-        }
-    }
-    Ok(None)
+    meant
 }
 
 /// The entity that a path names, and the stream behind its last colon, where the path as it stands names nothing.
-fn find_at(machine: &Machine, resolver: &mut Resolver<'_, '_>, path: &[u8]) -> Result<Option<(Place, Stream)>> {
-    // A volume that stands alone needs no id in front of its paths.
-    let path = match (path.strip_prefix(b"/"), machine.mounts.as_slice()) {
-        (Some(rest), [only]) if only.path.starts_with(b"@") => Cow::Owned([only.path.as_slice(), rest].concat()),
-        _ => Cow::Borrowed(path),
-    };
-    if let Resolution::Found(place) = resolver.resolve(&path)? {
+fn find(resolver: &mut Resolver<'_, '_>, path: &[u8]) -> Result<Option<(Place, Stream)>> {
+    if let Resolution::Found(place) = resolver.resolve(path)? {
         return Ok(Some((place, Stream::Content)));
     }
     let colon = path.iter().rposition(|byte| *byte == b':');
@@ -155,4 +181,15 @@ fn find_at(machine: &Machine, resolver: &mut Resolver<'_, '_>, path: &[u8]) -> R
         return Ok(Some((place, Stream::Named(stream.to_vec()))));
     }
     Ok(None)
+}
+
+/// Of a path that leads to nothing though it is there: where the link leads that it is.
+fn dead_link(resolver: &mut Resolver<'_, '_>, path: &[u8]) -> Result<Option<String>> {
+    let Resolution::Found(link) = resolver.resolve_link(path)? else { return Ok(None) };
+    let target = resolver.sessions().of(link.volume)?.metadata(&link.node)?.target.unwrap_or_default();
+    let target = escape::escaped_bytes(&target);
+    Ok(Some(match resolver.resolve(path)? {
+        Resolution::Loop => format!("it is a link to {target}, and its links lead round in circles"),
+        _ => format!("it is a link to {target}, which does not exist in the target"),
+    }))
 }

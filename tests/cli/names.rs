@@ -72,3 +72,14 @@ fn a_target_may_have_any_name() {
     snapfim(["inspect".as_ref(), target.as_os_str()]).exits(0).prints("ext4");
     snapfim(["diff".as_ref(), target.as_os_str(), target.as_os_str()]).exits(0).prints("no changes");
 }
+
+#[test]
+fn a_link_that_leads_nowhere_is_not_called_missing() {
+    let folder = Folder::new();
+    let dir = folder.path("d");
+    fs::create_dir(&dir).unwrap();
+    std::os::unix::fs::symlink("/run/mo\x1btd", dir.join("motd")).unwrap();
+    let dir = dir.to_str().unwrap();
+    snapfim(["cat", dir, "/motd"]).exits(65).says(r"/motd: it is a link to /run/mo\x1btd, which does not exist");
+    snapfim(["cat", dir, "/motd/x"]).exits(65).says("/motd/x: no such file in the target");
+}
