@@ -38,6 +38,8 @@ pub struct PathGlob {
     slash: Option<GlobSet>,
     /// For paths with `\`, which are matched with `/` in its place.
     backslash: Option<GlobSet>,
+    /// Whether it matches in any directory; a drive's letter is none.
+    is_anywhere: bool,
 }
 
 impl PathFilter {
@@ -47,12 +49,13 @@ impl PathFilter {
     /// [`Error::Usage`] when it is not a pattern.
     pub fn glob(pattern: &str) -> Result<Self> {
         let backslash = looks_windows(pattern);
-        let slash = pattern.starts_with(['/', '@']);
+        let unplaced = pattern.starts_with('@');
         let windows = if backslash { with_short_hive(pattern).replace('\\', "/") } else { pattern.to_owned() };
         let set = |pattern: &str, fold| glob_set(pattern, fold).map(Some);
         Ok(Self::Glob(PathGlob {
             slash: if backslash { None } else { set(pattern, false)? },
-            backslash: if slash { None } else { set(&windows, true)? },
+            backslash: if unplaced { None } else { set(&windows, true)? },
+            is_anywhere: windows.starts_with("**/") || !windows.contains('/') && !windows.ends_with(':'),
         }))
     }
 
@@ -166,32 +169,38 @@ impl PathGlob {
         if path.starts_with(['/', '@']) {
             set(&self.slash, path)
         } else {
-            set(&self.backslash, &path.replace('\\', "/"))
+            let path = path.replace('\\', "/");
+            let on_drive = path.get(2..).filter(|_| self.is_anywhere && path.get(1..2) == Some(":"));
+            set(&self.backslash, on_drive.unwrap_or(&path))
         }
     }
 }
 
 /// Whether a path of an event is the one that is wanted, which may leave the drive open.
 fn same(one: &str, wanted: &str) -> bool {
-    let (one, other) = (on_drive_of(one, wanted), wanted);
+    let (one, other) = in_one_form(one, wanted);
     if looks_windows(one) { one.to_lowercase() == other.to_lowercase() } else { one == other }
 }
 
 fn is_beneath(path: &str, directory: &str) -> bool {
-    let separator = if looks_windows(path) { '\\' } else { '/' };
-    let directory = on_drive_of(directory, path).trim_end_matches(separator);
+    let (directory, path) = in_one_form(directory, path);
+    let separator = if looks_windows(directory) { '\\' } else { '/' };
+    let directory = directory.trim_end_matches(separator);
     let (path, directory) = match separator {
         '\\' => (path.to_lowercase(), directory.to_lowercase()),
-        _ => (path.to_owned(), directory.to_owned()),
+        _ => (path.into_owned(), directory.to_owned()),
     };
     path.strip_prefix(&directory).is_some_and(|rest| rest.starts_with(separator))
 }
 
-/// A path of an event, without its drive where what is wanted has none.
-fn on_drive_of<'a>(path: &'a str, wanted: &str) -> &'a str {
+/// A path of an event and what is wanted: where that leaves the drive open, without a drive and with `\`. Names on a
+/// drive have no slash.
+fn in_one_form<'a>(path: &'a str, wanted: &'a str) -> (&'a str, Cow<'a, str>) {
     match path.as_bytes() {
-        [_, b':', b'\\', ..] if wanted.starts_with('\\') => path.get(2..).unwrap_or(path),
-        _ => path,
+        [_, b':', b'\\', ..] if wanted.starts_with(['/', '\\']) => {
+            (path.get(2..).unwrap_or(path), wanted.replace('/', "\\").into())
+        }
+        _ => (path, wanted.into()),
     }
 }
 
@@ -231,7 +240,7 @@ fn glob_set(pattern: &str, fold: bool) -> Result<GlobSet> {
     let rooted = if trimmed.contains('/') { trimmed.to_owned() } else { format!("**/{trimmed}") };
     let rooted = if fold && rooted.starts_with('/') { format!("?:{rooted}") } else { rooted };
     let plain = without_alternatives(&rooted);
-    let beneath = if plain == "/" { "/**".to_owned() } else { format!("{plain}/**") };
+    let beneath = format!("{}/**", plain.trim_end_matches('/'));
     let mut set = GlobSetBuilder::new();
     for text in [plain, beneath] {
         let mut glob = GlobBuilder::new(&text);

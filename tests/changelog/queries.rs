@@ -140,6 +140,9 @@ fn patterns_take_braces_and_brackets_as_they_are_meant() {
         (r"HKLM\SOFTWARE\Classes\CLSID\{0000-AB}", r"HKLM\SOFTWARE\Classes\CLSID\{0000-ab}\InProc", Kind::Key, true),
         (r"C:\Program Files (x86)\**", r"C:\Program Files (x86)\a\b.dll", Kind::File, true),
         (r"\Windows\System32", r"C:\Windows\System32\x.dll", Kind::File, true),
+        ("/windows/System32", r"C:\Windows\System32\x.dll", Kind::File, true),
+        ("/windows/System32", "/Windows/System32/x.dll", Kind::File, false),
+        ("/system32", r"C:\Windows\System32\x.dll", Kind::File, false),
         ("/srv/[*]", "/srv/*", Kind::File, true),
         ("/srv/[*]", "/srv/a", Kind::File, false),
         ("/srv/*", "/srv/a/b", Kind::File, true),
@@ -200,7 +203,9 @@ fn the_history_of_a_windows_path_is_found_with_slashes_and_without_its_drive() {
         (r"\Windows/system.ini", true),
         (r"D:\Windows\system.ini", false),
         (r"\system.ini", false),
-        ("/Windows/system.ini", false),
+        ("/Windows/system.ini", true),
+        ("/Windows/", false),
+        ("/Users/system.ini", false),
     ] {
         assert_eq!(PathFilter::exact(path.as_bytes()).matches(&ini), expected, "{path}");
     }
@@ -210,6 +215,38 @@ fn the_history_of_a_windows_path_is_found_with_slashes_and_without_its_drive() {
     let mut moved = change(ChangeKind::Renamed, directory(r"C:\old"), directory(r"C:\new"), &[]);
     moved.moved_along = 1;
     assert!(PathFilter::exact(br"\OLD\x").matches(&event(&moved)));
+    assert!(PathFilter::exact(b"/old/x").matches(&event(&moved)));
+    let linux = made("/Windows/system.ini", Kind::File);
+    assert!(!PathFilter::exact(br"\Windows\system.ini").matches(&linux));
+    assert!(!PathFilter::exact(b"/windows/system.ini").matches(&linux), "case counts there");
+}
+
+#[test]
+fn a_pattern_for_streams_does_not_take_the_drive_for_one() {
+    let made = |path: &str, kind| event(&change(ChangeKind::Created, None, Some(record(path, kind, &[])), &[]));
+    let stream = |path: &str, name: &str| {
+        let record = named(record(path, Kind::Stream, &[]), name);
+        event(&change(ChangeKind::Created, None, Some(record), &[]))
+    };
+    let (file, zone) = (made(r"C:\Users\a.exe", Kind::File), stream(r"C:\Users\a.exe", "Zone.Identifier"));
+    for (pattern, of_file, of_zone) in [
+        (r"**\*:*", false, true),
+        ("**/*:*", false, true),
+        ("*:Zone.*", false, true),
+        (r"**\a.exe", true, true),
+        (r"**\Users", true, true),
+        ("**", true, true),
+        (r"C:\**\*:*", false, true),
+        ("C:", true, true),
+        (r"c:\", true, true),
+        (r"\", true, true),
+        ("/", true, true),
+        ("/**", true, true),
+    ] {
+        let filter = PathFilter::glob(pattern).unwrap();
+        assert_eq!((filter.matches(&file), filter.matches(&zone)), (of_file, of_zone), "{pattern}");
+    }
+    assert!(PathFilter::glob(r"**\Run").unwrap().matches(&made(r"HKLM\SOFTWARE\Run", Kind::Key)));
 }
 
 #[test]
