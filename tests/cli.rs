@@ -423,6 +423,9 @@ fn an_image_is_inspected() {
         assert!(text.out.to_lowercase().contains(&word.to_lowercase()), "{word} in {}", text.out);
     }
     assert!(!snapfim(["inspect", image, "--format", "ndjson"]).exits(0).json().is_empty());
+    // A directory has neither a size nor a place on a disk.
+    let text = snapfim(["inspect", folder.path("").to_str().unwrap()]).exits(0).prints("directory, @directory");
+    assert!(!text.out.contains("0 B"), "{}", text.out);
 }
 
 #[test]

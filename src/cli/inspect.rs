@@ -79,9 +79,13 @@ fn volume_lines(target: &Target, index: usize, volume: &Volume, say: &mut impl F
     let uuid = volume.uuid.as_deref().map(|uuid| format!(" {uuid}")).unwrap_or_default();
     let name = volume.part_label.as_deref().map(|name| format!(", named \"{name}\"")).unwrap_or_default();
     let mount = mount(target, index).map(|mount| format!(" → {mount}")).unwrap_or_default();
-    let size = human_bytes(volume.size);
-    let at = if volume.device_names.is_empty() { format!(" at {:#x}", volume.offset) } else { String::new() };
-    say(2, format!("{origin}{}{label}{uuid}, {size}{at}{name}, {}{mount}", volume.content, volume.id));
+    let extent = match (volume.size, volume.device_names.as_slice()) {
+        // A directory or a hive.
+        (0, _) => String::new(),
+        (size, []) => format!(", {} at {:#x}", human_bytes(size), volume.offset),
+        (size, _) => format!(", {}", human_bytes(size)),
+    };
+    say(2, format!("{origin}{}{label}{uuid}{extent}{name}, {}{mount}", volume.content, volume.id));
     for (mark, remark) in remarks(volume) {
         say(3, format!("{mark}: {remark}"));
     }
