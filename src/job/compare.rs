@@ -22,7 +22,7 @@ use crate::{
     },
     error::{Error, Result},
     image::Raw,
-    manifest::{Reader, Record, Sorter},
+    manifest::{Reader, Record, Sorter, read::is_something_else},
     policy::{EffectivePolicy, Policy},
     scan::{self, Budgets, Progress},
     target,
@@ -152,10 +152,17 @@ fn is_manifest(given: &OsStr) -> bool {
 /// Opens a manifest by its name.
 ///
 /// # Errors
-/// [`Error::State`] when it cannot be opened or its first line is not a header.
+/// [`Error::State`] when it cannot be opened or its first line is not a header; [`Error::Target`] when it is something
+/// else that is compressed, most likely an image.
 pub fn manifest(name: &Path) -> Result<Reader> {
     if input::is_standard(name) {
         return Reader::new(input::shown(name), std::io::stdin());
+    }
+    if File::open(name).is_ok_and(is_something_else) {
+        return Err(Error::Target(format!(
+            "{}: neither a manifest nor an image that can be read at any place: unpack it first, unzstd IMAGE",
+            name.display()
+        )));
     }
     Reader::open(name)
 }

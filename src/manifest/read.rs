@@ -16,8 +16,20 @@ use crate::error::{Error, Result};
 /// The most records that are read unless told otherwise.
 pub const RECORDS_MAX: u64 = 100_000_000;
 
+/// What the first line of every manifest begins with.
+const BEGINNING: &[u8] = br#"{"snapfim":"#;
+
 /// How many bytes of sorted lines are taken at once.
 const SORTED_BLOCK: usize = 64 << 10;
+
+/// Whether compressed bytes are certainly no manifest's: those that can be read begin otherwise. What cannot be read may
+/// be what is left of one.
+#[must_use]
+pub fn is_something_else(input: impl Read) -> bool {
+    let mut found = [0; BEGINNING.len()];
+    let read = zstd::Decoder::new(input).and_then(|mut lines| lines.read_exact(&mut found));
+    read.is_ok() && found != BEGINNING
+}
 
 /// Reads a manifest once, in order.
 #[derive(Debug)]

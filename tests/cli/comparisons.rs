@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     Nights, nights,
-    support::{Folder, newest_manifest, place, snapfim},
+    support::{Folder, fixture, newest_manifest, place, snapfim},
 };
 
 #[test]
@@ -124,4 +124,24 @@ fn gaps_of_manifests_are_accepted_by_a_policy_that_is_else_the_one_they_were_mad
     snapfim(["diff", manifest, manifest]).exits(4);
     snapfim(["diff", manifest, manifest, "--policy", policy]).exits(0).prints("accepted");
     snapfim(["diff", manifest, broken, "--policy", policy]).exits(0).prints("accepted");
+}
+
+#[test]
+fn a_compressed_image_is_not_called_a_damaged_manifest() {
+    let folder = Folder::new();
+    let packed = folder.path("day0.raw.zst");
+    fs::copy(fixture("day0.raw.zst"), &packed).unwrap();
+    let (packed, state) = (packed.to_str().unwrap(), folder.path("state"));
+    let unpack = "unpack it first, unzstd IMAGE: a compressed image cannot be read at any place";
+    snapfim(["scan", packed, "--state", state.to_str().unwrap()]).exits(65).says(unpack);
+    let is_neither =
+        format!("{packed}: neither a manifest nor an image that can be read at any place: unpack it first");
+    for args in [&["diff", packed, packed][..], &["manifest", packed]] {
+        let run = snapfim(args).exits(65).says(&is_neither).says("unzstd");
+        assert!(!run.err.contains("damaged"), "{}", run.err);
+    }
+    // What cannot even be unpacked may be what is left of a manifest.
+    let torn = folder.path("torn.manifest.zst");
+    fs::write(&torn, &fs::read(packed).unwrap()[..7]).unwrap();
+    snapfim(["diff".as_ref(), torn.as_os_str(), torn.as_os_str()]).exits(74).says("damaged");
 }
