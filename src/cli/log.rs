@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::{
     args::{HistoryArgs, LogArgs, LogFormat},
     output::Output,
+    settings::option,
 };
 use crate::{
     changelog::{
@@ -83,8 +84,8 @@ fn known(state: &State, name: Option<&str>) -> Result<Option<MachineName>> {
 
 fn query(args: &LogArgs, state: &State) -> Result<Query> {
     let now = Timestamp::now();
-    let since = args.since.as_deref().map(|text| cadence::parse_time(text, now)).transpose()?;
-    let until = args.until.as_deref().map(|text| cadence::parse_end(text, now)).transpose()?;
+    let since = option("--since", args.since.as_deref(), |text| cadence::parse_time(text, now))?;
+    let until = option("--until", args.until.as_deref(), |text| cadence::parse_end(text, now))?;
     if let (Some(since), Some(until)) = (since, until)
         && since > until
     {

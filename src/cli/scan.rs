@@ -15,7 +15,7 @@ use super::{
     dry_run::DryRun,
     output::Output,
     progress::Follow,
-    settings::{NamedPolicy, standard_input_once},
+    settings::{NamedPolicy, option, standard_input_once},
     throttle,
 };
 use crate::{
@@ -43,9 +43,9 @@ pub(super) fn run(args: &ScanArgs, output: &mut Output) -> Result<u8> {
     let open = args.open.options(Some(&args.work))?;
     let NamedPolicy { policy, name } = args.policy.policy("recommended")?;
     let now = Timestamp::now();
-    let every = args.every.as_deref().map(cadence::parse_span).transpose()?;
-    let snapshot_time = args.snapshot_time.as_deref().map(|text| cadence::parse_time(text, now)).transpose()?;
-    let time = Time { snapshot: snapshot_time, allow_older: args.allow_older };
+    let every = option("--every", args.every.as_deref(), cadence::parse_span)?;
+    let snapshot = option("--snapshot-time", args.snapshot_time.as_deref(), |text| cadence::parse_time(text, now))?;
+    let time = Time { snapshot, allow_older: args.allow_older };
     for target in &args.targets {
         job::refuse_state_inside(&args.state, target)?;
     }

@@ -137,6 +137,12 @@ pub(super) fn policy_file(path: &Path) -> Result<(Policy, String)> {
     Ok((Policy::parse(&text, &shown, &comparable())?, shown))
 }
 
+/// What an option means, if it is given; an error names it.
+pub(super) fn option<T>(name: &str, text: Option<&str>, meaning: impl Fn(&str) -> Result<T>) -> Result<Option<T>> {
+    let named = |error: Error| Error::Usage(format!("{name}: {error}"));
+    text.map(|text| meaning(text).map_err(named)).transpose()
+}
+
 /// That standard input, which can be read once, is asked for once.
 pub(super) fn standard_input_once<'n>(names: impl IntoIterator<Item = &'n OsStr>) -> Result<()> {
     if names.into_iter().filter(|name| input::is_standard(name)).count() > 1 {

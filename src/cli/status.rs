@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::{
     args::{ReportFormat, StatusArgs, VerifyArgs},
     output::Output,
+    settings::option,
 };
 use crate::{
     changelog::{State, cadence},
@@ -15,7 +16,7 @@ use crate::{
 
 pub(super) fn run(args: &StatusArgs, output: &mut Output) -> Result<u8> {
     let state = State::open(&args.state)?;
-    let every = args.every.as_deref().map(cadence::parse_span).transpose()?;
+    let every = option("--every", args.every.as_deref(), cadence::parse_span)?;
     let rows = state.status(every, Timestamp::now())?;
     let style = output.style();
     let unwritten = |error| Error::io("report", "write", error);

@@ -64,3 +64,21 @@ fn how_often_and_how_many_moved_along_do_not_share_a_name() {
         assert_eq!(run.says("--count-by count: how often something happened is called so").out, "");
     }
 }
+
+#[test]
+fn a_time_that_is_none_names_its_option() {
+    let Nights { folder, old, .. } = nights();
+    let (old, state) = (old.to_str().unwrap(), folder.path("state"));
+    let scan = ["scan", old, "--state", state.to_str().unwrap()];
+    for (verb, option) in [
+        (&["log"][..], "--since"),
+        (&["log"], "--until"),
+        (&["status"], "--every"),
+        (&scan, "--every"),
+        (&scan, "--snapshot-time"),
+    ] {
+        let args = [verb, &[option, "soon"]].concat();
+        let run = if verb[0] == "scan" { snapfim(args) } else { folder.read(&args) };
+        run.exits(2).says(&format!("snapfim: {option}: not a ")).says(r#""soon""#);
+    }
+}
