@@ -37,9 +37,10 @@ impl Sort {
         match event.change_type {
             ChangeType::Created | ChangeType::RegistryKeyCreated => Self::Created,
             ChangeType::Deleted | ChangeType::RegistryKeyDeleted | ChangeType::RegistryValueDeleted => Self::Deleted,
+            ChangeType::Renamed | ChangeType::RegistryKeyRenamed => Self::Renamed,
             ChangeType::Unreadable => Self::Unreadable,
             _ if event.monitored_entity_type == EntityType::Scan => Self::Scan,
-            _ if event.is_rename() => Self::Renamed,
+            // A value under another name is set, as the scan record counts it.
             ChangeType::RegistryValueSet if event.old_value_name.is_none() => Self::Created,
             _ => Self::Modified,
         }

@@ -5,12 +5,13 @@ use std::{fs, ops::ControlFlow};
 use snapfim::{
     changelog::{Coverage, CoverageState, EventFile, EventWriter, Order, Query, ScanRecord, State, event_file::Line},
     diff::ChangeKind,
+    manifest::Kind,
     report,
     report::Style,
     severity::Severity,
 };
 
-use crate::support::{FROM, Scan, TO, at, event, file_change, log, name, one_of_each, publish};
+use crate::support::{FROM, Scan, TO, at, change, event, file_change, log, name, named, one_of_each, publish, record};
 
 #[test]
 fn a_report_is_for_a_tired_administrator() {
@@ -65,6 +66,30 @@ fn a_report_is_for_a_tired_administrator() {
     report::text::write(&mut coloured, &second, events.as_ref(), Style { colour: true }).unwrap();
     let coloured = String::from_utf8(coloured).unwrap();
     assert!(coloured.contains("\u{1b}[31mhigh    \u{1b}[0m") && !coloured.contains("[2J\u{1b}"));
+}
+
+#[test]
+fn the_report_counts_values_under_a_renamed_key_as_the_scan_record_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = |path: &str| Some(record(path, Kind::Key, &[]));
+    let value = |path: &str, name: &str| Some(named(record(path, Kind::Value, &[]), name));
+    let renamed = |old, new| change(ChangeKind::Renamed, old, new, &[]);
+    let changes = vec![
+        renamed(key(r"HKLM\SOFTWARE\App"), key(r"HKLM\SOFTWARE\APP")),
+        renamed(value(r"HKLM\SOFTWARE\App", "a"), value(r"HKLM\SOFTWARE\APP", "a")),
+        renamed(value(r"HKLM\SOFTWARE\App", "b"), value(r"HKLM\SOFTWARE\APP", "B")),
+    ];
+    let scan = Scan { machine: "win01", computer: "win01", start: TO, changes };
+    let record = publish(dir.path(), &scan, |_| {});
+    let counted: Vec<_> = record.changes.iter().map(|(kind, count)| (kind.as_str(), *count)).collect();
+    assert_eq!(counted, [("RegistryKeyRenamed", 1), ("RegistryValueSet", 2)]);
+    let state = State::open(dir.path()).unwrap();
+    let events = state.events(&state.scans(None, None).unwrap()[0]).unwrap();
+    let mut out = Vec::new();
+    report::text::write(&mut out, &record, events.as_ref(), Style::default()).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.contains("created 0   modified 2   deleted 0   renamed 1"), "{text}");
+    assert!(text.contains(r"M  HKLM\SOFTWARE\App [b] → HKLM\SOFTWARE\APP [B]"), "{text}");
 }
 
 #[test]
