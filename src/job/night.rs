@@ -162,7 +162,7 @@ pub fn machine_name(given: Option<&str>, target: &OsStr) -> Result<MachineName> 
 ///
 /// # Errors
 /// [`Error::Policy`] when no rule is.
-fn policy_for(policy: &Policy, machine: &MachineName) -> Result<EffectivePolicy> {
+pub(super) fn policy_for(policy: &Policy, machine: &MachineName) -> Result<EffectivePolicy> {
     let policy = policy.for_machine(machine.as_str())?;
     if policy.is_empty() {
         return Err(Error::Policy(format!(
