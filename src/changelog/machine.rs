@@ -58,6 +58,12 @@ impl<'s> Machine<'s> {
         self.taken_back
     }
 
+    /// The newest complete scan on record, where its manifest and all before are gone: the next scan is a new baseline.
+    #[must_use]
+    pub fn begins_anew_after(&self) -> Option<ScanId> {
+        self.before
+    }
+
     /// The record of its newest complete scan.
     ///
     /// # Errors

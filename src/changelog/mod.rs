@@ -59,7 +59,7 @@ pub use publish::Publish;
 pub use query::{Order, Query, Reading};
 pub use scan_id::ScanId;
 pub use scan_record::{
-    ABSENT, Bytes, Coverage, CoverageState, MAX_COVERAGE, Outcome, ScanRecord, TargetFile, UNMONITORED,
+    ABSENT, ANEW, Bytes, Coverage, CoverageState, MAX_COVERAGE, Outcome, ScanRecord, TargetFile, UNMONITORED,
 };
 pub use state::{ScanRef, State};
 pub use status::MachineStatus;

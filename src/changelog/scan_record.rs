@@ -20,6 +20,9 @@ pub const ABSENT: &str = "absent";
 /// The name of the note that the policy takes nothing of a target.
 pub const UNMONITORED: &str = "policy";
 
+/// The name of the note that a machine with scans on record begins anew.
+pub const ANEW: &str = "baseline";
+
 /// How a scan ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
@@ -256,6 +259,12 @@ impl ScanRecord {
     #[must_use]
     pub fn is_baseline(&self) -> bool {
         self.previous.is_none() && self.manifest.is_some()
+    }
+
+    /// Whether the machine begins anew with it, though there were scans before.
+    #[must_use]
+    pub fn is_anew(&self) -> bool {
+        self.is_baseline() && self.coverage.iter().any(|row| row.name == ANEW)
     }
 
     /// How many entities were seen.

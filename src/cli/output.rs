@@ -85,6 +85,11 @@ impl Output {
         }
     }
 
+    /// Says on standard error what not even a quiet run may keep to itself.
+    pub(super) fn warning(&mut self, text: &str) {
+        self.say(text);
+    }
+
     /// Says what of a log is damaged; the exit code when something is.
     pub(super) fn problems(&mut self, problems: &[Problem], unlisted: u64) -> Option<u8> {
         for problem in problems {

@@ -191,7 +191,12 @@ fn report(target: &OsStr, outcome: Outcome, args: &ScanArgs, output: &mut Output
             Ok(record.exit)
         }
         Outcome::Complete { record, events, .. } => {
-            if record.is_baseline() {
+            if record.is_anew() {
+                output.warning(&format!(
+                    "{}: the scans before have lost their manifests: this is a new baseline, and nothing was compared",
+                    record.machine
+                ));
+            } else if record.is_baseline() {
                 output.note(&format!(
                     "{}: first scan, the baseline is written; changes show from the next one on",
                     record.machine

@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     changelog::{
-        Bytes, Coverage, CoverageState, EventFile, MachineName, Publish, ScanId, ScanRecord, State, TargetFile, Window,
-        cadence, refuse_inside,
+        ANEW, Bytes, Coverage, CoverageState, EventFile, MachineName, Publish, ScanId, ScanRecord, State, TargetFile,
+        Window, cadence, refuse_inside,
     },
     error::{Error, Result},
     manifest::{Counts, Kind, Sorter},
@@ -115,11 +115,16 @@ pub fn scan(night: &Night<'_>, progress: &Progress) -> Result<Outcome> {
     {
         return Ok(Outcome::NotDue { machine: name, last, taken_back });
     }
+    let before = machine.begins_anew_after();
     let mut publish = machine.begin(start)?;
     let mut record = ScanRecord::new(name, publish.scan_id(), start, night.target.display().to_string());
     record.policy = night.policy_name.to_owned();
     record.threads = night.threads as u64;
     record.every_seconds = night.every.map(|every| every.as_secs());
+    if let Some(before) = before {
+        let why = format!("no manifest of {before} or of any scan before it is there: nothing was compared");
+        record.cover(Coverage { state: CoverageState::Note, name: ANEW.to_owned(), why });
+    }
     let result = run(night, progress, &mut publish, &mut record);
     record.end((night.now)());
     match result {

@@ -107,6 +107,7 @@ pub fn write_header(out: &mut dyn Write, record: &ScanRecord, style: Style) -> i
         }
         Outcome::Complete => {
             let changes = match record.changes_total() {
+                0 if record.is_anew() => "a new baseline, compared with nothing".to_owned(),
                 0 if record.is_baseline() => "first scan, nothing to compare with yet".to_owned(),
                 0 => "no changes".to_owned(),
                 changes => human::counted(changes, "change", "changes"),
