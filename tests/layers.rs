@@ -20,7 +20,7 @@ const ALLOWED: [(&str, &[&str]); 23] = [
     ("fs", &["error", "checksum", "field", "guid", "image"]),
     ("security", &["error", "field", "guid"]),
     ("registry", &["error", "field", "text"]),
-    ("machine", &["error", "guid", "image", "volume", "fs", "registry", "security"]),
+    ("machine", &["error", "guid", "text", "image", "volume", "fs", "registry", "security"]),
     ("target", &["error", "image", "volume", "fs", "machine"]),
     ("policy", &["error", "severity", "text"]),
     ("changed", &["error"]),

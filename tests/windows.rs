@@ -14,6 +14,8 @@ mod machine;
 mod machines;
 #[path = "windows/mutations.rs"]
 mod mutations;
+#[path = "windows/names.rs"]
+mod names;
 mod regf;
 #[path = "windows/registry.rs"]
 mod registry;

@@ -1,11 +1,11 @@
 //! A machine of which nothing is at hand but one hive file, with its logs beside it.
 
-use std::{ops::ControlFlow, sync::Arc};
+use std::sync::Arc;
 
-use super::{Family, HiveFile, Machine, Volume, hive};
+use super::{Family, HiveFile, Machine, Volume, caseless::caseless, hive};
 use crate::{
     error::{Error, Result},
-    fs::{FileSystem, Listed, NodeId, Session},
+    fs::FileSystem,
 };
 
 /// Beginnings of file names, in upper case, and the path of the root key in the registry.
@@ -30,16 +30,15 @@ impl Machine {
     /// # Errors
     /// When the file is not there.
     pub fn of_hive(name: &str, fs: Arc<dyn FileSystem>) -> Result<Self> {
-        let volume = Volume { uuid: None, label: None, ..Volume::alone("@hive", fs) };
+        let volume = Volume { uuid: None, label: None, ..Volume::alone("@hive", caseless(&fs)) };
         let mut machine = Self::of(vec![volume]);
         machine.os.family = Family::Windows;
         let mut sessions = machine.sessions();
         let session = sessions.of(0)?;
         let root = session.root();
         let mount = root_of(name).as_bytes().to_vec();
-        let mut file = HiveFile::find(session, 0, &root, name.as_bytes(), mount)?
+        let file = HiveFile::find(session, 0, &root, name.as_bytes(), mount)?
             .ok_or_else(|| Error::Target(format!("{name}: no such hive")))?;
-        file.logs = logs_beside(session, name)?;
         let set = if root_of(name) == ROOTS[0].1 {
             file.open(&mut sessions, hive::LEARN_CAP)
                 .ok()
@@ -52,22 +51,6 @@ impl Machine {
         machine.hives.push(file);
         Ok(machine)
     }
-}
-
-/// The logs of a hive in a directory that tells case apart, in the order in which they are replayed.
-fn logs_beside(session: &mut dyn Session, name: &str) -> Result<Vec<NodeId>> {
-    let mut found = Vec::new();
-    let wanted = hive::LOGS.map(|suffix| format!("{name}{suffix}"));
-    let root = session.root();
-    session.list(&root, &mut |listed| {
-        if let Listed::Entry(entry) = listed {
-            let log = wanted.iter().position(|log| entry.name.eq_ignore_ascii_case(log.as_bytes()));
-            found.extend(log.map(|log| (log, entry.name.to_vec(), entry.node)));
-        }
-        ControlFlow::Continue(())
-    })?;
-    found.sort();
-    Ok(found.into_iter().map(|(_, _, node)| node).collect())
 }
 
 fn root_of(name: &str) -> &'static str {

@@ -4,6 +4,7 @@
 //! image is ever looked at.
 
 pub mod accounts;
+mod caseless;
 pub mod fstab;
 pub(crate) mod hive;
 mod link;
@@ -20,6 +21,7 @@ use crate::{
     fs::{FileSystem, NodeId, Session},
     image::Image,
 };
+use caseless::caseless;
 
 pub use crate::image::{Behind, DiskPlace};
 pub use accounts::Accounts;
@@ -199,7 +201,11 @@ impl Machine {
         let system = find_root(&mut volumes, root)?;
         let mut machine = Self::of(volumes);
         match system {
-            Some((volume, Family::Windows)) => windows::assemble(&mut machine, volume),
+            Some((volume, Family::Windows)) => {
+                let fs = machine.volumes[volume].fs.take();
+                machine.volumes[volume].fs = fs.as_ref().map(caseless);
+                windows::assemble(&mut machine, volume);
+            }
             Some((volume, _)) => linux::assemble(&mut machine, volume),
             None => {}
         }
@@ -289,9 +295,9 @@ pub fn join(dir: &[u8], name: &[u8], separator: u8) -> Vec<u8> {
 /// What system a volume holds, and how people may be told of it. Where names match without case, a Windows is looked for
 /// first: folders called `usr` and `bin` make no Linux of it.
 fn recognise(volume: &Volume) -> Result<Option<(Family, String)>> {
-    let Some(fs) = volume.fs.as_deref() else { return Ok(None) };
-    let windows = || windows::recognise(fs).then(|| (Family::Windows, "a Windows system".to_owned()));
-    let linux = || linux::recognise(fs).map(|system| system.map(|system| (Family::Linux, system)));
+    let Some(fs) = &volume.fs else { return Ok(None) };
+    let windows = || windows::recognise(&*caseless(fs)).then(|| (Family::Windows, "a Windows system".to_owned()));
+    let linux = || linux::recognise(&**fs).map(|system| system.map(|system| (Family::Linux, system)));
     if fs.folds_case() {
         return windows().map_or_else(linux, |system| Ok(Some(system)));
     }
@@ -346,7 +352,7 @@ fn find_root(volumes: &mut [Volume], wanted: Option<&str>) -> Result<Option<(usi
     Ok(found.map(|(index, family, _)| (index, family)))
 }
 
-/// The node at a path of one volume, each part followed byte for byte, no links.
+/// The node at a path of one volume, each part as the volume finds its names, no links.
 pub(crate) fn node_at(session: &mut dyn Session, path: &[&[u8]]) -> Result<Option<NodeId>> {
     let mut node = session.root();
     for part in path {

@@ -211,28 +211,12 @@ fn mount(machine: &mut Machine, letter: char, volume: usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::Arc;
+
     use crate::{
-        fs::{Session, VolumeInfo, memory::MemoryFs},
-        machine::{Volume, recognise},
+        fs::{FileSystem, memory::MemoryFs},
+        machine::{Family, Volume, caseless, recognise},
     };
-
-    /// A volume whose names match without case.
-    struct Folding(MemoryFs);
-
-    impl FileSystem for Folding {
-        fn info(&self) -> &VolumeInfo {
-            self.0.info()
-        }
-
-        fn session(&self) -> Result<Box<dyn Session + '_>> {
-            self.0.session()
-        }
-
-        fn folds_case(&self) -> bool {
-            true
-        }
-    }
 
     #[test]
     fn folders_called_usr_and_bin_make_no_linux_of_a_windows() {
@@ -241,7 +225,8 @@ mod tests {
             paths.iter().for_each(|path| {
                 fs.dir(path);
             });
-            recognise(&Volume::alone("@c", std::sync::Arc::new(Folding(fs)))).unwrap().map(|(family, _)| family)
+            let fs = caseless(&(Arc::new(fs) as Arc<dyn FileSystem>));
+            recognise(&Volume::alone("@c", fs)).unwrap().map(|(family, _)| family)
         };
         assert_eq!(family(&["Windows/System32/config", "usr", "bin", "etc"]), Some(Family::Windows));
         assert_eq!(family(&["usr", "bin"]), Some(Family::Linux));
