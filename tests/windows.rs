@@ -16,6 +16,8 @@ mod machines;
 mod mutations;
 #[path = "windows/names.rs"]
 mod names;
+#[path = "windows/profiles.rs"]
+mod profiles;
 mod regf;
 #[path = "windows/registry.rs"]
 mod registry;

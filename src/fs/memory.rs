@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use super::{
     DirEntry, Extent, FileSystem, Kind, Listed, Metadata, NodeId, Place, Session, Sink, Stream, Timestamp, VolumeInfo,
+    Windows,
 };
 use crate::error::{Error, Fault, Result};
 
@@ -97,6 +98,14 @@ impl MemoryFs {
         let node = self.make(path, Kind::Symlink, 0o777);
         self.nodes[node].metadata.size = target.len() as u64;
         self.nodes[node].metadata.target = Some(target.as_bytes().to_vec());
+        self
+    }
+
+    /// Adds a junction of Windows with this substitute name.
+    pub fn junction(&mut self, path: &str, substitute: &str) -> &mut Self {
+        let node = self.make(path, Kind::Symlink, 0o777);
+        let windows = Windows { substitute: Some(substitute.as_bytes().to_vec()), ..Windows::default() };
+        self.nodes[node].metadata.windows = Some(Box::new(windows));
         self
     }
 

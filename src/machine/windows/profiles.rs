@@ -7,18 +7,21 @@ use super::text;
 use crate::{
     error::{Error, Result},
     fs::{Kind, Listed, NodeId},
-    machine::{HiveFile, Machine, Missing, Resolution, Resolver, node_at, resolve::Place},
+    machine::{HiveFile, Machine, Missing, Resolution, Resolver, join, node_at, resolve::Place},
     registry::Hive,
 };
 
 const PROFILE_LIST: &str = r"Microsoft\Windows NT\CurrentVersion\ProfileList";
 /// Profiles that are looked at, and folders beside them.
 const PROFILE_CAP: usize = 10_000;
-/// Where a user's classes are: since Windows Vista, and before.
-const CLASSES: [&[&[u8]]; 2] = [
-    &[b"AppData", b"Local", b"Microsoft", b"Windows"],
-    &[b"Local Settings", b"Application Data", b"Microsoft", b"Windows"],
-];
+/// A user's hive, and that of a mandatory profile, which Windows loads in place of the other where there are both.
+const ORDINARY: &str = "NTUSER.DAT";
+const MANDATORY: &str = "NTUSER.MAN";
+/// The hive of a user's classes, and where it is: since Windows Vista, and before. The first folder tells which: since
+/// Vista the old path leads through links to the new one.
+const CLASSES: &[u8] = b"UsrClass.dat";
+const MODERN_CLASSES: [&[u8]; 4] = [b"AppData", b"Local", b"Microsoft", b"Windows"];
+const OLD_CLASSES: [&[u8]; 4] = [b"Local Settings", b"Application Data", b"Microsoft", b"Windows"];
 /// Where profiles are: since Windows Vista, and before.
 const PROFILE_FOLDERS: [&str; 2] = ["Users", "Documents and Settings"];
 
@@ -105,14 +108,19 @@ fn listed(machine: &mut Machine, root: usize, profile: &Profile, named: &mut Has
     if hives(machine, &place, format!(r"HKU\{sid}").as_bytes()) {
         named.insert((place.volume, place.node));
     } else {
-        machine.notes.push(format!("{path}: the profile of {sid} holds no NTUSER.DAT"));
+        machine.notes.push(format!("{path}: the profile of {sid} holds no {ORDINARY}"));
     }
+}
+
+/// The drive of the system's volume: `C:`.
+fn drive(machine: &Machine, root: usize) -> String {
+    let mount = machine.mounts.iter().find(|mount| mount.volume == root);
+    mount.map_or_else(|| "C:".to_owned(), |mount| String::from_utf8_lossy(&mount.path[..2]).into_owned())
 }
 
 /// A path with the variables that profiles use put in.
 fn expand(machine: &Machine, root: usize, path: &str) -> String {
-    let drive = machine.mounts.iter().find(|mount| mount.volume == root);
-    let drive = drive.map_or_else(|| "C:".to_owned(), |mount| String::from_utf8_lossy(&mount.path[..2]).into_owned());
+    let drive = drive(machine, root);
     let windows = format!(r"{drive}\Windows");
     for (variable, value) in [("%SystemRoot%", &windows), ("%windir%", &windows), ("%SystemDrive%", &drive)] {
         if let Some((start, rest)) = path.split_at_checked(variable.len())
@@ -126,48 +134,74 @@ fn expand(machine: &Machine, root: usize, path: &str) -> String {
 
 /// Adds the hives of a profile folder. Says whether it has a user's hive.
 fn hives(machine: &mut Machine, folder: &Place, mount: &[u8]) -> bool {
-    let classes = [mount, b"_Classes"].concat();
-    let is_profile = add(machine, folder, &[&[]], b"NTUSER.DAT", mount);
+    let is_profile = add(machine, folder, mount, user_hive);
     if is_profile {
-        add(machine, folder, &CLASSES, b"UsrClass.dat", &classes);
+        add(machine, folder, &[mount, b"_Classes"].concat(), classes_hive);
     }
     is_profile
 }
 
-/// Adds a hive that lies at one of several paths in a folder. Says whether it, or a hole in its place, is there.
-fn add(machine: &mut Machine, folder: &Place, paths: &[&[&[u8]]], name: &[u8], mount: &[u8]) -> bool {
+/// Finds a hive that belongs to a profile folder, and says where it is to stand.
+type Find = fn(&mut Machine, &Place, &[u8]) -> Result<Option<HiveFile>>;
+
+/// Adds a hive of a profile folder. Says whether it, or a hole in its place, is there.
+fn add(machine: &mut Machine, folder: &Place, mount: &[u8], find: Find) -> bool {
+    let shown = String::from_utf8_lossy(&folder.path);
     if machine.hives.iter().any(|file| file.mount.eq_ignore_ascii_case(mount)) {
-        let why = format!("{}: a second profile of this name is not read", String::from_utf8_lossy(&folder.path));
+        let why = format!("{shown}: a second profile of this name is not read");
         machine.missing.push(Missing { path: mount.to_vec(), why, ..Missing::default() });
         return false;
     }
-    for path in paths {
-        let found = (|| -> Result<Option<HiveFile>> {
-            let mut sessions = machine.sessions();
-            let session = sessions.of(folder.volume)?;
-            let mut node = folder.node.clone();
-            for part in *path {
-                match session.lookup(&node, part)? {
-                    Some(child) if session.metadata(&child)?.kind == Some(Kind::Dir) => node = child,
-                    _ => return Ok(None),
-                }
-            }
-            HiveFile::find(session, folder.volume, &node, name, mount.to_vec())
-        })();
-        match found {
-            Ok(None) => {}
-            Ok(Some(file)) => {
-                machine.hives.push(file);
-                return true;
-            }
-            Err(error) => {
-                let why = format!("its hive in {} cannot be read: {error}", String::from_utf8_lossy(&folder.path));
-                machine.missing.push(Missing { path: mount.to_vec(), why, ..Missing::default() });
-                return true;
-            }
+    match find(machine, folder, mount) {
+        Ok(None) => return false,
+        Ok(Some(file)) => machine.hives.push(file),
+        Err(error) => {
+            let why = format!("its hive in {shown} cannot be read: {error}");
+            machine.missing.push(Missing { path: mount.to_vec(), why, ..Missing::default() });
         }
     }
-    false
+    true
+}
+
+fn user_hive(machine: &mut Machine, folder: &Place, mount: &[u8]) -> Result<Option<HiveFile>> {
+    let find = |name: &str| {
+        let mut sessions = machine.sessions();
+        HiveFile::find(sessions.of(folder.volume)?, folder.volume, &folder.node, name.as_bytes(), mount.to_vec())
+    };
+    let Some(mandatory) = find(MANDATORY)? else { return find(ORDINARY) };
+    let shown = String::from_utf8_lossy(&folder.path);
+    machine.notes.push(format!("{shown}: a mandatory profile, of which {MANDATORY} is read in place of {ORDINARY}"));
+    Ok(Some(mandatory))
+}
+
+fn classes_hive(machine: &mut Machine, folder: &Place, mount: &[u8]) -> Result<Option<HiveFile>> {
+    let mut sessions = machine.sessions();
+    let is_modern = sessions.of(folder.volume)?.lookup(&folder.node, MODERN_CLASSES[0])?.is_some();
+    let path: &[&[u8]] = if is_modern { &MODERN_CLASSES } else { &OLD_CLASSES };
+    let mut resolver = Resolver::new(&mut sessions);
+    let Some(place) = beneath(&mut resolver, folder, path)? else { return Ok(None) };
+    let session = resolver.sessions().of(place.volume)?;
+    HiveFile::find(session, place.volume, &place.node, CLASSES, mount.to_vec())
+}
+
+/// The folder at a path beneath another, links followed; `None` where there is none. What a link hides that leads to
+/// no folder of this machine may be there all the same.
+fn beneath(resolver: &mut Resolver<'_, '_>, folder: &Place, path: &[&[u8]]) -> Result<Option<Place>> {
+    let mut here = folder.clone();
+    for name in path {
+        let path = join(&here.path, name, Machine::separator(&here.path));
+        here = match resolver.resolve(&path)? {
+            Resolution::Found(place) if place.kind == Some(Kind::Dir) => place,
+            _ => match resolver.resolve_link(&path)? {
+                Resolution::Found(place) if place.kind != Some(Kind::File) => {
+                    let path = String::from_utf8_lossy(&path);
+                    return Err(Error::unsupported("machine", format!("{path} leads to no folder of this machine")));
+                }
+                _ => return Ok(None),
+            },
+        };
+    }
+    Ok(Some(here))
 }
 
 /// Adds the hives of profile folders that the list does not name, under the folder's name.
@@ -211,11 +245,12 @@ fn unlisted(machine: &mut Machine, root: usize, parent: &str, named: &HashSet<(u
         });
     }
     folders.sort();
+    let drive = drive(machine, root);
     for (name, node) in folders {
         if named.contains(&(root, node.clone())) || name.contains(&b'\\') {
             continue;
         }
-        let path = [br"\", parent.as_bytes(), br"\", &name].concat();
+        let path = [drive.as_bytes(), br"\", parent.as_bytes(), br"\", &name].concat();
         let place = Place { volume: root, node, kind: Some(Kind::Dir), path };
         let mount = [br"HKU\@", parent.as_bytes(), br"\", &name].concat();
         hives(machine, &place, &mount);
