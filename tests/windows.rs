@@ -8,6 +8,8 @@ mod cat;
 mod hive_damage;
 #[path = "windows/hives.rs"]
 mod hives;
+#[path = "windows/learned.rs"]
+mod learned;
 #[path = "windows/machine.rs"]
 mod machine;
 #[path = "windows/machines.rs"]
@@ -21,5 +23,7 @@ mod profiles;
 mod regf;
 #[path = "windows/registry.rs"]
 mod registry;
+#[path = "support/mod.rs"]
+mod runs;
 #[path = "windows/support.rs"]
 mod support;

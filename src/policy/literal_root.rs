@@ -1,6 +1,12 @@
 //! Where a walk has to begin: the part of each pattern before its first wildcard.
 
-use super::{compiled::Role, entity_path::Root, matcher::Matcher, pattern::Pattern};
+use super::{
+    compiled::Role,
+    entity_path::Root,
+    glob::Segment,
+    matcher::Matcher,
+    pattern::{Pattern, Roots},
+};
 
 /// The part of a rule's pattern before its first wildcard.
 #[derive(Debug, Clone)]
@@ -21,6 +27,15 @@ impl LiteralRoot {
     #[must_use]
     pub fn admits(&self, root: &Root) -> bool {
         self.pattern.admits(root)
+    }
+
+    /// The drive that the pattern names.
+    #[must_use]
+    pub fn drive(&self) -> Option<u8> {
+        match &self.pattern.roots {
+            Roots::Drives(Segment::Literal(name)) => name.first().copied(),
+            _ => None,
+        }
     }
 
     /// Whether it covers nothing unless there is a container: more segments follow, or the pattern ends with a separator.

@@ -40,6 +40,17 @@ pub struct Value<'h> {
 }
 
 impl Value<'_> {
+    /// The value, where neither its name nor its data is cut.
+    ///
+    /// # Errors
+    /// [`Value::fault`], where there is one.
+    pub fn whole(self) -> Result<Self, Fault> {
+        match self.fault {
+            Some(fault) => Err(fault),
+            None => Ok(self),
+        }
+    }
+
     /// Whether this is the unnamed value.
     #[must_use]
     pub fn is_unnamed(&self) -> bool {

@@ -46,6 +46,7 @@ pub(super) fn plan(machine: &Machine, policy: EffectivePolicy) -> Result<Plan> {
             }
         }
     }
+    plan.unplaced(machine);
     plan.matcher = Matcher::new(&plan.policy)?;
     for missing in &machine.missing {
         if interesting(&state_at(&plan.matcher, &EntityPath::parse(&missing.path)?)) {
@@ -91,6 +92,18 @@ impl Plan {
                 if let Some(place) = self.resolve(resolver, &path, &literal.text) {
                     self.link(literal.rule, &spelled, &place);
                 }
+            }
+        }
+    }
+
+    /// A drive that a rule names and that no volume has, while nobody knows which volume has which letter, may be there.
+    fn unplaced(&mut self, machine: &Machine) {
+        let Some(why) = machine.unplaced.as_ref().filter(|_| machine.os.family == Family::Windows) else { return };
+        for literal in self.matcher.literal_roots() {
+            let Some(root) = literal.drive().map(Root::Drive) else { continue };
+            if !roots(machine).contains(&root) {
+                let path = EntityPath { root, segments: literal.segments }.to_bytes();
+                self.faults.push(Record::fault(path, b"", Part::Entity, Fault::new(MACHINE, "", why.as_str())));
             }
         }
     }

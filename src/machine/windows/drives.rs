@@ -8,14 +8,18 @@ use std::ops::ControlFlow;
 
 use super::mount;
 use crate::{
-    error::{Error, Result},
+    error::{Error, Fault, Result},
     guid::{given, guid},
     machine::Machine,
-    registry::Hive,
+    registry::{Hive, Value},
 };
 
+const LAYER: &str = "registry";
+const KEY: &str = "MountedDevices";
 /// Values of `MountedDevices` that are looked at.
 const DEVICE_CAP: usize = 4096;
+/// Bytes that say which volume of an MBR disk it is: no data is shorter.
+const MBR_LEN: usize = 12;
 
 /// A volume as the mount manager knows it.
 enum Device {
@@ -24,10 +28,17 @@ enum Device {
 }
 
 impl Device {
-    fn parse(data: &[u8]) -> Option<Self> {
-        if let Some(id) = data.strip_prefix(b"DMIO:ID:") {
-            return given(id.try_into().ok()?).map(|id| Self::Gpt(guid(id)));
+    /// The volume that a value's data tells of, if it is one of a disk.
+    fn parse(data: &[u8]) -> Result<Option<Self>, Fault> {
+        let short = || Fault::new(LAYER, KEY, format!("a volume expected, found {} bytes", data.len()));
+        match data.strip_prefix(b"DMIO:ID:") {
+            Some(id) => id.try_into().map(|id| given(id).map(|id| Self::Gpt(guid(id)))).map_err(|_| short()),
+            None if data.len() < MBR_LEN => Err(short()),
+            None => Ok(Self::mbr(data)),
         }
+    }
+
+    fn mbr(data: &[u8]) -> Option<Self> {
         let (signature, offset) = data.split_at_checked(4)?;
         let signature = u32::from_le_bytes(signature.try_into().ok()?);
         let offset = u64::from_le_bytes(offset.try_into().ok()?);
@@ -80,21 +91,23 @@ pub(super) fn place(machine: &mut Machine, root: usize, system: Option<&Hive>) {
 
 /// Collects letters with their volumes, and the mount manager's names of volumes.
 fn devices(machine: &mut Machine, system: &Hive, letters: &mut Vec<(char, usize)>) -> Result<()> {
-    let Some(key) = system.lookup("MountedDevices")? else { return Ok(()) };
+    let Some(key) = system.lookup(KEY)? else { return Ok(()) };
     let (mut seen, mut absent, mut damage) = (0, Vec::new(), None);
     system.values(key, &mut |value| {
         seen += 1;
         if seen > DEVICE_CAP {
+            damage = Some(Fault::new(LAYER, KEY, format!("more than {DEVICE_CAP} values")));
             return ControlFlow::Break(());
         }
-        let value = match value {
-            Ok(value) => value,
+        let parsed = value.and_then(Value::whole).and_then(|value| Ok((Device::parse(&value.data)?, value)));
+        let (device, value) = match parsed {
+            Ok((Some(device), value)) => (device, value),
+            Ok((None, _)) => return ControlFlow::Continue(()),
             Err(fault) => {
                 damage = Some(fault);
                 return ControlFlow::Continue(());
             }
         };
-        let Some(device) = Device::parse(&value.data) else { return ControlFlow::Continue(()) };
         let volume = device.find(machine);
         let name = String::from_utf8_lossy(&value.name);
         match (name.strip_prefix(r"\DosDevices\").map(str::as_bytes), volume) {
@@ -115,7 +128,7 @@ fn devices(machine: &mut Machine, system: &Hive, letters: &mut Vec<(char, usize)
         let drives = absent.join(", ");
         machine.notes.push(format!(r"HKLM\SYSTEM\MountedDevices names drives of no volume of the target: {drives}"));
     }
-    damage.map_or(Ok(()), |fault| Err(Error::corrupt("registry", fault.at, fault.error)))
+    damage.map_or(Ok(()), |fault| Err(Error::corrupt(LAYER, fault.at, fault.error)))
 }
 
 #[cfg(test)]
