@@ -135,21 +135,21 @@ fn registry_value(machine: &Machine, keys: Vec<EntityPath>, name: &str, output: 
 
 /// Prints the data of a value of this key.
 fn value_of(hive: &Hive, key: KeyId, name: &str, absent: &dyn Fn(&str) -> Error, output: &mut Output) -> Result<u8> {
-    let mut value = hive.value(key, name)?;
-    if value.is_none()
-        && let Some(spelled) = escape::unescaped(name)
-    {
-        value = hive.value(key, &spelled)?;
+    let spelled = escape::unescaped(name);
+    let unnamed = name.eq_ignore_ascii_case("(Default)").then_some(&b""[..]);
+    let mut missing = absent(&format!("no value {name} in this key"));
+    for name in [Some(name.as_bytes()), spelled.as_deref(), unnamed].into_iter().flatten() {
+        match hive.value(key, name) {
+            Ok(Some(value)) => {
+                let value = value.whole().map_err(|fault| absent(&fault.to_string()))?;
+                output.data(&value.data);
+                return Ok(0);
+            }
+            Ok(None) => {}
+            Err(damaged) => missing = absent(&damaged.to_string()),
+        }
     }
-    if value.is_none() && name.eq_ignore_ascii_case("(Default)") {
-        value = hive.value(key, "")?;
-    }
-    let value = value.ok_or_else(|| absent(&format!("no value {name} in this key")))?;
-    if let Some(fault) = value.fault {
-        return Err(absent(&fault.to_string()));
-    }
-    output.data(&value.data);
-    Ok(0)
+    Err(missing)
 }
 
 /// The paths that a path may stand for: itself, and what begins with a separator on each drive, or on a volume that

@@ -3,7 +3,7 @@
 use super::output::Output;
 use crate::{
     error::Result,
-    policy::{Effect, EffectivePolicy, EntityPath, Hive, Matcher, Reach, Reason, Root, Verdict},
+    policy::{Effect, EffectivePolicy, EntityPath, Matcher, Reach, Reason, Root, Verdict},
     report::escape,
 };
 
@@ -133,7 +133,7 @@ fn explain_one(
     let Asked { shown, path, is_container } = asked;
     let verdict = &answer.verdict;
     // Which set is the current one is known of a target alone, and logs spell all of them by number.
-    let set = control_set(path).filter(|_| policy.control_set.is_none());
+    let set = path.control_set().filter(|_| policy.control_set.is_none());
     let there = set.map(|set| Matcher::new(&policy.clone().with_control_set(set))).transpose()?;
     let there = there.map(|there| Answer::new(&there, path, *is_container));
     let there = there
@@ -166,15 +166,4 @@ fn may_be_led_here(matcher: &Matcher, path: &EntityPath, answer: &Answer) -> boo
     let roots = matcher.literal_roots();
     let mut followed = roots.iter().filter(|root| !root.segments.is_empty() && root.admits(&path.root));
     matches!(path.root, Root::Linux | Root::Drive(_)) && followed.any(|root| is_free(root.rule))
-}
-
-/// The control set that a path lies in, as `ControlSet001`.
-fn control_set(path: &EntityPath) -> Option<&str> {
-    let (Root::Hive(Hive::LocalMachine), [system, set, ..]) = (&path.root, path.segments.as_slice()) else {
-        return None;
-    };
-    let set = std::str::from_utf8(set).ok()?;
-    let (name, number) = set.split_at_checked("ControlSet".len())?;
-    let is_numbered = !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit());
-    (system.eq_ignore_ascii_case(b"SYSTEM") && name.eq_ignore_ascii_case("ControlSet") && is_numbered).then_some(set)
 }

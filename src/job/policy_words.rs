@@ -108,9 +108,10 @@ pub(super) fn link_words(old: &EffectivePolicy, new: &EffectivePolicy) -> Vec<St
         |(spelled, to): &(Vec<u8>, Vec<u8>), leads: &str| format!("{} {leads} {}", readable(spelled), readable(to));
     let mut what: Vec<String> = now.difference(&before).map(|link| say(link, "now leads to")).collect();
     what.extend(before.difference(&now).map(|link| say(link, "led to")));
-    if old.control_set != new.control_set {
-        let name = |policy: &EffectivePolicy| policy.control_set.clone().unwrap_or_else(|| "none".to_owned());
-        what.push(format!("CurrentControlSet is {} instead of {}", name(new), name(old)));
+    if let (Some(before), Some(now)) = (&old.control_set, &new.control_set)
+        && before != now
+    {
+        what.push(format!("CurrentControlSet is {now} instead of {before}"));
     }
     what
 }

@@ -81,16 +81,18 @@ impl<'a> Severities<'a> {
     }
 
     pub(super) fn of(&self, record: &Record) -> Severity {
-        let by = |(policy, matcher): &(&EffectivePolicy, Matcher)| policy.severity(verdict(matcher, record)?.all());
+        let Ok(path) = EntityPath::parse(&record.path) else { return Severity::default() };
+        let by =
+            |(policy, matcher): &(&EffectivePolicy, Matcher)| policy.severity(verdict(matcher, &path, record).all());
         self.0.iter().filter_map(by).max().unwrap_or_default()
     }
 }
 
-/// What a policy says about the entity of a record.
-fn verdict(matcher: &Matcher, record: &Record) -> Option<Verdict> {
+/// What a policy says about the entity of a record, if it stood at `path`.
+fn verdict(matcher: &Matcher, path: &EntityPath, record: &Record) -> Verdict {
     let value = (record.kind.class() == Class::Value).then_some(record.name.as_slice());
     let container = matches!(record.kind, Kind::Dir | Kind::Symlink | Kind::Key | Kind::Stream | Kind::Fault);
-    EntityPath::parse(&record.path).ok().map(|path| matcher.verdict(&path, value, container))
+    matcher.verdict(path, value, container)
 }
 
 /// The effective policy that a manifest was made under.
@@ -99,13 +101,33 @@ pub(super) fn of_header(header: &Header, name: &str) -> Result<EffectivePolicy> 
         .map_err(|error| Error::State(format!("{name}: the policy in its header cannot be read: {error}")))
 }
 
+/// What a policy covers.
+struct Scope {
+    matcher: Matcher,
+    /// Whether it is not known which control set is the current one: then each may be.
+    any_set: bool,
+}
+
+impl Scope {
+    fn new(policy: &EffectivePolicy) -> Result<Self> {
+        Ok(Self { matcher: Matcher::new(policy)?, any_set: policy.control_set.is_none() })
+    }
+
+    fn covers(&self, record: &Record) -> bool {
+        let Ok(path) = EntityPath::parse(&record.path) else { return false };
+        let current = || path.in_current_control_set().filter(|_| self.any_set);
+        let takes = |path: &EntityPath| verdict(&self.matcher, path, record).is_taken();
+        takes(&path) || current().is_some_and(|path| takes(&path))
+    }
+}
+
 /// How two policies differ in what they cover.
 pub(super) struct ScopeChange {
     what: Vec<String>,
     /// SHA-256 of what the old policy asks for, and the new one.
     sha256: [String; 2],
-    old: Matcher,
-    new: Matcher,
+    old: Scope,
+    new: Scope,
     /// What is new in scope is listed, not only counted: nobody decided that it should be.
     by_links_alone: bool,
 }
@@ -118,25 +140,23 @@ impl ScopeChange {
         let new = &if by_links_alone { with_lost_links(old, new) } else { new.clone() };
         let links =
             |policy: &EffectivePolicy| -> Vec<_> { policy.rules.iter().map(|rule| rule.resolved.clone()).collect() };
-        if by_links_alone && links(old) == links(new) && old.control_set == new.control_set {
+        // Where it cannot be told what `CurrentControlSet` means, it means what it did, or will.
+        let same_set = old.control_set == new.control_set || old.control_set.is_none() || new.control_set.is_none();
+        if by_links_alone && links(old) == links(new) && same_set {
             return Ok(None);
         }
         let what = if by_links_alone { link_words(old, new) } else { words(old, new) };
-        Ok(Some(Self { what, sha256, old: Matcher::new(old)?, new: Matcher::new(new)?, by_links_alone }))
-    }
-
-    fn covers(matcher: &Matcher, record: &Record) -> bool {
-        verdict(matcher, record).is_some_and(|verdict| verdict.is_taken())
+        Ok(Some(Self { what, sha256, old: Scope::new(old)?, new: Scope::new(new)?, by_links_alone }))
     }
 
     /// Whether the old policy covers an entity.
     pub(super) fn in_old(&self, record: &Record) -> bool {
-        self.by_links_alone || Self::covers(&self.old, record)
+        self.by_links_alone || self.old.covers(record)
     }
 
     /// Whether the new policy covers an entity.
     pub(super) fn in_new(&self, record: &Record) -> bool {
-        Self::covers(&self.new, record)
+        self.new.covers(record)
     }
 
     /// For the diff.

@@ -4,7 +4,7 @@ use super::{Machine, Sessions};
 use crate::{
     error::{Error, Fault, Result},
     fs::{self, NodeId, Session, Stream},
-    registry::Hive,
+    registry::{self, Hive},
 };
 
 /// What is put behind a hive's name for its transaction logs, in the order in which they are replayed.
@@ -101,8 +101,19 @@ pub(crate) fn below<'p>(path: &'p [u8], mount: &[u8]) -> Option<&'p [u8]> {
 }
 
 /// The control set that `CurrentControlSet` means: `Select\Current` of the hive SYSTEM.
-pub(super) fn control_set(system: &Hive) -> Result<Option<String>> {
-    let Some(select) = system.lookup("Select")? else { return Ok(None) };
-    let number = system.value(select, "Current")?.and_then(|value| value.data.get(..4)?.try_into().ok());
-    Ok(number.map(|number| format!("ControlSet{:03}", u32::from_le_bytes(number))))
+///
+/// # Errors
+/// When it cannot be read, or names a set that is not there.
+pub(crate) fn control_set(system: &Hive) -> Result<String> {
+    let unknown =
+        |found: &str| Error::corrupt("registry", r"Select\Current", format!("a control set expected, {found}"));
+    let absent = || unknown("found nothing");
+    let select = system.lookup("Select")?.ok_or_else(absent)?;
+    let value = system.value(select, "Current")?.ok_or_else(absent)?.whole().map_err(registry::error)?;
+    let number = value.data.first_chunk().ok_or_else(|| unknown("found less than 4 bytes"))?;
+    let set = format!("ControlSet{:03}", u32::from_le_bytes(*number));
+    match system.lookup(&set) {
+        Ok(None) => Err(unknown(&format!("found {set}, which is not there"))),
+        _ => Ok(set),
+    }
 }

@@ -40,9 +40,7 @@ impl Machine {
         let file = HiveFile::find(session, 0, &root, name.as_bytes(), mount)?
             .ok_or_else(|| Error::Target(format!("{name}: no such hive")))?;
         let set = if root_of(name) == ROOTS[0].1 {
-            file.open(&mut sessions, hive::LEARN_CAP)
-                .ok()
-                .and_then(|opened| hive::control_set(&opened.hive).ok().flatten())
+            file.open(&mut sessions, hive::LEARN_CAP).and_then(|opened| hive::control_set(&opened.hive)).ok()
         } else {
             None
         };

@@ -112,6 +112,28 @@ impl EntityPath {
             && self.segments.iter().zip(&other.segments).all(|(one, two)| same(one, two))
     }
 
+    /// The control set that the path lies in, as `ControlSet001`.
+    #[must_use]
+    pub fn control_set(&self) -> Option<&str> {
+        let (Root::Hive(Hive::LocalMachine), [system, set, ..]) = (&self.root, self.segments.as_slice()) else {
+            return None;
+        };
+        let set = std::str::from_utf8(set).ok()?;
+        let (name, number) = set.split_at_checked("ControlSet".len())?;
+        let is_numbered = !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit());
+        (system.eq_ignore_ascii_case(b"SYSTEM") && name.eq_ignore_ascii_case("ControlSet") && is_numbered)
+            .then_some(set)
+    }
+
+    /// How `CurrentControlSet` spells it, if the control set that it lies in is the current one.
+    #[must_use]
+    pub fn in_current_control_set(&self) -> Option<Self> {
+        self.control_set()?;
+        let mut current = self.clone();
+        *current.segments.get_mut(1)? = b"CurrentControlSet".to_vec();
+        Some(current)
+    }
+
     /// The path as a record spells it.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use super::{
     Key, KeyId, LAYER, MAX_HIVE, NIL, Replay, SecurityId, Value, base_block,
     base_block::BaseBlock,
-    cell, hive_bin,
+    cell, error, hive_bin,
     key_node::{HIVE_ENTRY, KeyNode},
     key_security, key_value, name, replay, subkeys_list,
     walk::beyond_room,
@@ -197,7 +197,11 @@ impl Hive {
     ///
     /// # Errors
     /// [`Error::Corrupt`] when no key stands at `id`.
-    pub fn values(&self, id: KeyId, each: &mut dyn FnMut(Result<Value<'_>, Fault>) -> ControlFlow<()>) -> Result<()> {
+    pub fn values<'h>(
+        &'h self,
+        id: KeyId,
+        each: &mut dyn FnMut(Result<Value<'h>, Fault>) -> ControlFlow<()>,
+    ) -> Result<()> {
         let bins = self.bins();
         let node = KeyNode::read(bins, id.0)?;
         let (stated, list_at) = node.values();
@@ -281,26 +285,31 @@ impl Hive {
         let segments: Vec<&[u8]> = path.split('\\').filter(|name| !name.is_empty()).map(str::as_bytes).collect();
         let found = self.find(&segments)?;
         match (found.keys.first(), found.faults.into_iter().next()) {
-            (None, Some(fault)) => Err(Error::corrupt(LAYER, fault.at, fault.error)),
+            (None, Some(fault)) => Err(error(fault)),
             (key, _) => Ok(key.copied()),
         }
     }
 
-    /// A value of a key by its name, matched without case; the empty name is the unnamed value.
+    /// A value of a key by its name, matched without case; the empty name is the unnamed value. `None` only where it is
+    /// certainly absent; damage to its data is in [`Value::fault`].
     ///
     /// # Errors
-    /// [`Error::Corrupt`] when no key stands at `id`, or its values cannot be listed.
+    /// [`Error::Corrupt`] when no key stands at `id`, or no value was found and one of the key's could not be read.
     pub fn value(&self, id: KeyId, name: impl AsRef<[u8]>) -> Result<Option<Value<'_>>> {
-        let bins = self.bins();
-        let node = KeyNode::read(bins, id.0)?;
-        let (stated, list_at) = node.values();
-        if let Some(error) = node.contradiction("values", (stated, list_at)) {
-            return Err(error);
+        let (mut found, mut damage) = (None, None);
+        self.values(id, &mut |value| {
+            match value {
+                Ok(value) if value.name_is_cut => damage = value.fault,
+                Ok(value) if name::same(&value.name, name.as_ref()) => found = Some(value),
+                Ok(_) => {}
+                Err(fault) => damage = Some(fault),
+            }
+            if found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        match (found, damage) {
+            (None, Some(fault)) => Err(error(fault)),
+            (found, _) => Ok(found),
         }
-        let list = if stated == 0 { &[] } else { cell::read(bins, list_at, "values list")? };
-        let mut cells = list.chunks_exact(4).take(narrow(stated)).filter_map(|element| le32(element, 0));
-        let named = |at: &u32| key_value::name_of(bins, *at).is_ok_and(|found| name::same(&found, name.as_ref()));
-        cells.find(named).map(|at| key_value::read(bins, self.minor, at)).transpose()
     }
 }
 

@@ -98,11 +98,6 @@ impl<'h> ValueRecord<'h> {
     }
 }
 
-/// The name of the value of a `vk` cell.
-pub(super) fn name_of(bins: &[u8], at: u32) -> Result<Cow<'_, [u8]>> {
-    Ok(ValueRecord::parse(bins, at)?.name().0)
-}
-
 /// The value of a `vk` cell.
 pub(super) fn read(bins: &[u8], minor: u32, at: u32) -> Result<Value<'_>> {
     let record = ValueRecord::parse(bins, at)?;

@@ -24,6 +24,8 @@ mod subkeys_list;
 pub mod value;
 mod walk;
 
+use crate::error::{Error, Fault};
+
 pub use hive::{Found, Hive};
 pub use key_node::{Key, KeyId};
 pub use key_security::SecurityId;
@@ -33,6 +35,11 @@ pub use walk::{KeyPath, MAX_DEPTH, Step, Visitor};
 
 /// The layer of this room's errors and faults.
 const LAYER: &str = "registry";
+
+/// A fault of this room that stops the work at hand.
+pub(crate) fn error(fault: Fault) -> Error {
+    Error::corrupt(LAYER, fault.at, fault.error)
+}
 
 /// The longest hive that is read, in bytes: offsets inside a hive have 31 bits.
 pub const MAX_HIVE: usize = 1 << 31;

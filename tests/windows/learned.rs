@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use crate::{
     hives,
-    regf::put,
+    regf::{self, Key, key, put},
     runs::{Folder, Run},
     support::disk,
 };
@@ -82,4 +82,103 @@ fn a_damaged_drive_letter_deletes_nothing() {
         write_disk(&nights, "damaged.raw", &damaged);
         nights.scan("damaged.raw", 0).exits(4).says(r"gap: path:E:\Data");
     }
+}
+
+/// Writes a directory with the hives of a Windows and of two users.
+fn write_tree(nights: &Nights, name: &str, system: &[u8], software: &[u8]) {
+    let config = nights.folder.path(name).join("Windows/System32/config");
+    fs::create_dir_all(&config).unwrap();
+    fs::write(config.join("SYSTEM"), system).unwrap();
+    fs::write(config.join("SOFTWARE"), software).unwrap();
+    let hives = hives::all();
+    for user in ["alice", "bob"] {
+        let folder = nights.folder.path(name).join("Users").join(user);
+        let classes = folder.join("AppData/Local/Microsoft/Windows");
+        fs::create_dir_all(&classes).unwrap();
+        let hive = |name: &str| &hives.iter().find(|(hive, _)| *hive == name).unwrap().1;
+        fs::write(folder.join("NTUSER.DAT"), hive("alice.NTUSER.DAT")).unwrap();
+        fs::write(classes.join("UsrClass.dat"), hive("alice.UsrClass.dat")).unwrap();
+    }
+}
+
+fn hive(keys: impl IntoIterator<Item = Key>) -> Vec<u8> {
+    let root = Key { descriptor: Some(0), ..key("ROOT") };
+    regf::write(5, &keys.into_iter().fold(root, Key::subkey), &hives::descriptors())
+}
+
+/// The hive SYSTEM with two control sets, and with a service in the second.
+fn control_sets(select: Key, start: u32) -> Vec<u8> {
+    let service = key("Lab").value("Start", 4, start.to_le_bytes());
+    hive([
+        select,
+        key("ControlSet001").subkey(key("Services").subkey(key("Old"))),
+        key("ControlSet002").subkey(key("Services").subkey(service)),
+    ])
+}
+
+fn select(data: &[u8]) -> Key {
+    key("Select").value("Current", 4, data)
+}
+
+/// `ChangeType key` of every event.
+fn events(run: &Run) -> Vec<String> {
+    let of = |event: &serde_json::Value| {
+        ["ChangeType", "RegistryKey"].map(|name| event[name].as_str().unwrap_or_default()).join(" ")
+    };
+    let mut events: Vec<_> = run.json().iter().map(|event| of(event).trim_end().to_owned()).collect();
+    events.sort();
+    events
+}
+
+#[test]
+fn a_current_control_set_that_cannot_be_told_is_lost_and_compared_when_it_returns() {
+    let current = select(&2_u32.to_le_bytes());
+    let mut unknown: Vec<_> = DAMAGED
+        .iter()
+        .map(|(what, damage)| {
+            let mut hive = control_sets(current.clone(), 3);
+            let at = value(&hive, "Current");
+            // Data of four bytes and less stands in the record.
+            put(&mut hive, at + 4, 4);
+            damage(&mut hive, at);
+            (*what, hive)
+        })
+        .collect();
+    for (what, select) in [
+        ("no such value", key("Select")),
+        ("no such key", key("Other")),
+        ("two bytes", select(&[2, 0])),
+        ("a set that is not there", select(&7_u32.to_le_bytes())),
+    ] {
+        unknown.push((what, control_sets(select, 3)));
+    }
+    for (what, damaged) in unknown {
+        let nights = Nights::new(r"registry = ['HKLM\SYSTEM\CurrentControlSet\Services']");
+        write_tree(&nights, "sound", &control_sets(current.clone(), 3), &hive([]));
+        write_tree(&nights, "damaged", &damaged, &hive([]));
+        write_tree(&nights, "changed", &control_sets(current.clone(), 2), &hive([]));
+        let services = r"SYSTEM\ControlSet002\Services";
+        assert_eq!(nights.scan("sound", 0).exits(0).out, "");
+        let lost = nights.scan("damaged", 1);
+        let gone = ["", r"\Lab", r"\Lab"].map(|below| format!("Unreadable {services}{below}"));
+        assert_eq!(events(&lost), gone, "{what}");
+        lost.exits(5)
+            .says(r"gap: path:HKLM\SYSTEM\ControlSet002: listing not read: machine: whether it is CurrentControlSet");
+        assert_eq!(nights.scan("damaged", 2).exits(4).out, "", "{what}");
+        // Another policy that says the same of it takes nothing out of scope.
+        let rule = "[[monitor]]\nname = \"other\"\npaths = ['C:\\x']\n";
+        let policy = fs::read_to_string(&nights.policy).unwrap() + rule;
+        fs::write(&nights.policy, policy).unwrap();
+        assert_eq!(events(&nights.scan("damaged", 3)), ["PolicyChanged"], "{what}");
+        let back = nights.scan("changed", 4).exits(1);
+        assert_eq!(events(&back), [format!("RegistryValueSet {services}\\Lab")], "{what}");
+    }
+}
+
+#[test]
+fn a_hive_with_control_sets_that_are_monitored_by_themselves_needs_no_current_one() {
+    let nights = Nights::new(r"registry = ['HKLM\**']");
+    write_tree(&nights, "tree", &control_sets(key("Other"), 3), &hive([]));
+    let run = nights.scan("tree", 0);
+    assert!(!run.err.contains("CurrentControlSet"), "{}", run.err);
 }

@@ -8,10 +8,10 @@ use std::ops::ControlFlow;
 
 use super::mount;
 use crate::{
-    error::{Error, Fault, Result},
+    error::{Fault, Result},
     guid::{given, guid},
     machine::Machine,
-    registry::{Hive, Value},
+    registry::{self, Hive, Value},
 };
 
 const LAYER: &str = "registry";
@@ -128,7 +128,7 @@ fn devices(machine: &mut Machine, system: &Hive, letters: &mut Vec<(char, usize)
         let drives = absent.join(", ");
         machine.notes.push(format!(r"HKLM\SYSTEM\MountedDevices names drives of no volume of the target: {drives}"));
     }
-    damage.map_or(Ok(()), |fault| Err(Error::corrupt(LAYER, fault.at, fault.error)))
+    damage.map_or(Ok(()), |fault| Err(registry::error(fault)))
 }
 
 #[cfg(test)]

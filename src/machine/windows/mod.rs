@@ -11,7 +11,7 @@ use super::{Family, HiveFile, Machine, Missing, Mount, hive, node_at};
 use crate::{
     error::Result,
     fs::{FileSystem, Kind},
-    registry::{Hive, KeyId, value},
+    registry::{self, Hive, KeyId, value},
 };
 
 /// Where the system keeps its hives.
@@ -55,7 +55,7 @@ pub(super) fn assemble(machine: &mut Machine, root: usize) {
     let system = open(machine, r"HKLM\SYSTEM");
     drives::place(machine, root, system.as_ref());
     if let Some(system) = &system {
-        machine.control_set = noted(machine, r"HKLM\SYSTEM", hive::control_set(system));
+        machine.control_set = noted(machine, r"HKLM\SYSTEM", hive::control_set(system).map(Some));
         machine.os.host = noted(machine, r"HKLM\SYSTEM", host_name(machine, system));
     }
     drop(system);
@@ -126,6 +126,7 @@ fn noted<T>(machine: &mut Machine, mount: &str, result: Result<Option<T>>) -> Op
 /// A value as text.
 fn text(hive: &Hive, key: KeyId, name: &str) -> Result<Option<String>> {
     let Some(found) = hive.value(key, name)? else { return Ok(None) };
+    let found = found.whole().map_err(registry::error)?;
     Ok(match value::render(found.kind, &found.data).text {
         value::Text::One(text) if !text.is_empty() => Some(text),
         _ => None,

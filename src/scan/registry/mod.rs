@@ -6,6 +6,7 @@ mod recorder;
 
 use std::{
     collections::BTreeMap,
+    ops::ControlFlow,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Mutex, PoisonError,
@@ -16,13 +17,14 @@ use std::{
 use super::{
     budget::Budgets,
     entity,
+    faults::MACHINE,
     note::Note,
     progress::Progress,
     walk::{Records, emit, interesting, state_at},
 };
 use crate::{
     error::{Error, Fault, Result},
-    machine::{HiveFile, Machine, hive},
+    machine::{HiveFile, Machine, hive, join},
     manifest::attribute::Part,
     policy::{EffectivePolicy, EntityPath, Matcher},
     registry::{Hive, LogFormat, Replay},
@@ -97,6 +99,7 @@ impl Registry<'_> {
         for fault in opened.faults.into_iter().chain(replay.faults.iter().cloned()) {
             self.fault(file, sink, part, fault)?;
         }
+        self.control_sets(file, &opened.hive, sink)?;
         let mut recorder = Recorder::new(self, file, &opened.hive, &mount, state, sink);
         opened.hive.walk(opened.hive.root(), &mut recorder);
         recorder.finish()?;
@@ -105,6 +108,38 @@ impl Registry<'_> {
             notes(opened.hive.replay()).into_iter().map(|note| Note::Other(format!("{shown}: {note}"))).collect();
         notes.extend(self.absent(file, &opened.hive).into_iter().map(Note::Absent));
         Ok(notes)
+    }
+
+    /// While nobody knows which control set is the current one, each may be what `CurrentControlSet` means in a rule, and
+    /// what was monitored of it is lost.
+    fn control_sets<R: Records>(&self, file: &HiveFile, hive: &Hive, sink: &mut R) -> Result<()> {
+        if self.policy.control_set.is_some() {
+            return Ok(());
+        }
+        let mut lost = Vec::new();
+        hive.subkeys(hive.root(), &mut |subkey| {
+            if let Ok(key) = subkey.and_then(|id| Ok(hive.key(id)?))
+                && let Ok(path) = EntityPath::parse(&join(&file.mount, &key.name, b'\\'))
+                && let Some(current) = path.in_current_control_set()
+                && interesting(&state_at(self.matcher, &current))
+                && !state_at(self.matcher, &path).verdict().is_taken()
+            {
+                lost.push(path.to_bytes());
+            }
+            ControlFlow::Continue(())
+        })?;
+        let large = |_| "the hive is too large to be asked".to_owned();
+        let why = hive::control_set(hive).map_or_else(|error| error.to_string(), large);
+        for path in lost {
+            let fault = Fault::new(MACHINE, "", format!("whether it is CurrentControlSet is not known: {why}"));
+            emit(
+                self.progress,
+                &self.budgets,
+                sink,
+                entity::fault(&path, b"", Part::Listing, fault, self.volume(file)),
+            )?;
+        }
+        Ok(())
     }
 
     fn fault<R: Records>(&self, file: &HiveFile, sink: &mut R, part: Part, fault: Fault) -> Result<()> {
@@ -125,10 +160,11 @@ impl Registry<'_> {
                 continue;
             }
             let mut path = EntityPath { root: mount.root.clone(), segments: literal.segments.clone() };
-            if let (Some(set), [system, current, ..]) = (&self.policy.control_set, path.segments.as_mut_slice())
+            if let [system, current, ..] = path.segments.as_mut_slice()
                 && system.eq_ignore_ascii_case(b"SYSTEM")
                 && current.eq_ignore_ascii_case(b"CurrentControlSet")
             {
+                let Some(set) = &self.policy.control_set else { continue };
                 *current = set.clone().into_bytes();
             }
             let path = path.to_bytes();
