@@ -46,6 +46,8 @@ pub struct Key<'h> {
     pub values: u32,
     /// What of this record could not be read.
     pub faults: Vec<Fault>,
+    /// Whether the name is not whole: then the key that this really is has another name.
+    pub name_is_cut: bool,
 }
 
 impl Key<'_> {
@@ -128,6 +130,7 @@ impl<'h> KeyNode<'h> {
 
     pub(super) fn key(&self, bins: &'h [u8]) -> Key<'h> {
         let mut faults: Vec<_> = self.name_fault().into_iter().collect();
+        let name_is_cut = !faults.is_empty();
         let security = self.word(44);
         let (values, _) = self.values();
         Key {
@@ -140,6 +143,7 @@ impl<'h> KeyNode<'h> {
             subkeys: self.word(20),
             values,
             faults,
+            name_is_cut,
         }
     }
 

@@ -52,8 +52,9 @@ pub(super) fn plan(machine: &Machine, policy: EffectivePolicy) -> Result<Plan> {
         if interesting(&state_at(&plan.matcher, &EntityPath::parse(&missing.path)?)) {
             let fault = Fault::new(MACHINE, missing.volume.as_str(), missing.why.clone());
             // What lies beneath a mount point is recorded all the same: a line in the mount table must not be enough
-            // to hide a directory.
-            let part = if missing.path.starts_with(b"/") { Part::Listing } else { Part::Entity };
+            // to hide a directory. So are the users who are known when not all are.
+            let is_listed = matches!(missing.path.as_slice(), [b'/', ..] | b"HKU");
+            let part = if is_listed { Part::Listing } else { Part::Entity };
             plan.faults.push(Record::fault(missing.path.as_slice(), b"", part, fault));
         }
     }

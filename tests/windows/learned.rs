@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use crate::{
     hives,
     regf::{self, Key, key, put},
-    runs::{Folder, Run},
+    runs::{Folder, Run, newest_manifest, records},
     support::disk,
 };
 
@@ -90,6 +90,7 @@ fn write_tree(nights: &Nights, name: &str, system: &[u8], software: &[u8]) {
     fs::create_dir_all(&config).unwrap();
     fs::write(config.join("SYSTEM"), system).unwrap();
     fs::write(config.join("SOFTWARE"), software).unwrap();
+    fs::write(config.join("DEFAULT"), hive([])).unwrap();
     let hives = hives::all();
     for user in ["alice", "bob"] {
         let folder = nights.folder.path(name).join("Users").join(user);
@@ -181,4 +182,71 @@ fn a_hive_with_control_sets_that_are_monitored_by_themselves_needs_no_current_on
     write_tree(&nights, "tree", &control_sets(key("Other"), 3), &hive([]));
     let run = nights.scan("tree", 0);
     assert!(!run.err.contains("CurrentControlSet"), "{}", run.err);
+}
+
+/// The hive SOFTWARE with a list of two profiles.
+fn profiles() -> Vec<u8> {
+    let profile = |sid: &str, path: &str| key(sid).text("ProfileImagePath", 2, path);
+    let list = key("ProfileList")
+        .subkey(profile("S-1-5-21-1-2-3-1001", r"C:\Users\alice"))
+        .subkey(profile("S-1-5-21-1-2-3-1002", r"%SystemDrive%\Users\bob"));
+    hive([key("Microsoft").subkey(key("Windows NT").subkey(key("CurrentVersion").subkey(list)))])
+}
+
+/// The file offset of the key of this name.
+fn key_at(hive: &[u8], name: &str) -> usize {
+    let named = |at: &usize| hive[*at..].starts_with(b"nk") && hive[at + 76..].starts_with(name.as_bytes());
+    (0..hive.len() - 76 - name.len()).find(named).unwrap()
+}
+
+#[test]
+fn a_profile_list_that_is_damaged_deletes_no_user() {
+    let mut cases: Vec<_> = DAMAGED[..4]
+        .iter()
+        .map(|(what, damage)| {
+            let mut hive = profiles();
+            let at = value(&hive, "ProfileImagePath");
+            damage(&mut hive, at);
+            (*what, hive, r"gap: path:HKU\S-1-5-21-1-2-3-1001: entity not read: machine: where the profile of")
+        })
+        .collect();
+    let all = "gap: path:HKU: listing not read: machine: the list of profiles cannot be read";
+    for (what, at, byte) in [("no key", 0, 0), ("a name that leaves its cell", 73, 0x10)] {
+        let mut hive = profiles();
+        let key = key_at(&hive, "S-1-5-21-1-2-3-1001");
+        hive[key + at] = byte;
+        cases.push((what, hive, all));
+    }
+    let mut list = profiles();
+    let key = key_at(&list, "ProfileList");
+    put(&mut list, key + 28, 0x7FFF_FFF8);
+    cases.push(("no list", list, all));
+
+    for (what, damaged, gap) in cases {
+        let nights =
+            Nights::new(r"registry = ['HKU\*\Software\Microsoft\Windows\CurrentVersion\Run', 'HKU\*_Classes']");
+        write_tree(&nights, "sound", &hive([]), &profiles());
+        write_tree(&nights, "damaged", &hive([]), &damaged);
+        let first = nights.scan("sound", 0);
+        assert!(!first.err.contains("HKU"), "{}", first.err);
+        let lost = nights.scan("damaged", 1).exits(5).says(gap);
+        let lost = events(&lost);
+        assert!(lost.iter().all(|event| event.starts_with("Unreadable S-1-5-21-1-2-3-100")), "{what}: {lost:?}");
+        assert!(lost.iter().any(|event| event.ends_with("1001_Classes")), "{what}: {lost:?}");
+        assert!(lost.iter().any(|event| event.ends_with(r"1001\Software\Microsoft\Windows\CurrentVersion\Run")));
+        assert_eq!(nights.scan("damaged", 2).exits(4).out, "", "{what}");
+        assert_eq!(nights.scan("sound", 3).out, "", "{what}: nothing changed");
+    }
+}
+
+#[test]
+fn users_whose_profiles_are_known_are_read_while_another_is_not() {
+    let nights = Nights::new(r"registry = ['HKU\*\Software\Microsoft\Windows\CurrentVersion\Run']");
+    let mut damaged = profiles();
+    let at = key_at(&damaged, "S-1-5-21-1-2-3-1001");
+    damaged[at] = 0;
+    write_tree(&nights, "damaged", &hive([]), &damaged);
+    nights.scan("damaged", 0).exits(4).says(r"gap: path:HKU\@Users\alice: entity not read");
+    let manifest = records(&newest_manifest(&nights.folder.path("state")));
+    assert!(manifest.contains(r"HKU\\S-1-5-21-1-2-3-1002\\Software"), "{manifest}");
 }

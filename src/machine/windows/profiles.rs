@@ -11,6 +11,7 @@ use crate::{
     registry::Hive,
 };
 
+const SOFTWARE: &str = r"HKLM\SOFTWARE";
 const PROFILE_LIST: &str = r"Microsoft\Windows NT\CurrentVersion\ProfileList";
 /// Profiles that are looked at, and folders beside them.
 const PROFILE_CAP: usize = 10_000;
@@ -31,35 +32,64 @@ struct Profile {
     path: String,
 }
 
+/// What `ProfileList` says.
+#[derive(Default)]
+struct List {
+    profiles: Vec<Profile>,
+    /// Why it may name a folder that no profile of `profiles` has.
+    damage: Option<String>,
+}
+
 /// Finds the hives of all users.
 pub(super) fn find(machine: &mut Machine, root: usize, software: Option<&Hive>) {
-    let profiles = match software.map(|software| profile_list(machine, software)) {
-        Some(Ok(profiles)) => profiles,
-        failed => {
-            let why = failed.and_then(Result::err).map_or_else(|| r"HKLM\SOFTWARE".to_owned(), |e| e.to_string());
-            let why = format!("the list of profiles cannot be read: {why}");
-            machine.missing.push(Missing { path: b"HKU".to_vec(), why, ..Missing::default() });
-            Vec::new()
+    let list = match software.map(|software| profile_list(machine, software)) {
+        Some(Ok(list)) => list,
+        Some(Err(error)) => unknown(machine, &error.to_string()),
+        None => {
+            let is_there = machine.hives.iter().any(|file| file.mount == SOFTWARE.as_bytes());
+            let list = unknown(machine, SOFTWARE);
+            // A list that is not there names nobody.
+            if is_there { list } else { List::default() }
         }
     };
     let mut named = HashSet::new();
-    for profile in profiles {
-        listed(machine, root, &profile, &mut named);
+    for profile in &list.profiles {
+        listed(machine, root, profile, &mut named);
     }
     for folder in PROFILE_FOLDERS {
-        if let Err(error) = unlisted(machine, root, folder, &named) {
+        if let Err(error) = unlisted(machine, root, folder, &named, list.damage.as_deref()) {
             let why = format!(r"the profiles of \{folder} cannot be read: {error}");
-            machine.missing.push(Missing { path: format!(r"HKU\@{folder}").into_bytes(), why, ..Missing::default() });
+            lose(machine, format!(r"HKU\@{folder}").into_bytes(), why);
         }
     }
 }
 
-fn profile_list(machine: &mut Machine, software: &Hive) -> Result<Vec<Profile>> {
-    let Some(list) = software.lookup(PROFILE_LIST)? else { return Ok(Vec::new()) };
+/// A list of which not even the SIDs are known.
+fn unknown(machine: &mut Machine, why: &str) -> List {
+    let why = format!("the list of profiles cannot be read: {why}");
+    lose(machine, b"HKU".to_vec(), why.clone());
+    List { damage: Some(why), ..List::default() }
+}
+
+/// Notes that a hive, whose root key stands at `mount`, cannot be read.
+fn lose(machine: &mut Machine, mount: Vec<u8>, why: String) {
+    machine.missing.push(Missing { path: mount, why, ..Missing::default() });
+}
+
+/// Notes that both hives of a user cannot be read.
+fn lose_user(machine: &mut Machine, sid: &str, why: &str) {
+    for mount in [format!(r"HKU\{sid}"), format!(r"HKU\{sid}_Classes")] {
+        lose(machine, mount.into_bytes(), why.to_owned());
+    }
+}
+
+fn profile_list(machine: &mut Machine, software: &Hive) -> Result<List> {
+    let Some(key) = software.lookup(PROFILE_LIST)? else { return Ok(List::default()) };
     let mut keys = Vec::new();
     let mut damage = None;
-    software.subkeys(list, &mut |key| {
-        match key {
+    software.subkeys(key, &mut |key| {
+        match key.and_then(|id| Ok(software.key(id)?)) {
+            Ok(key) if key.name_is_cut => damage = key.faults.into_iter().next(),
             Ok(key) => keys.push(key),
             Err(fault) => damage = Some(fault),
         }
@@ -68,26 +98,33 @@ fn profile_list(machine: &mut Machine, software: &Hive) -> Result<Vec<Profile>> 
     if keys.len() > PROFILE_CAP {
         return Err(Error::budget("machine", format!("more than {PROFILE_CAP} profiles")));
     }
-    if let Some(fault) = damage {
-        return Err(Error::corrupt("registry", fault.at, fault.error));
-    }
-    let mut profiles = Vec::new();
+    let mut list = damage.map_or_else(List::default, |fault| unknown(machine, &fault.to_string()));
     for key in keys {
-        let sid = String::from_utf8_lossy(&software.key(key)?.name).into_owned();
-        let Some(path) = text(software, key, "ProfileImagePath")? else { continue };
+        let sid = String::from_utf8_lossy(&key.name).into_owned();
+        let path = match text(software, key.id, "ProfileImagePath") {
+            Ok(Some(path)) => path,
+            Ok(None) => continue,
+            Err(error) if is_sid(&sid) => {
+                let why = format!("where the profile of {sid} is cannot be read: {error}");
+                lose_user(machine, &sid, &why);
+                list.damage = Some(why);
+                continue;
+            }
+            Err(_) => continue,
+        };
         if let Some(name) = path.rsplit(['\\', '/']).find(|name| !name.is_empty()) {
             machine.accounts.name_sid(sid.clone(), name.to_owned());
         }
-        profiles.push(Profile { sid, path });
+        list.profiles.push(Profile { sid, path });
     }
-    profiles.sort_by(|a, b| (&a.sid, &a.path).cmp(&(&b.sid, &b.path)));
-    Ok(profiles)
+    list.profiles.sort_by(|a, b| (&a.sid, &a.path).cmp(&(&b.sid, &b.path)));
+    Ok(list)
 }
 
 /// Adds the hives of a profile that the list names; its folder goes to `named`.
 fn listed(machine: &mut Machine, root: usize, profile: &Profile, named: &mut HashSet<(usize, NodeId)>) {
     let sid = &profile.sid;
-    if !sid.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("S-1-")) || sid.contains(['\\', '/', '\0']) {
+    if !is_sid(sid) {
         machine.notes.push(format!("ProfileList: {sid} is not a SID; it names no user"));
         return;
     }
@@ -101,7 +138,7 @@ fn listed(machine: &mut Machine, root: usize, profile: &Profile, named: &mut Has
         }
         Err(error) => {
             let why = format!("the profile folder {path} cannot be read: {error}");
-            machine.missing.push(Missing { path: format!(r"HKU\{sid}").into_bytes(), why, ..Missing::default() });
+            lose_user(machine, sid, &why);
             return;
         }
     };
@@ -110,6 +147,10 @@ fn listed(machine: &mut Machine, root: usize, profile: &Profile, named: &mut Has
     } else {
         machine.notes.push(format!("{path}: the profile of {sid} holds no {ORDINARY}"));
     }
+}
+
+fn is_sid(name: &str) -> bool {
+    name.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("S-1-")) && !name.contains(['\\', '/', '\0'])
 }
 
 /// The drive of the system's volume: `C:`.
@@ -149,7 +190,7 @@ fn add(machine: &mut Machine, folder: &Place, mount: &[u8], find: Find) -> bool 
     let shown = String::from_utf8_lossy(&folder.path);
     if machine.hives.iter().any(|file| file.mount.eq_ignore_ascii_case(mount)) {
         let why = format!("{shown}: a second profile of this name is not read");
-        machine.missing.push(Missing { path: mount.to_vec(), why, ..Missing::default() });
+        lose(machine, mount.to_vec(), why);
         return false;
     }
     match find(machine, folder, mount) {
@@ -157,7 +198,7 @@ fn add(machine: &mut Machine, folder: &Place, mount: &[u8], find: Find) -> bool 
         Ok(Some(file)) => machine.hives.push(file),
         Err(error) => {
             let why = format!("its hive in {shown} cannot be read: {error}");
-            machine.missing.push(Missing { path: mount.to_vec(), why, ..Missing::default() });
+            lose(machine, mount.to_vec(), why);
         }
     }
     true
@@ -204,8 +245,15 @@ fn beneath(resolver: &mut Resolver<'_, '_>, folder: &Place, path: &[&[u8]]) -> R
     Ok(Some(here))
 }
 
-/// Adds the hives of profile folders that the list does not name, under the folder's name.
-fn unlisted(machine: &mut Machine, root: usize, parent: &str, named: &HashSet<(usize, NodeId)>) -> Result<()> {
+/// Adds the hives of profile folders that the list does not name, under the folder's name. Where the list is damaged,
+/// any of them may be one that it names, whose keys stand at a SID: then they are lost.
+fn unlisted(
+    machine: &mut Machine,
+    root: usize,
+    parent: &str,
+    named: &HashSet<(usize, NodeId)>,
+    list_damage: Option<&str>,
+) -> Result<()> {
     let (mut folders, mut lost, mut damage) = (Vec::new(), Vec::new(), None);
     {
         let mut sessions = machine.sessions();
@@ -238,11 +286,7 @@ fn unlisted(machine: &mut Machine, root: usize, parent: &str, named: &HashSet<(u
     }
     for (name, error) in lost {
         let why = format!("the profile folder cannot be read: {error}");
-        machine.missing.push(Missing {
-            path: [br"HKU\@", parent.as_bytes(), br"\", &name].concat(),
-            why,
-            ..Missing::default()
-        });
+        lose(machine, [br"HKU\@", parent.as_bytes(), br"\", &name].concat(), why);
     }
     folders.sort();
     let drive = drive(machine, root);
@@ -250,10 +294,16 @@ fn unlisted(machine: &mut Machine, root: usize, parent: &str, named: &HashSet<(u
         if named.contains(&(root, node.clone())) || name.contains(&b'\\') {
             continue;
         }
+        let mount = [br"HKU\@", parent.as_bytes(), br"\", &name].concat();
         let path = [drive.as_bytes(), br"\", parent.as_bytes(), br"\", &name].concat();
         let place = Place { volume: root, node, kind: Some(Kind::Dir), path };
-        let mount = [br"HKU\@", parent.as_bytes(), br"\", &name].concat();
+        let before = machine.hives.len();
         hives(machine, &place, &mount);
+        if let Some(why) = list_damage {
+            for file in machine.hives.split_off(before) {
+                lose(machine, file.mount, format!("the user may be one with a SID: {why}"));
+            }
+        }
     }
     damage.map_or(Ok(()), |fault| Err(Error::corrupt("machine", fault.at, fault.error)))
 }
