@@ -46,6 +46,7 @@ impl OpenArgs {
             root: self.root.clone(),
             image_root: self.image_root.clone(),
             cross_devices: self.cross_devices,
+            hive_bytes: work.map_or(0, |work| work.max_hive_bytes),
             keys: self.keys()?,
         })
     }

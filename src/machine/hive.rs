@@ -10,7 +10,8 @@ use crate::{
 /// What is put behind a hive's name for its transaction logs, in the order in which they are replayed.
 pub(super) const LOGS: [&str; 3] = [".LOG", ".LOG1", ".LOG2"];
 
-/// Hives are read whole to learn about the machine when they and their logs are no longer than this, in bytes.
+/// Hives are read whole to learn about the machine when they and their logs are no longer than this, in bytes, or than
+/// what a scan may read of a hive, where that is more.
 pub(super) const LEARN_CAP: usize = 512 << 20;
 
 /// A file that holds a part of the registry, not yet opened.
@@ -61,7 +62,8 @@ impl HiveFile {
         let mut read = |node: &NodeId| {
             let size = session.metadata(node)?.size;
             if usize::try_from(size).map_or(true, |size| size > left) {
-                let what = format!("hive and logs of more than {cap} bytes; raise it with --max-hive-bytes");
+                let what =
+                    format!("hive and logs of more than {cap} bytes; scan and diff raise it with --max-hive-bytes");
                 return Err(Error::budget("registry", what));
             }
             let bytes = fs::read_small(session, node, &Stream::Content, left)?;

@@ -25,11 +25,11 @@ const OTHER: &str = r"HKLM\HIVE";
 
 impl Machine {
     /// The machine of the hive `name` in the root of `fs`. Where its keys stand is guessed from the name, so that
-    /// `SOFTWARE.old` and `SOFTWARE.new` can be compared.
+    /// `SOFTWARE.old` and `SOFTWARE.new` can be compared. `hive_bytes` is as in [`Machine::assemble_within`].
     ///
     /// # Errors
     /// When the file is not there.
-    pub fn of_hive(name: &str, fs: Arc<dyn FileSystem>) -> Result<Self> {
+    pub fn of_hive(name: &str, fs: Arc<dyn FileSystem>, hive_bytes: usize) -> Result<Self> {
         let volume = Volume { uuid: None, label: None, ..Volume::alone("@hive", caseless(&fs)) };
         let mut machine = Self::of(vec![volume]);
         machine.os.family = Family::Windows;
@@ -40,7 +40,8 @@ impl Machine {
         let file = HiveFile::find(session, 0, &root, name.as_bytes(), mount)?
             .ok_or_else(|| Error::Target(format!("{name}: no such hive")))?;
         let set = if root_of(name) == ROOTS[0].1 {
-            file.open(&mut sessions, hive::LEARN_CAP).and_then(|opened| hive::control_set(&opened.hive)).ok()
+            let cap = hive_bytes.max(hive::LEARN_CAP);
+            file.open(&mut sessions, cap).and_then(|opened| hive::control_set(&opened.hive)).ok()
         } else {
             None
         };

@@ -197,14 +197,23 @@ impl Machine {
     ///
     /// # Errors
     /// [`Error::Policy`] when there are two systems and `root` names none, or when `root` names no volume.
-    pub fn assemble(mut volumes: Vec<Volume>, root: Option<&str>) -> Result<Self> {
+    pub fn assemble(volumes: Vec<Volume>, root: Option<&str>) -> Result<Self> {
+        Self::assemble_within(volumes, root, 0)
+    }
+
+    /// The same; hives that tell of the machine may have `hive_bytes` bytes with their logs, where that is more than
+    /// 512 MiB.
+    ///
+    /// # Errors
+    /// As [`Machine::assemble`].
+    pub fn assemble_within(mut volumes: Vec<Volume>, root: Option<&str>, hive_bytes: usize) -> Result<Self> {
         let system = find_root(&mut volumes, root)?;
         let mut machine = Self::of(volumes);
         match system {
             Some((volume, Family::Windows)) => {
                 let fs = machine.volumes[volume].fs.take();
                 machine.volumes[volume].fs = fs.as_ref().map(caseless);
-                windows::assemble(&mut machine, volume);
+                windows::assemble(&mut machine, volume, hive_bytes.max(hive::LEARN_CAP));
             }
             Some((volume, _)) => linux::assemble(&mut machine, volume),
             None => {}

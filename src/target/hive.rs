@@ -22,7 +22,7 @@ pub(super) fn is_hive(path: &Path) -> bool {
 }
 
 /// Opens a hive: the folder that holds it is a volume of which nothing else is read.
-pub(super) fn open(given: &str, path: &Path) -> Result<Target> {
+pub(super) fn open(given: &str, path: &Path, hive_bytes: usize) -> Result<Target> {
     let failed = |error| Error::io("hive", path.display().to_string(), error);
     let whole = path.canonicalize().map_err(failed)?;
     let metadata = whole.metadata().map_err(failed)?;
@@ -32,7 +32,7 @@ pub(super) fn open(given: &str, path: &Path) -> Result<Target> {
     let Some(name) = name.to_str() else {
         return Err(Error::Target(format!("{given}: expected a hive whose name is valid Unicode")));
     };
-    let machine = Machine::of_hive(name, Arc::new(HostDir::open(folder, false)?))?;
+    let machine = Machine::of_hive(name, Arc::new(HostDir::open(folder, false)?), hive_bytes)?;
     let disk = Disk {
         container: "hive",
         files: vec![(path.to_owned(), metadata.len())],

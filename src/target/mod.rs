@@ -39,6 +39,8 @@ pub struct Options {
     pub cross_devices: bool,
     /// A brake on reading.
     pub on_read: Option<OnRead>,
+    /// Bytes of a hive that tells of the machine, where that is more than 512 MiB.
+    pub hive_bytes: usize,
     /// Keys that are tried on every encrypted volume.
     pub keys: volume::Keys,
 }
@@ -209,7 +211,7 @@ impl<'o> Opening<'o> {
     pub fn finish(self) -> Result<Target> {
         let Self { given, options, hive, disks: open, mut volumes, modified, read } = self;
         if let Some(hive) = hive {
-            return hive::open(&given, &hive);
+            return hive::open(&given, &hive, options.hive_bytes);
         }
         let mut disks = Vec::new();
         let (mut found_volumes, mut owners) = (Vec::new(), Vec::new());
@@ -234,7 +236,7 @@ impl<'o> Opening<'o> {
         let owned = owners.into_iter().map(Some).chain(std::iter::repeat(None));
         volumes.extend(found_volumes.iter().zip(owned).map(|(found, owner)| volumes::of_volume(found, owner)));
         volumes::make_ids_unique(&mut volumes);
-        let machine = Machine::assemble(volumes, options.root.as_deref())?;
+        let machine = Machine::assemble_within(volumes, options.root.as_deref(), options.hive_bytes)?;
         let target = Target { given, disks, machine, notes, gaps, modified, read, on_read: options.on_read.clone() };
         let is_gap = |volume: &Volume| matches!(volume.state, State::Gap(_));
         if target.gaps.is_empty() && !target.machine.volumes.iter().any(is_gap) {

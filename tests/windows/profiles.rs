@@ -6,6 +6,7 @@ use snapfim::{
     fs::memory::MemoryFs,
     machine::{Machine, Volume},
     manifest::Kind,
+    target::{self, Options},
 };
 
 use crate::{
@@ -82,4 +83,20 @@ fn the_hive_of_a_mandatory_profile_is_that_of_the_user() {
     assert!(paths(&found, Kind::Key).contains(run));
     assert!(!paths(&found, Kind::Key).contains(r"\Control Panel"));
     assert!(found.has_note(r"C:\Users\alice: a mandatory profile"), "{:?}", found.notes);
+}
+
+#[test]
+fn the_list_of_profiles_may_be_in_a_hive_as_long_as_the_flag_allows() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("Windows/System32/config");
+    std::fs::create_dir_all(&config).unwrap();
+    // No hive, which it takes to be read for.
+    let software = std::fs::File::create(config.join("SOFTWARE")).unwrap();
+    software.set_len((512 << 20) + 1).unwrap();
+    let notes = |hive_bytes| {
+        let options = Options { hive_bytes, ..Options::default() };
+        target::open(folder.path().as_os_str(), &options).unwrap().machine.notes.join("\n")
+    };
+    assert!(notes(0).contains("hive and logs of more than 536870912 bytes"));
+    assert!(!notes((512 << 20) + 1).contains("hive and logs of more than"));
 }

@@ -46,24 +46,24 @@ pub(super) fn recognise(fs: &dyn FileSystem) -> bool {
     }
 }
 
-/// Reads the system's hives, gives the drives their letters, and finds all other hives.
-pub(super) fn assemble(machine: &mut Machine, root: usize) {
+/// Reads the system's hives, each at most `cap` bytes, gives the drives their letters, and finds all other hives.
+pub(super) fn assemble(machine: &mut Machine, root: usize, cap: usize) {
     machine.os.family = Family::Windows;
     for (name, mount) in SYSTEM_HIVES {
         system_hive(machine, root, name, mount);
     }
-    let system = open(machine, r"HKLM\SYSTEM");
+    let system = open(machine, r"HKLM\SYSTEM", cap);
     drives::place(machine, root, system.as_ref());
     if let Some(system) = &system {
         machine.control_set = noted(machine, r"HKLM\SYSTEM", hive::control_set(system).map(Some));
         machine.os.host = noted(machine, r"HKLM\SYSTEM", host_name(machine, system));
     }
     drop(system);
-    let software = open(machine, r"HKLM\SOFTWARE");
+    let software = open(machine, r"HKLM\SOFTWARE", cap);
     if let Some(software) = &software {
         machine.os.name = noted(machine, r"HKLM\SOFTWARE", product(software));
     }
-    let sam = open(machine, r"HKLM\SAM");
+    let sam = open(machine, r"HKLM\SAM", cap);
     if let Some(sam) = &sam {
         accounts::name(machine, sam);
     }
@@ -109,9 +109,9 @@ fn system_hive(machine: &mut Machine, root: usize, name: &str, mount: &str) {
 }
 
 /// A hive that was found before, for what it says about the machine.
-fn open(machine: &mut Machine, mount: &str) -> Option<Hive> {
+fn open(machine: &mut Machine, mount: &str, cap: usize) -> Option<Hive> {
     let file = machine.hives.iter().find(|file| file.mount == mount.as_bytes())?.clone();
-    let opened = file.open(&mut machine.sessions(), hive::LEARN_CAP);
+    let opened = file.open(&mut machine.sessions(), cap);
     noted(machine, mount, opened.map(|opened| Some(opened.hive)))
 }
 
