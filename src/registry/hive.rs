@@ -168,7 +168,9 @@ impl Hive {
         let node = KeyNode::read(bins, id.0)?;
         let (stated, list) = node.subkeys();
         if stated == 0 {
-            if let Some(error) = node.contradiction("subkeys", (stated, list)) {
+            if let Some(error) = node.contradiction("subkeys", (stated, list))
+                && !subkeys_list::is_empty(bins, list, budget)
+            {
                 let _ = each(Err(error.into()));
             }
             return Ok(());

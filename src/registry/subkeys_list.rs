@@ -86,6 +86,12 @@ pub(super) fn each(
     list.missing().map_or(ControlFlow::Continue(()), |fault| out(Err(fault)))
 }
 
+/// Whether the list at `at` reads and holds no key: \[regf\] has no such list, but hivex leaves it behind with the last
+/// subkey that it deletes.
+pub(super) fn is_empty(bins: &[u8], at: u32, budget: &mut usize) -> bool {
+    each(bins, at, budget, &mut |_| ControlFlow::Break(())).is_continue()
+}
+
 fn leaf(
     list: &List<'_>,
     budget: &mut usize,

@@ -78,6 +78,19 @@ fn a_count_of_0_beside_a_list_deletes_nothing() {
     }
 }
 
+/// As hivex leaves it behind when it deletes the last subkey: `lh`, and no elements.
+#[test]
+fn a_count_of_0_beside_a_list_of_none_is_a_key_without_subkeys() {
+    let mut deleted = sound();
+    let key = record(&deleted, b"nk", 76, "Policy");
+    let list = BASE + usize::try_from(regf::get(&deleted, key + 28)).unwrap() + 4;
+    assert_eq!(&deleted[list..list + 4], b"lh\x01\0");
+    deleted[list + 2] = 0;
+    put(&mut deleted, key + 20, 0);
+    let events = diff((&sound(), b""), (&deleted, b""));
+    assert_eq!(kinds(&events), [("RegistryKeyDeleted", 2)], "{events:?}");
+}
+
 /// What there is of such a name is another key's or value's, which is new; the true one is not gone.
 #[test]
 fn a_name_that_leaves_its_cell_deletes_nothing() {
