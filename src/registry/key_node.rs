@@ -30,13 +30,13 @@ pub struct KeyId(pub(super) u32);
 pub struct Key<'h> {
     /// Which key.
     pub id: KeyId,
-    /// The name as WTF-8. Not checked: it may be empty, or hold a backslash or NUL.
+    /// The name as WTF-8. Not checked: it may be empty, which is a fault of any key but the root, or hold a backslash or NUL.
     pub name: Cow<'h, [u8]>,
     /// When the key itself or one of its values was last written: FILETIME, 100 ns since 1601-01-01 UTC.
     pub last_write: u64,
     /// `KEY_*` bits of the record.
     pub flags: u16,
-    /// The class name as WTF-8.
+    /// The class name as WTF-8, where it is whole.
     pub class: Option<Vec<u8>>,
     /// Its security descriptor; see [`Hive::descriptor`](super::Hive::descriptor).
     pub security: Option<SecurityId>,
@@ -115,9 +115,13 @@ impl<'h> KeyNode<'h> {
         if self.flags() & COMPRESSED_NAME != 0 { name::from_latin1(raw) } else { Cow::Owned(name::from_utf16(raw)) }
     }
 
-    /// Why the name is not whole: it leaves its cell. What there is of it is another key's name.
+    /// Why the name is not whole: it leaves its cell, and what there is of it is another key's name; or there is none,
+    /// which only a root may do without.
     pub(super) fn name_fault(&self) -> Option<Fault> {
         let len = usize::from(self.half(72));
+        if len == 0 && self.flags() & HIVE_ENTRY == 0 {
+            return Some(cell::fault(self.at, "key name expected, found none"));
+        }
         (self.raw_name().len() < len).then(|| {
             cell::fault(self.at, format!("key name of {len} bytes leaves its cell, {} bytes", self.record.len()))
         })
@@ -152,18 +156,9 @@ impl<'h> KeyNode<'h> {
         if at == NIL || len == 0 {
             return None;
         }
-        match cell::read(bins, at, "class name") {
-            Ok(cell) => {
-                if cell.len() < len {
-                    let what = format!("class name of {len} bytes leaves its cell, {} bytes", cell.len());
-                    faults.push(cell::fault(at, what));
-                }
-                Some(name::from_utf16(cell.get(..len.min(cell.len())).unwrap_or_default()))
-            }
-            Err(error) => {
-                faults.push(error.into());
-                None
-            }
-        }
+        let leaves =
+            |cell: &[u8]| cell::corrupt(at, format!("class name of {len} bytes leaves its cell, {} bytes", cell.len()));
+        let class = cell::read(bins, at, "class name").and_then(|cell| cell.get(..len).ok_or_else(|| leaves(cell)));
+        class.map(name::from_utf16).map_err(|error| faults.push(error.into())).ok()
     }
 }

@@ -156,6 +156,9 @@ impl Walk<'_> {
                 // Under its own name the key is not there: that is a fault of the key above, which lists it.
                 if let Some(fault) = node.name_fault().filter(|_| depth > 0) {
                     self.visitor.fault(&self.path, fault);
+                    if node.name().is_empty() {
+                        return ControlFlow::Continue(());
+                    }
                 }
                 let mut key = node.key(bins);
                 key.faults.extend(misplaced);

@@ -91,6 +91,17 @@ fn a_count_of_0_beside_a_list_of_none_is_a_key_without_subkeys() {
     assert_eq!(kinds(&events), [("RegistryKeyDeleted", 2)], "{events:?}");
 }
 
+#[test]
+fn a_class_name_that_leaves_its_cell_is_unreadable_and_not_another() {
+    let root = Key { descriptor: Some(0), ..key("ROOT") };
+    let hive = regf::write(5, &root.subkey(Key { class: Some("Shell".to_owned()), ..key("Run") }), &descriptors());
+    let mut damaged = hive.clone();
+    let key = record(&damaged, b"nk", 76, "Run");
+    damaged[key + 75] = 0x10;
+    let events = diff((&hive, b""), (&damaged, b""));
+    assert_eq!(events, [("Unreadable".to_owned(), r"SOFTWARE\Run".to_owned(), String::new())]);
+}
+
 /// What there is of such a name is another key's or value's, which is new; the true one is not gone.
 #[test]
 fn a_name_that_leaves_its_cell_deletes_nothing() {
@@ -106,6 +117,15 @@ fn a_name_that_leaves_its_cell_deletes_nothing() {
         assert_eq!((of("RegistryKeyDeleted"), of("RegistryValueDeleted")), (0, 0), "{events:#?}");
         assert!(of(created) > 0, "{events:#?}");
     }
+}
+
+#[test]
+fn a_key_without_a_name_deletes_nothing() {
+    let mut damaged = sound();
+    let key = record(&damaged, b"nk", 76, "Policy");
+    damaged[key + 72] = 0;
+    let events = diff((&sound(), b""), (&damaged, b""));
+    assert_eq!(kinds(&events), [("Unreadable", 5)], "{events:#?}");
 }
 
 /// A hive in the middle of a write, and the entries of its log, which add to keys that are there and to one that is

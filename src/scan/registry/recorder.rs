@@ -112,7 +112,7 @@ impl<'r, R: Records> Recorder<'r, R> {
     fn check_key_name(&mut self, path: &KeyPath, full: &[u8]) {
         let Some(name) = path.segments().last() else { return };
         let shown = || format!("key \"{}\"", name.escape_ascii());
-        let fault = if name.is_empty() || name.contains(&b'\\') {
+        let fault = if name.contains(&b'\\') {
             Some(Fault::new("registry", shown(), "a name that no path can hold"))
         } else if !is_new(&mut self.seen, full, None) {
             Some(Fault::new("registry", shown(), "a second key of the same name"))
