@@ -69,11 +69,12 @@ impl EventWriter {
         Self { out: BufWriter::new(file), label: label.into(), tally, line, held }
     }
 
-    /// Writes one event.
+    /// Writes one event, what of it is too long for a line cut.
     ///
     /// # Errors
     /// [`Error::State`] when the file cannot be written.
     pub fn write(&mut self, event: Event) -> Result<()> {
+        let event = event.bounded();
         self.line.clear();
         write_json(&mut self.line, &event)
             .and_then(|()| {

@@ -17,6 +17,7 @@
 //!
 //! To add a column: a field in `event.rs` and a row in `column.rs`. To add a filter of the log: `query.rs`.
 
+mod bounded;
 pub mod cadence;
 pub mod column;
 #[cfg(test)]

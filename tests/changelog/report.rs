@@ -3,9 +3,12 @@
 use std::{fs, ops::ControlFlow};
 
 use snapfim::{
-    changelog::{Coverage, CoverageState, EventFile, EventWriter, Order, Query, ScanRecord, State, event_file::Line},
+    changelog::{
+        Coverage, CoverageState, Event, EventFile, EventWriter, Order, Query, ScanRecord, State,
+        event_file::{Line, MAX_LINE},
+    },
     diff::ChangeKind,
-    manifest::Kind,
+    manifest::{Attribute, Kind, Value, XattrSummary},
     report,
     report::Style,
     severity::Severity,
@@ -185,4 +188,46 @@ fn a_report_of_events_at_hand_is_that_of_their_file() {
     for (offset, event) in expected.iter().step_by(97) {
         assert_eq!(*at_hand.event_at(*offset).unwrap(), *event);
     }
+}
+
+/// Descriptors and attributes that are longer on both sides than a line may be: what is written is
+/// read back, and a line that is too long all the same hides no other.
+#[test]
+fn an_event_of_values_longer_than_a_line_is_read_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("events");
+    let file = std::fs::File::options().read(true).write(true).create(true).truncate(true).open(&path).unwrap();
+    let side = |directory: u8, text: &str| {
+        let mut record = record([b"/".as_slice(), &[directory; 900_000], b"/x"].concat(), Kind::File, &[]);
+        let long = |len: usize, seed: &str| seed.repeat(len / seed.len());
+        record.set(Attribute::Sddl, Value::Text(long(9 << 20, text)));
+        record.set(Attribute::Acl, Value::Text(long(1 << 18, "\u{1}\u{202e}")));
+        record.set(Attribute::Target, Value::Bytes(long(1 << 18, "\u{1}").into_bytes()));
+        let summary = XattrSummary { size: 1, sha256: format!("{:064x}", text.len()) };
+        let xattrs = (0..5_000).map(|number| (format!("user.{number:06}").into_bytes(), summary.clone()));
+        record.set(Attribute::Xattrs, Value::Xattrs(xattrs.collect()));
+        record
+    };
+    let fields = [Attribute::Sddl, Attribute::Acl, Attribute::Target, Attribute::Xattrs];
+    let long = change(ChangeKind::Renamed, Some(side(0xff, "a%0022")), Some(side(0xfe, "ä%0022")), &fields);
+    let mut writer = EventWriter::new(file, "events");
+    writer.write(event(&long)).unwrap();
+    writer.finish().unwrap();
+    let lines = std::fs::read(&path).unwrap();
+    assert!(lines.len() < MAX_LINE / 2, "{} bytes", lines.len());
+    let written: Event = serde_json::from_slice(&lines).unwrap();
+    let text = |name: &str| written.ext.new[name].as_str().unwrap();
+    assert!(text("sddl").starts_with("ä%0022ä") && text("sddl").ends_with('…') && text("sddl").len() > 60_000);
+    let xattrs = written.ext.new["xattrs"].as_object().unwrap();
+    assert_eq!(xattrs["…"]["left_out"], 5_000 - (xattrs.len() - 1));
+    assert_eq!(written.file_name.as_deref(), Some("x"));
+
+    std::fs::write(&path, [&lines, vec![b' '; MAX_LINE + 1].as_slice(), b"\n", &lines].concat()).unwrap();
+    let mut seen = Vec::new();
+    let each = &mut |_, line: Line<'_>| {
+        seen.push(matches!(line, Line::Event(event) if *event == written));
+        Ok(ControlFlow::Continue(()))
+    };
+    EventFile::new(std::fs::File::open(&path).unwrap(), "events").read(each).unwrap();
+    assert_eq!(seen, [true, false, true]);
 }

@@ -1,0 +1,94 @@
+//! How long what an event says may be. A name or a descriptor from a hostile disk can take as much as a line of a
+//! manifest may; an event holds two sides of it, and its line must be one that is read back
+//! ([`MAX_LINE`](super::event_file::MAX_LINE)).
+
+use serde_json::{Map, Value, json};
+
+use super::{Event, Ext};
+
+/// The longest text of one value, and the longest JSON of a list or an object, in bytes. `data` takes at most 16 KiB, an
+/// honest descriptor some.
+const MAX_TEXT: usize = 64 << 10;
+/// The longest path, in bytes.
+const MAX_PATH: usize = 512 << 10;
+/// The longest JSON of all old, or all new, values, in bytes.
+const MAX_SIDE: usize = 512 << 10;
+/// Stands behind what is cut.
+const MORE: &str = "…";
+
+impl Event {
+    /// The event with every text that is too long cut, and [`MORE`] behind it.
+    #[must_use]
+    pub(super) fn bounded(mut self) -> Self {
+        cut(&mut self.computer, MAX_TEXT);
+        let paths = [
+            &mut self.file_path,
+            &mut self.original_file_path,
+            &mut self.registry_key,
+            &mut self.old_value_full_registry_key,
+        ];
+        paths.into_iter().flatten().for_each(|path| cut(path, MAX_PATH));
+        let Ext { spelled, why, mount, .. } = &mut self.ext;
+        let texts = [
+            &mut self.file_name,
+            &mut self.original_file_name,
+            &mut self.old_value_name,
+            &mut self.old_value_type,
+            &mut self.old_value_data,
+            &mut self.new_value_name,
+            &mut self.new_value_type,
+            &mut self.new_value_data,
+            spelled,
+            why,
+            mount,
+        ];
+        texts.into_iter().flatten().for_each(|text| cut(text, MAX_TEXT));
+        // Half of a path's bytes would be another's.
+        let hex = [&mut self.ext.path_hex, &mut self.ext.name_hex, &mut self.ext.original_path_hex];
+        hex.into_iter().for_each(|hex| *hex = hex.take().filter(|hex| hex.len() <= 2 * MAX_PATH));
+        for side in [&mut self.ext.old, &mut self.ext.new] {
+            side.values_mut().for_each(bound);
+            bound_object(side, MAX_SIDE);
+        }
+        self
+    }
+}
+
+fn cut(text: &mut String, max: usize) {
+    if text.len() > max {
+        let end = (0..=max).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(end);
+        text.push_str(MORE);
+    }
+}
+
+fn bound(value: &mut Value) {
+    match value {
+        Value::String(text) => cut(text, MAX_TEXT),
+        Value::Array(items) => {
+            let mut room = MAX_TEXT;
+            let kept = items.iter().take_while(|item| fits(&mut room, item.to_string().len())).count();
+            if kept < items.len() {
+                items.truncate(kept);
+                items.push(MORE.into());
+            }
+        }
+        Value::Object(entries) => bound_object(entries, MAX_TEXT),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// Keeps the entries that fit, and says how many are left out.
+fn bound_object(entries: &mut Map<String, Value>, mut room: usize) {
+    let all = entries.len();
+    entries.retain(|name, value| fits(&mut room, name.len().saturating_add(value.to_string().len())));
+    let left_out = all.saturating_sub(entries.len());
+    if left_out > 0 {
+        entries.insert(MORE.to_owned(), json!({ "left_out": left_out }));
+    }
+}
+
+/// Takes so many bytes of the room; whether there were as many.
+fn fits(room: &mut usize, bytes: usize) -> bool {
+    room.checked_sub(bytes).map(|left| *room = left).is_some()
+}
