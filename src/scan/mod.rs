@@ -92,7 +92,10 @@ impl walk::Records for Sink<'_> {
     fn push(&mut self, record: Record, trace: Trace) -> Result<()> {
         self.faults.add(&record, self.policy);
         trace.encode(&mut self.trace);
-        self.records.push_traced(&record, &self.trace)
+        for fault in self.records.push_traced(&record, &self.trace)? {
+            self.faults.add(&fault, self.policy);
+        }
+        Ok(())
     }
 
     fn kept(&mut self, kind: Kind) {

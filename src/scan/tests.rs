@@ -106,3 +106,18 @@ fn links_that_a_wildcard_matches_in_the_root_are_followed() {
     let expected = ["/lib", "/list", "/usr/lib as /lib", "/usr/lib/x.so as /lib/x.so"];
     assert_eq!(paths_under(policy, &machine), expected);
 }
+
+/// What is left out of a record for want of room is a gap as any other fault is.
+#[test]
+fn a_fault_that_the_manifest_makes_is_in_the_coverage_list() {
+    let policy = EffectivePolicy::default();
+    let records = Collector::new(&Sorter::new(&std::env::temp_dir(), 0));
+    let mut sink = Sink { policy: &policy, records, kept: Counts::default(), faults: Faults::default(), trace: vec![] };
+    let mut record = Record::new("/f", Kind::File);
+    record.set(manifest::Attribute::Acl, manifest::Value::Text("x".repeat(manifest::write::LINE_MAX)));
+    walk::Records::push(&mut sink, record, Trace::default()).unwrap();
+    let listed: Vec<_> = sink.faults.listed().map(|fault| (fault.name(), fault.why.clone())).collect();
+    let why = "attributes not read: manifest: record: longer than 16777216 bytes, left out: acl";
+    assert_eq!(listed, [("path:/f".to_owned(), why.to_owned())]);
+    assert_eq!(Counts::sum(&[sink.records.finish()]).of(Kind::Fault), 1);
+}

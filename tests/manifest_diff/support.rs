@@ -63,7 +63,7 @@ pub(crate) fn sorter() -> Sorter {
 pub(crate) fn reader(header: &Header, records: &[Record]) -> Reader {
     let sorter = sorter();
     let mut collector = Collector::new(&sorter);
-    records.iter().for_each(|record| collector.push(record).unwrap());
+    records.iter().for_each(|record| assert_eq!(collector.push(record).unwrap(), []));
     let (bytes, _) = write(Vec::new(), header, vec![collector.finish()], 1 << 20).unwrap();
     Reader::new("m", std::io::Cursor::new(bytes)).unwrap()
 }
@@ -155,7 +155,7 @@ pub(crate) fn diff_of_what_was_read(old: &Scan, new: &Scan) -> (Collected, Summa
 pub(crate) fn diff_of_what_differs(old: &Scan, new: &Scan, every: usize, access_times: bool) -> Collected {
     let whole = |scan: &Scan| {
         let mut collector = Collector::new(&sorter());
-        scan.records.iter().for_each(|record| collector.push(record).unwrap());
+        scan.records.iter().for_each(|record| assert_eq!(collector.push(record).unwrap(), []));
         let lines = manifest::Lines::new(vec![collector.finish()], None, 1 << 20).unwrap();
         write_lines(Vec::new(), &scan.header, lines, &mut (), |_| Ok(())).unwrap()
     };
@@ -178,9 +178,9 @@ pub(crate) fn diff_of_what_differs(old: &Scan, new: &Scan, every: usize, access_
         match twin.and_then(Vec::pop) {
             Some(twin) => {
                 bits[twin / 64] |= 1 << (twin % 64);
-                kept.push(&record).unwrap();
+                assert_eq!(kept.push(&record).unwrap(), []);
             }
-            None => made.push(&record).unwrap(),
+            None => assert_eq!(made.push(&record).unwrap(), []),
         }
     }
     let counts = Counts::sum(&[kept.finish()]);
