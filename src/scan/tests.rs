@@ -111,7 +111,7 @@ fn links_that_a_wildcard_matches_in_the_root_are_followed() {
 #[test]
 fn a_fault_that_the_manifest_makes_is_in_the_coverage_list() {
     let policy = EffectivePolicy::default();
-    let records = Collector::new(&Sorter::new(&std::env::temp_dir(), 0));
+    let records = Collector::new(&Sorter::new(std::env::temp_dir(), 0));
     let mut sink = Sink { policy: &policy, records, kept: Counts::default(), faults: Faults::default(), trace: vec![] };
     let mut record = Record::new("/f", Kind::File);
     record.set(manifest::Attribute::Acl, manifest::Value::Text("x".repeat(manifest::write::LINE_MAX)));
