@@ -6,12 +6,13 @@ use serde_json::{Map, Value, json};
 
 use super::{Event, Ext};
 
-/// The longest text of one value, and the longest JSON of a list or an object, in bytes. `data` takes at most 16 KiB, an
-/// honest descriptor some.
+/// The longest text of one value, and all texts of a list or an object, in bytes. `data` takes at most 16 KiB, an honest
+/// descriptor some.
 const MAX_TEXT: usize = 64 << 10;
 /// The longest path, in bytes.
 const MAX_PATH: usize = 512 << 10;
-/// The longest JSON of all old, or all new, values, in bytes.
+/// All texts of the old, or of the new, values, in bytes. As JSON they are hardly longer: what would be escaped at length
+/// is spelled readably before.
 const MAX_SIDE: usize = 512 << 10;
 /// Stands behind what is cut.
 const MORE: &str = "…";
@@ -67,7 +68,7 @@ fn bound(value: &mut Value) {
         Value::String(text) => cut(text, MAX_TEXT),
         Value::Array(items) => {
             let mut room = MAX_TEXT;
-            let kept = items.iter().take_while(|item| fits(&mut room, item.to_string().len())).count();
+            let kept = items.iter().take_while(|item| fits(&mut room, size(item))).count();
             if kept < items.len() {
                 items.truncate(kept);
                 items.push(MORE.into());
@@ -81,10 +82,23 @@ fn bound(value: &mut Value) {
 /// Keeps the entries that fit, and says how many are left out.
 fn bound_object(entries: &mut Map<String, Value>, mut room: usize) {
     let all = entries.len();
-    entries.retain(|name, value| fits(&mut room, name.len().saturating_add(value.to_string().len())));
+    entries.retain(|name, value| fits(&mut room, name.len().saturating_add(size(value))));
     let left_out = all.saturating_sub(entries.len());
     if left_out > 0 {
         entries.insert(MORE.to_owned(), json!({ "left_out": left_out }));
+    }
+}
+
+/// About how long a value is as JSON.
+fn size(value: &Value) -> usize {
+    const NUMBER: usize = 24;
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().fold(0, |sum, item| sum.saturating_add(size(item))),
+        Value::Object(entries) => {
+            entries.iter().fold(0, |sum, (name, value)| sum.saturating_add(name.len()).saturating_add(size(value)))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => NUMBER,
     }
 }
 
