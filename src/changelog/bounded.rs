@@ -5,6 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Event, Ext};
+use crate::text::cut;
 
 /// The longest text of one value, and all texts of a list or an object, in bytes. `data` takes at most 16 KiB, an honest
 /// descriptor some.
@@ -14,7 +15,7 @@ const MAX_PATH: usize = 512 << 10;
 /// All texts of the old, or of the new, values, in bytes. As JSON they are hardly longer: what would be escaped at length
 /// is spelled readably before.
 const MAX_SIDE: usize = 512 << 10;
-/// Stands behind what is cut.
+/// Stands for what is left out, as behind what is cut.
 const MORE: &str = "…";
 
 impl Event {
@@ -52,14 +53,6 @@ impl Event {
             bound_object(side, MAX_SIDE);
         }
         self
-    }
-}
-
-fn cut(text: &mut String, max: usize) {
-    if text.len() > max {
-        let end = (0..=max).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        text.truncate(end);
-        text.push_str(MORE);
     }
 }
 

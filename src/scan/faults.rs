@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use super::hash;
 use crate::{
     manifest::{Attribute, Kind, Record},
     policy::EffectivePolicy,
-    text::readable,
+    text::{cut, readable},
 };
 
 /// The layer of faults of how a machine is put together; one of a mount point stands at the volume that cannot be read.
@@ -13,6 +14,10 @@ pub(super) const MACHINE: &str = "machine";
 
 /// Faults that are listed beside a manifest; it holds all of them.
 pub const FAULTS_LISTED: usize = 2000;
+
+/// The longest path, and the longest reason, that is listed, in bytes; of longer ones, which the manifest has, the
+/// beginning is, of a path with the hash of all of it.
+const MAX_TEXT: usize = 4096;
 
 /// A fault of the manifest, for the coverage list: those that the policy accepts stand behind all others.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +44,12 @@ impl SeenFault {
         let name = fault.name().into_bytes();
         let exact = Some([b"path:", fault.path.as_slice()].concat()).filter(|exact| *exact != name);
         fault.accepted = [Some(name), exact, whole].iter().flatten().any(|name| policy.accepts_gap(name));
+        cut(&mut fault.why, MAX_TEXT);
+        if fault.path.len() > MAX_TEXT {
+            let whole = hash::bytes(&fault.path);
+            fault.path.truncate(MAX_TEXT);
+            fault.path.extend_from_slice(format!("…{whole}").as_bytes());
+        }
         fault
     }
 
@@ -115,6 +126,20 @@ mod tests {
         assert_eq!(seen(b"/q/f\xfe", "path:/q/f?"), (r"path:/q/f\xfe".to_owned(), true));
         let surrogate = r"path:C:\q\\xed\xa0\x80";
         assert_eq!(seen(b"C:\\q\\\xed\xa0\x80", surrogate), (surrogate.to_owned(), true));
+    }
+
+    #[test]
+    fn paths_and_reasons_of_any_length_are_listed_in_short_and_are_not_taken_for_each_other() {
+        let accept = vec!["path:/q/**/end".to_owned().into()];
+        let policy = EffectivePolicy { accept, ..EffectivePolicy::default() };
+        let mut faults = Faults::default();
+        for end in ["a", "b", "end"] {
+            let path = format!("/q/{}/{end}", "a".repeat(100_000));
+            faults.add(&Record::fault(path.clone(), b"", Part::Content, Fault::new("ext4", "", path)), &policy);
+        }
+        let listed: Vec<_> = faults.listed().collect();
+        assert_eq!(listed.iter().map(|fault| fault.accepted).collect::<Vec<_>>(), [false, false, true]);
+        assert!(listed.iter().all(|fault| fault.path.len() + fault.why.len() < 10_000 && fault.why.ends_with('…')));
     }
 
     #[test]

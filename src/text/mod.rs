@@ -37,6 +37,15 @@ pub(crate) fn push_escaped(bytes: &[u8], text: &mut String) {
     }
 }
 
+/// Cuts a text that is longer than `max` bytes, and puts `…` behind it.
+pub(crate) fn cut(text: &mut String, max: usize) {
+    if text.len() > max {
+        let end = (0..=max).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
