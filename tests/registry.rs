@@ -1,5 +1,5 @@
 //! Hives read by `snapfim::registry`: authored ones against hivex, real ones against yarp and nt-hive.
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
+#![allow(clippy::panic, clippy::unwrap_used, clippy::print_stdout)]
 
 #[path = "registry/authored.rs"]
 mod authored;
@@ -10,6 +10,8 @@ mod damage;
 mod regf;
 #[path = "registry/replay.rs"]
 mod replay;
+#[path = "registry/shared.rs"]
+mod shared;
 
 use snapfim::{
     error::Fault,

@@ -7,8 +7,9 @@ use super::{
     base_block::BaseBlock,
     cell, error, hive_bin,
     key_node::{HIVE_ENTRY, KeyNode},
-    key_security, key_value, name, replay, subkeys_list,
-    walk::beyond_room,
+    key_security, key_value, name, replay,
+    room::{MIN_RECORD, Room, beyond_room},
+    subkeys_list,
 };
 use crate::{
     error::{Error, Fault, Result},
@@ -19,8 +20,6 @@ use crate::{
 const MAX_MATCHES: usize = 1_024;
 /// Faults that are kept of one look-up.
 const MAX_FAULTS: usize = 64;
-/// What a key or value takes at least: its record and its place in a list.
-const MIN_RECORD: usize = 24;
 
 /// A registry hive in memory, its transaction logs replayed. Immutable, and shared by all threads.
 ///
@@ -204,6 +203,21 @@ impl Hive {
         id: KeyId,
         each: &mut dyn FnMut(Result<Value<'h>, Fault>) -> ControlFlow<()>,
     ) -> Result<()> {
+        self.values_within(id, (&mut self.room(), 0), each)
+    }
+
+    /// What a hive of this size can hand out.
+    pub(super) fn room(&self) -> Room {
+        Room::new(self.bins().len())
+    }
+
+    /// The same, each value under a path of so many bytes, while there is room.
+    pub(super) fn values_within<'h>(
+        &'h self,
+        id: KeyId,
+        (room, path): (&mut Room, usize),
+        each: &mut dyn FnMut(Result<Value<'h>, Fault>) -> ControlFlow<()>,
+    ) -> Result<()> {
         let bins = self.bins();
         let node = KeyNode::read(bins, id.0)?;
         let (stated, list_at) = node.values();
@@ -220,15 +234,15 @@ impl Hive {
                 return Ok(());
             }
         };
-        let mut room = bins.len().saturating_mul(2);
         for element in list.chunks_exact(4).take(narrow(stated)) {
-            let value = key_value::read(bins, self.minor, le32(element, 0).unwrap_or(NIL));
-            let taken = value.as_ref().map_or(0, |value| value.data.len()).saturating_add(MIN_RECORD);
-            let Some(left) = room.checked_sub(taken) else {
+            let value = (!room.is_spent()).then(|| key_value::read(bins, self.minor, le32(element, 0).unwrap_or(NIL)));
+            let own = |value: &Result<Value<'_>>| {
+                value.as_ref().map_or(0, |value| value.name.len().saturating_add(value.data.len()))
+            };
+            let Some(value) = value.filter(|value| room.take(own(value), path)) else {
                 let _ = each(Err(beyond_room(id)));
                 return Ok(());
             };
-            room = left;
             if each(value.map_err(Fault::from)).is_break() {
                 return Ok(());
             }

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::{NIL, SecurityId, cell, name};
+use super::{MAX_KEY_NAME, NIL, SecurityId, cell, name};
 use crate::{
     error::{Error, Fault, Result},
     field::{le16, le32, le64},
@@ -58,7 +58,7 @@ impl Key<'_> {
     }
 }
 
-/// An `nk` cell whose fixed fields are there.
+/// An `nk` cell whose fixed fields are there, and whose name can be that of a key.
 pub(super) struct KeyNode<'h> {
     at: u32,
     record: &'h [u8],
@@ -70,7 +70,17 @@ impl<'h> KeyNode<'h> {
         if record.len() < NAME {
             return Err(cell::corrupt(at, format!("key: {NAME} bytes expected, found {}", record.len())));
         }
-        Ok(Self { at, record })
+        let node = Self { at, record };
+        let characters = name::characters(node.raw_name(), node.is_latin1());
+        if characters > MAX_KEY_NAME {
+            return Err(cell::corrupt(
+                at,
+                format!(
+                    "key name of {characters} characters: more than {MAX_KEY_NAME}, it and all beneath is not read"
+                ),
+            ));
+        }
+        Ok(node)
     }
 
     fn word(&self, at: usize) -> u32 {
@@ -112,7 +122,7 @@ impl<'h> KeyNode<'h> {
     /// The name without its fault, for look-ups and listings.
     pub(super) fn name(&self) -> Cow<'h, [u8]> {
         let raw = self.raw_name();
-        if self.flags() & COMPRESSED_NAME != 0 { name::from_latin1(raw) } else { Cow::Owned(name::from_utf16(raw)) }
+        if self.is_latin1() { name::from_latin1(raw) } else { Cow::Owned(name::from_utf16(raw)) }
     }
 
     /// Why the name is not whole: it leaves its cell, and what there is of it is another key's name; or there is none,
@@ -125,6 +135,10 @@ impl<'h> KeyNode<'h> {
         (self.raw_name().len() < len).then(|| {
             cell::fault(self.at, format!("key name of {len} bytes leaves its cell, {} bytes", self.record.len()))
         })
+    }
+
+    fn is_latin1(&self) -> bool {
+        self.flags() & COMPRESSED_NAME != 0
     }
 
     fn raw_name(&self) -> &'h [u8] {

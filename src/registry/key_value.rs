@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::{NIL, big_data, cell, name};
+use super::{MAX_VALUE_NAME, NIL, big_data, cell, name};
 use crate::{
     error::{Fault, Result},
     field::{le16, le32, narrow, slice},
@@ -58,7 +58,7 @@ impl Value<'_> {
     }
 }
 
-/// A `vk` cell whose fixed fields are there.
+/// A `vk` cell whose fixed fields are there, and whose name can be that of a value.
 struct ValueRecord<'h> {
     at: u32,
     record: &'h [u8],
@@ -83,18 +83,33 @@ impl<'h> ValueRecord<'h> {
                 flags: le16(record, 16)?,
             })
         };
-        fields().ok_or_else(|| cell::corrupt(at, format!("value: {NAME} bytes expected, found {}", record.len())))
+        let value = fields()
+            .ok_or_else(|| cell::corrupt(at, format!("value: {NAME} bytes expected, found {}", record.len())))?;
+        let characters = name::characters(value.raw_name(), value.is_latin1());
+        if characters > MAX_VALUE_NAME {
+            let what = format!("value name of {characters} characters: more than {MAX_VALUE_NAME}, it is not read");
+            return Err(cell::corrupt(at, what));
+        }
+        Ok(value)
+    }
+
+    fn is_latin1(&self) -> bool {
+        self.flags & COMPRESSED_NAME != 0
+    }
+
+    /// As much of the name as there is.
+    fn raw_name(&self) -> &'h [u8] {
+        let tail = self.record.get(NAME..).unwrap_or_default();
+        tail.get(..self.name_len.into()).unwrap_or(tail)
     }
 
     /// As much of the name as there is, and why it is not whole.
     fn name(&self) -> (Cow<'h, [u8]>, Option<Fault>) {
-        let (tail, len) = (self.record.get(NAME..).unwrap_or_default(), usize::from(self.name_len));
-        let raw = tail.get(..len).unwrap_or(tail);
+        let (raw, len) = (self.raw_name(), usize::from(self.name_len));
         let cut = (raw.len() < len).then(|| {
             cell::fault(self.at, format!("value name of {len} bytes leaves its cell, {} bytes", self.record.len()))
         });
-        let latin1 = self.flags & COMPRESSED_NAME != 0;
-        (if latin1 { name::from_latin1(raw) } else { Cow::Owned(name::from_utf16(raw)) }, cut)
+        (if self.is_latin1() { name::from_latin1(raw) } else { Cow::Owned(name::from_utf16(raw)) }, cut)
     }
 }
 

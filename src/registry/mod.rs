@@ -19,6 +19,7 @@ mod key_security;
 mod key_value;
 mod name;
 mod replay;
+mod room;
 pub mod secret;
 mod subkeys_list;
 pub mod value;
@@ -43,6 +44,12 @@ pub(crate) fn error(fault: Fault) -> Error {
 
 /// The longest hive that is read, in bytes: offsets inside a hive have 31 bits.
 pub const MAX_HIVE: usize = 1 << 31;
+
+/// The longest name of a key that is read, in characters: Windows takes 255 ("Registry element size limits").
+pub const MAX_KEY_NAME: usize = 510;
+
+/// The longest name of a value that is read, in characters: Windows takes 16,383.
+pub const MAX_VALUE_NAME: usize = 32_766;
 
 /// "Points nowhere", \[regf\] "Base block", note 1.
 const NIL: u32 = 0xFFFF_FFFF;

@@ -31,6 +31,11 @@ pub(super) fn from_latin1(bytes: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(bytes.iter().map(|byte| char::from(*byte)).collect::<String>().into_bytes())
 }
 
+/// How many characters, of 8 or 16 bits, the bytes of a name are.
+pub(super) fn characters(bytes: &[u8], latin1: bool) -> usize {
+    if latin1 { bytes.len() } else { bytes.len().div_ceil(2) }
+}
+
 /// Whether two names are the same to Windows, which compares upper-case forms character by character.
 pub(super) fn same(one: &[u8], other: &[u8]) -> bool {
     if one.is_ascii() || other.is_ascii() {

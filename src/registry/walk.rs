@@ -3,7 +3,11 @@
 
 use std::ops::ControlFlow;
 
-use super::{Hive, Key, KeyId, Value, cell, key_node::KeyNode};
+use super::{
+    Hive, Key, KeyId, Value, cell,
+    key_node::KeyNode,
+    room::{Room, beyond_room},
+};
 use crate::{
     error::{Fault, Result},
     field::narrow,
@@ -83,8 +87,8 @@ impl KeyPath {
 impl Hive {
     /// Hands the key `start` and all that is beneath it to `visitor`.
     ///
-    /// A key that was handed out before is a fault, and so are keys deeper than [`MAX_DEPTH`], and values or list
-    /// elements beyond what a hive of this size has room for without using bytes twice. A key whose record names
+    /// A key that was handed out before is a fault, and so are keys deeper than [`MAX_DEPTH`], and what is beyond
+    /// what a hive of this size has room for without using bytes twice: list elements, names, values, data, long paths. A key whose record names
     /// another parent than the key that lists it comes last, with a fault, and not at all a second time, so that no
     /// forged list can take a key from its place.
     pub fn walk(&self, start: KeyId, visitor: &mut dyn Visitor) {
@@ -95,11 +99,10 @@ impl Hive {
             path: KeyPath::default(),
             stack: vec![(start, 0)],
             misplaced: Vec::new(),
-            room: self.list_budget(),
+            aside: self.list_budget(),
             seen: Seen::new(size),
             elements: self.list_budget(),
-            values: self.list_budget(),
-            data: size.saturating_mul(2),
+            room: self.room(),
             faults: 0,
         };
         walk.seen.insert(start.0);
@@ -116,11 +119,10 @@ struct Walk<'w> {
     /// Keys that name another parent than the one that lists them, with its path; they come last.
     misplaced: Vec<(KeyId, KeyPath)>,
     /// Bytes that the paths of misplaced keys may still take.
-    room: usize,
+    aside: usize,
     seen: Seen,
     elements: usize,
-    values: usize,
-    data: usize,
+    room: Room,
     /// Faults of the key that is being visited.
     faults: usize,
 }
@@ -130,7 +132,13 @@ impl Walk<'_> {
         loop {
             while let Some((id, depth)) = self.stack.pop() {
                 self.path.truncate(depth.saturating_sub(1));
-                self.visit(id, depth, None)?;
+                if self.room.is_spent() {
+                    // One fault for all that the same key lists.
+                    while self.stack.pop_if(|(_, next)| *next == depth).is_some() {}
+                    self.visitor.fault(&self.path, beyond_room(id));
+                } else {
+                    self.visit(id, depth, None)?;
+                }
             }
             let Some((id, path)) = self.misplaced.pop() else {
                 return ControlFlow::Continue(());
@@ -141,7 +149,9 @@ impl Walk<'_> {
                 id.0,
                 format!("a key that names cell {parent:#x} as its parent, not the key that lists it"),
             );
-            if self.seen.insert(id.0) {
+            if self.room.is_spent() {
+                self.visitor.fault(&self.path, beyond_room(id));
+            } else if self.seen.insert(id.0) {
                 self.visit(id, self.path.depth().saturating_add(1), Some(fault))?;
             } else {
                 self.visitor.fault(&self.path, fault);
@@ -169,6 +179,11 @@ impl Walk<'_> {
                 return ControlFlow::Continue(());
             }
         };
+        let own = key.name.len().saturating_add(key.class.as_ref().map_or(0, Vec::len));
+        if !self.room.take(own, self.path.joined.len().saturating_add(key.name.len())) {
+            self.visitor.fault(&self.path, beyond_room(id));
+            return ControlFlow::Continue(());
+        }
         if depth > 0 {
             self.path.push(&key.name);
         }
@@ -190,18 +205,10 @@ impl Walk<'_> {
     }
 
     fn visit_values(&mut self, key: &Key<'_>) {
-        if self.is_spent() && key.values > 0 {
-            self.fault(beyond_room(key.id));
-            return;
-        }
-        let hive = self.hive;
-        let mut left = key.values;
-        let result = hive.values(key.id, &mut |value| {
-            left = left.saturating_sub(1);
-            self.values = self.values.saturating_sub(1);
+        let (hive, mut room) = (self.hive, self.room.clone());
+        let result = hive.values_within(key.id, (&mut room, self.path.joined.len()), &mut |value| {
             match value {
                 Ok(value) => {
-                    self.data = self.data.saturating_sub(value.data.len());
                     // Under its own name the value is not there: that is a fault of the key.
                     if let Some(fault) = value.fault.clone().filter(|_| value.name_is_cut) {
                         self.fault(fault);
@@ -210,17 +217,10 @@ impl Walk<'_> {
                 }
                 Err(fault) => self.fault(fault),
             }
-            if self.is_spent() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            ControlFlow::Continue(())
         });
-        if self.is_spent() && left > 0 {
-            self.fault(beyond_room(key.id));
-        }
+        self.room = room;
         self.report(result);
-    }
-
-    /// Whether the walk has handed out what a hive of this size can hold.
-    fn is_spent(&self) -> bool {
-        self.values == 0 || self.data == 0
     }
 
     fn push_subkeys(&mut self, key: &Key<'_>, depth: usize) {
@@ -252,9 +252,9 @@ impl Walk<'_> {
 
     /// Keeps a key that names another parent for the end.
     fn defer(&mut self, id: KeyId) {
-        match self.room.checked_sub(self.path.joined.len().saturating_add(64)) {
-            Some(room) => {
-                self.room = room;
+        match self.aside.checked_sub(self.path.joined.len().saturating_add(64)) {
+            Some(aside) => {
+                self.aside = aside;
                 self.misplaced.push((id, self.path.clone()));
             }
             None => self.fault(cell::fault(id.0, "a key that names another parent: too many to read them")),
@@ -273,11 +273,6 @@ impl Walk<'_> {
         }
         self.faults = self.faults.saturating_add(1);
     }
-}
-
-/// The fault of a key whose values would use bytes of the hive twice.
-pub(super) fn beyond_room(id: KeyId) -> Fault {
-    cell::fault(id.0, "more values or data than the hive has room for: the rest is not read")
 }
 
 /// Offsets that were seen: one bit for each byte of the bins. Offsets past their end are always new, since no key

@@ -10,7 +10,7 @@ use super::{
     Plain,
     authored::descriptors,
     list,
-    regf::{self, Key, List, get, key, log, put, seal},
+    regf::{self, Key, List, key, log, put, seal},
 };
 
 const BASE: usize = 4096;
@@ -42,16 +42,16 @@ fn read(hive: Vec<u8>, logs: Vec<Vec<u8>>) -> (Vec<String>, Vec<String>) {
 }
 
 /// The file offset of the record of a signature that stands in the `nth` cell with it.
-fn find(hive: &[u8], signature: &[u8; 2], nth: usize) -> usize {
+pub(crate) fn find(hive: &[u8], signature: &[u8; 2], nth: usize) -> usize {
     (BASE..hive.len() - 2).step_by(4).filter(|at| at % 8 == 4 && &hive[*at..*at + 2] == signature).nth(nth).unwrap()
 }
 
 /// The record of the key with this name.
-fn find_key(hive: &[u8], name: &str) -> usize {
+pub(crate) fn find_key(hive: &[u8], name: &str) -> usize {
     (0..).map(|nth| find(hive, b"nk", nth)).find(|at| hive[at + 76..].starts_with(name.as_bytes())).unwrap()
 }
 
-fn cell_of(record: usize) -> u32 {
+pub(crate) fn cell_of(record: usize) -> u32 {
     u32::try_from(record - 4 - BASE).unwrap()
 }
 
@@ -215,54 +215,6 @@ fn a_look_up_tells_absent_from_unreadable() {
     assert!(hive.lookup("Run").unwrap_err().to_string().contains("subkeys list past the end"));
     let found = hive.find(&[b"Run"]).unwrap();
     assert_eq!((found.keys.len(), found.faults.len()), (0, 1));
-}
-
-/// One list that many keys share is read once for what it holds, not once for each: the walk's work is bounded by
-/// the size of the hive.
-#[test]
-fn shared_lists_are_bounded() {
-    let mut root = key("ROOT");
-    for number in 0..2_000 {
-        root = root.subkey(key(&format!("{number}")));
-    }
-    let values = (0..2_000).fold(key("values"), |key, number| key.value(&format!("{number}"), 4, [1, 0, 0, 0]));
-    let mut hive = regf::write(5, &root.subkey(values), &[]);
-    let holder = find_key(&hive, "values");
-    let (count, list) = (get(&hive, holder + 36), get(&hive, holder + 40));
-    for number in 0..2_000 {
-        let record = find(&hive, b"nk", number + 1);
-        put(&mut hive, record + 36, count);
-        put(&mut hive, record + 40, list);
-    }
-    let (rows, faults) = read(hive, Vec::new());
-    assert!(rows.len() < 100_000 && faults.iter().any(|fault| fault.contains("has room for")));
-}
-
-/// Many values that share one large cell of data: what is handed out is bounded by the size of the hive.
-#[test]
-fn shared_data_is_bounded() {
-    let mut root = key("ROOT").value("big", 3, vec![7; 300_000]);
-    for number in 0..2_000 {
-        root = root.value(&format!("{number}"), 3, vec![1; 8]);
-    }
-    let mut hive = regf::write(5, &root, &[]);
-    let big = find(&hive, b"vk", 0);
-    let (size, data) = (get(&hive, big + 4), get(&hive, big + 8));
-    for nth in 1..2_000 {
-        let record = find(&hive, b"vk", nth);
-        put(&mut hive, record + 4, size);
-        put(&mut hive, record + 8, data);
-    }
-    let (rows, faults) = read(hive.clone(), Vec::new());
-    assert!(rows.len() < 10 && faults.len() == 1 && faults[0].contains("has room for"), "{faults:?}");
-    let hive = Hive::open(hive, Vec::new()).unwrap();
-    let mut handed_out = 0;
-    let each = &mut |value: Result<snapfim::registry::Value<'_>, _>| {
-        handed_out += value.map_or(0, |value| value.data.len());
-        std::ops::ControlFlow::Continue(())
-    };
-    hive.values(hive.root(), each).unwrap();
-    assert!(handed_out <= 2 * hive.bytes().len());
 }
 
 /// Big data whose 65,535 segments are one cell would be a gigabyte.
