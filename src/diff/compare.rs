@@ -69,6 +69,8 @@ pub(super) fn compare(old: (&Raw<'_>, Parts), new: (&Raw<'_>, Parts), set: Attri
     // What another kind of entity lacks is no fault's doing.
     let explain = |parts: Parts, attribute| !comparison.kind && parts.explain(attribute);
     let directory = [old.0, new.0].iter().any(|side| side.head.kind == Kind::Dir);
+    let [old_hash, new_hash] = [old.0, new.0].map(|side| side.get(Attribute::SdSha256));
+    let same_descriptor = old_hash.is_some() && old_hash == new_hash;
     let (mut fields, mut missing) = (AttributeSet::EMPTY, AttributeSet::EMPTY);
     for (attribute, old_field, new_field) in both(&old.0.attributes, &new.0.attributes) {
         let in_part = !set.contains_wholly(attribute);
@@ -81,6 +83,8 @@ pub(super) fn compare(old: (&Raw<'_>, Parts), new: (&Raw<'_>, Parts), set: Attri
             (None, Some(_)) if explain(old.1, attribute) => {}
             (Some(_), None) if explain(new.1, attribute) => missing.insert(attribute),
             (old, new) if masked && equal_flags(old, new) => {}
+            // A text that is too long is not kept: whether it differs, the hash says.
+            (None, Some(_)) | (Some(_), None) if attribute == Attribute::Sddl && same_descriptor => {}
             _ => fields.insert(attribute),
         }
     }

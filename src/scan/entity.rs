@@ -1,15 +1,21 @@
 //! From what a filesystem says of a node to the record of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use super::hash;
+use super::{
+    descriptor::{Descriptor, Descriptors, Shared},
+    hash,
+};
 use crate::{
     error::{Fault, Result},
     field::len32,
     fs::{self, Link, Metadata, Timestamp},
     machine::Accounts,
     manifest::{Attribute, Kind, Record, Value, XattrSummary, attribute::Part},
-    security::{capability, inode_flags, posix_acl, sddl, selinux, sid},
+    security::{capability, inode_flags, posix_acl, selinux, sid},
 };
 
 /// Room for the attributes of most entities.
@@ -46,6 +52,7 @@ pub(super) fn record(
     metadata: &Metadata,
     link: Option<&Link>,
     context: &Context<'_>,
+    descriptors: &mut Descriptors<Shared>,
 ) -> (Record, Vec<Fault>) {
     let mut record = Record { attributes: Vec::with_capacity(ATTRIBUTES), ..Record::new(path, kind) };
     let mut faults = metadata.faults.clone();
@@ -86,7 +93,7 @@ pub(super) fn record(
     set(Attribute::Rdev, metadata.rdev.map(|(major, minor)| Value::Text(format!("{major},{minor}"))));
     set(Attribute::Volume, Some(Value::Text(context.volume.to_owned())));
     xattrs(&mut record, metadata, &mut faults);
-    windows(&mut record, metadata, context, &mut faults);
+    windows(&mut record, metadata, context, descriptors, &mut faults);
     (record, faults)
 }
 
@@ -197,11 +204,20 @@ const REPARSE_TAGS: &[(u32, &str)] = &[
     (0x9000_701A, "cloud_7"),
 ];
 
-fn windows(record: &mut Record, metadata: &Metadata, context: &Context<'_>, faults: &mut Vec<Fault>) {
+fn windows(
+    record: &mut Record,
+    metadata: &Metadata,
+    context: &Context<'_>,
+    descriptors: &mut Descriptors<Shared>,
+    faults: &mut Vec<Fault>,
+) {
     let Some(windows) = &metadata.windows else { return };
     record.set(Attribute::Attributes, Value::Text(attribute_names(windows.attributes)));
     if let Some(descriptor) = &windows.descriptor {
-        security_descriptor(record, descriptor, context.sid_names, faults);
+        let decode = || Some(Descriptor::decode(descriptor, context.sid_names));
+        if let Some(descriptor) = descriptors.get(Shared(Arc::clone(descriptor)), decode) {
+            descriptor.describe(record, true, faults);
+        }
     }
     if let Some((tag, data)) = &windows.reparse {
         let known = REPARSE_TAGS.iter().find(|(known, _)| known == tag);
@@ -211,26 +227,8 @@ fn windows(record: &mut Record, metadata: &Metadata, context: &Context<'_>, faul
     }
 }
 
-/// A descriptor as SDDL and by its hash, and its owner's name.
-pub(super) fn security_descriptor(
-    record: &mut Record,
-    descriptor: &[u8],
-    sid_names: &dyn Fn(&str) -> Option<String>,
-    faults: &mut Vec<Fault>,
-) {
-    record.set(Attribute::SdSha256, Value::Text(hash::bytes(descriptor)));
-    match sddl::to_sddl(descriptor) {
-        Ok(text) => record.set(Attribute::Sddl, Value::Text(text)),
-        Err(error) => faults.push(error.into()),
-    }
-    if let Some(owner) = owner_sid(descriptor) {
-        let name = sid::well_known_name(&owner).map(|name| name.into_owned()).or_else(|| sid_names(&owner));
-        record.set(Attribute::Owner, Value::Text(name.unwrap_or(owner)));
-    }
-}
-
 /// The owner's SID: its offset stands at 4 in a self-relative descriptor ([MS-DTYP] 2.4.6).
-fn owner_sid(descriptor: &[u8]) -> Option<String> {
+pub(super) fn owner_sid(descriptor: &[u8]) -> Option<String> {
     let at = len32(descriptor, 4).filter(|at| *at != 0)?;
     sid::to_string(descriptor.get(at..)?).ok()
 }

@@ -4,6 +4,7 @@
 
 mod budget;
 mod content;
+mod descriptor;
 mod directory;
 mod entity;
 mod faults;

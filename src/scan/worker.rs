@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{
+    descriptor::{Descriptors, Shared},
     directory::{Entries, Entry, Names, Waiting},
     entity::{self, Context},
     hash::Hashed,
@@ -34,6 +35,7 @@ pub(super) struct Worker<'w, 'm, R: Records> {
     pub(super) lister: Option<Sessions<'m>>,
     pub(super) sink: &'w mut R,
     labels: Labels<'m>,
+    descriptors: Descriptors<Shared>,
     /// What fingerprints are made on, by volume.
     pub(super) bases: BTreeMap<usize, Basis>,
     /// Of the entity at hand.
@@ -69,6 +71,7 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
             lister: None,
             sink,
             labels: Labels::new(walk.policy, walk.matcher),
+            descriptors: Descriptors::default(),
             bases: BTreeMap::new(),
             evidence: Evidence::default(),
             places: Vec::new(),
@@ -240,7 +243,7 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
             self.fault(path, b"", Part::Entity, fault, volume)?;
             return Ok(false);
         };
-        let (mut record, faults) = entity::record(path, kind, metadata, link, &context);
+        let (mut record, faults) = entity::record(path, kind, metadata, link, &context, &mut self.descriptors);
         // A record beside which there are faults is made again.
         let evidence = evidence.filter(|_| faults.is_empty()).map(|(evidence, _)| evidence);
         for fault in faults {

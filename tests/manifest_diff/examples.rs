@@ -41,6 +41,17 @@ fn directory_sizes_and_layout_flags_are_compared_where_a_rule_asks_alone() {
     check(&[all(flagged("Extents"))], &[all(flagged("Extents"))], &[]);
 }
 
+/// A descriptor of which one side keeps the hash alone, for want of room, is the same by it.
+#[test]
+fn a_descriptor_without_its_text_is_compared_by_its_hash() {
+    let bare = |hash| with(&file("/a", "1", "x"), Attribute::SdSha256, text(hash));
+    let full = |hash| with(&bare(hash), Attribute::Sddl, text("O:SY"));
+    check(&[full("1")], &[bare("1")], &[]);
+    check(&[bare("1")], &[full("1")], &[]);
+    check(&[bare("1")], &[bare("2")], &["Modified /a /a sd_sha256"]);
+    check(&[full("1")], &[bare("2")], &["Modified /a /a sddl,sd_sha256"]);
+}
+
 #[test]
 fn another_kind_is_a_modification() {
     let link = with(&entity("/a", Kind::Symlink, "1"), Attribute::Target, Value::Bytes(b"/x".to_vec()));

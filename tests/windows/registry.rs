@@ -2,10 +2,12 @@
 
 use std::{collections::BTreeMap, process::Command};
 
+use sha2::{Digest, Sha256};
 use snapfim::manifest::{Attribute, Kind, Record};
 
 use crate::{
     hives,
+    regf::{self, Key, key},
     support::{FULL, Found, disk, open, scan, table},
 };
 
@@ -50,7 +52,7 @@ fn keys_and_values_equal_hivex() {
         assert_eq!(record.text(Attribute::Sha256), Some(row[4].as_str()), "{row:?}");
     }
     assert_eq!((keys.len(), values.len()), (key_rows, value_rows), "nothing besides");
-    assert!(found.of(Kind::Fault).is_empty());
+    assert_eq!(found.of(Kind::Fault).values().collect::<Vec<_>>(), Vec::<&&Record>::new());
     assert!(found.has_note(r"HKLM\SYSTEM: 1 transaction logs of the new form replayed"), "{:?}", found.notes);
 
     let vendor = r"HKLM\SOFTWARE\Производитель";
@@ -205,6 +207,46 @@ fn two_hive_files_are_compared_with_the_logs_beside_them() {
             ["RegistryValueSet", &format!(r"{services}\Lab"), "0x00000003 (3)", "0x00000002 (2)"],
         ]
     );
+}
+
+/// [MS-DTYP] 2.4.6: a DACL of so many entries for the system, each of which allows what is on no list.
+fn descriptor(entries: u16) -> Vec<u8> {
+    let entry = [0, 0, 20, 0, 0x56, 0x34, 0x12, 0, 1, 1, 0, 0, 0, 0, 0, 5, 18, 0, 0, 0];
+    let mut bytes = vec![1, 0, 4, 0x80];
+    bytes.extend([0, 0, 0, 20].into_iter().flat_map(u32::to_le_bytes));
+    bytes.extend([2, 8 + 20 * entries, entries, 0].into_iter().flat_map(u16::to_le_bytes));
+    bytes.extend(entry.repeat(entries.into()));
+    bytes
+}
+
+/// A thousand keys that share a descriptor of 30 KB do not make a manifest of its text a thousand times.
+#[test]
+fn shared_and_long_descriptors_are_kept_by_their_hash() {
+    let descriptors = [1_500, 3_000].map(descriptor);
+    let mut root = Key { descriptor: Some(0), ..key("ROOT") }.subkey(Key { descriptor: Some(1), ..key("long") });
+    for number in 0..1_000 {
+        root = root.subkey(Key { descriptor: Some(0), ..key(&format!("{number:04}")) });
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("SOFTWARE");
+    let hive = regf::write(5, &root, &descriptors);
+    std::fs::write(&path, &hive).unwrap();
+    let found = scan(&open(path.to_str().unwrap()), FULL);
+    assert_eq!(found.of(Kind::Fault).values().collect::<Vec<_>>(), Vec::<&&Record>::new());
+    let keys = found.of(Kind::Key);
+    assert_eq!(keys.len(), 1_002);
+    let mut texts = 0;
+    for ((path, _), key) in keys {
+        let [hash, sddl] = [Attribute::SdSha256, Attribute::Sddl].map(|attribute| key.text(attribute));
+        let long = path.ends_with(r"\long");
+        let expected = Sha256::digest(&descriptors[usize::from(long)]);
+        let expected: String = expected.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hash, Some(expected.as_str()), "{path}");
+        assert!(!long || sddl.is_none(), "{path}");
+        assert!(sddl.is_none_or(|sddl| sddl == format!("D:{}", "(A;;0x123456;;;SY)".repeat(1_500))), "{path}");
+        texts += sddl.map_or(0, str::len);
+    }
+    assert!((hive.len()..=32 * hive.len()).contains(&texts), "{texts} for {}", hive.len());
 }
 
 #[test]

@@ -1,42 +1,27 @@
 //! The records of keys and values.
 
-use super::super::{entity, hash};
+use super::super::hash;
 use crate::{
-    error::Fault,
     fs::Timestamp,
     manifest::{Attribute, Kind, Record, Value as Field},
     registry::{
-        Hive, Key, Value,
+        Key, Value,
         secret::{self, Part, Place},
         value::{self, Text},
     },
     text,
 };
 
-/// A key's record with all that is known of it, and the faults met on the way.
-pub(super) fn key(
-    mut record: Record,
-    place: &Place<'_>,
-    hive: &Hive,
-    key: &Key<'_>,
-    sid_names: &dyn Fn(&str) -> Option<String>,
-) -> (Record, Vec<Fault>) {
-    let mut faults = Vec::new();
-    match key.security.map(|id| hive.descriptor(id)) {
-        Some(Ok(descriptor)) => entity::security_descriptor(&mut record, descriptor, sid_names, &mut faults),
-        Some(Err(error)) => faults.push(error.into()),
-        None => {}
+/// Sets a key's class name.
+pub(super) fn class(record: &mut Record, place: &Place<'_>, key: &Key<'_>) {
+    let Some(class) = &key.class else { return };
+    let secret = secret::is_secret(place, Part::Class(class));
+    if secret || std::str::from_utf8(class).is_err() {
+        record.set(Attribute::ClassSha256, Field::Text(hash::bytes(class)));
     }
-    if let Some(class) = &key.class {
-        let secret = secret::is_secret(place, Part::Class(class));
-        if secret || std::str::from_utf8(class).is_err() {
-            record.set(Attribute::ClassSha256, Field::Text(hash::bytes(class)));
-        }
-        if !secret {
-            record.set(Attribute::ClassName, Field::Text(text::readable(class)));
-        }
+    if !secret {
+        record.set(Attribute::ClassName, Field::Text(text::readable(class)));
     }
-    (record, faults)
 }
 
 /// The record of a key of which only the existence is recorded.

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::{
     super::{
+        descriptor::{Descriptor, Descriptors},
         entity,
         seen::Seen,
         walk::{Labels, Records, emit, interesting},
@@ -15,8 +16,15 @@ use crate::{
     machine::{HiveFile, join},
     manifest::{Record, attribute::Part},
     policy::{EntityPath, State},
-    registry::{Hive, Key, KeyPath, Step, Value, Visitor, secret::Place},
+    registry::{Hive, Key, KeyPath, SecurityId, Step, Value, Visitor, secret::Place},
 };
+
+/// The texts of the descriptors of a hive, each as often as a key has it, take so many bytes for each byte of the hive at
+/// most; in real hives they come to about the hive's size. Beyond, a record has the hash alone.
+const TEXTS: usize = 32;
+/// The same for descriptors, each as often as it is decoded, which is once where there is room to keep what it was decoded
+/// to: cells may overlap. Beyond, they are not read.
+const DESCRIPTORS: usize = 4;
 
 pub(super) struct Recorder<'r, R> {
     registry: &'r Registry<'r>,
@@ -33,6 +41,10 @@ pub(super) struct Recorder<'r, R> {
     names: Vec<Vec<u8>>,
     seen: Seen,
     labels: Labels<'r>,
+    descriptors: Descriptors<SecurityId>,
+    /// Bytes of descriptors that may still be decoded, and of their texts in records.
+    descriptors_left: usize,
+    texts_left: usize,
     failed: Option<Error>,
 }
 
@@ -58,6 +70,9 @@ impl<'r, R: Records> Recorder<'r, R> {
             names: Vec::new(),
             seen: Seen::default(),
             labels: Labels::new(registry.policy, registry.matcher),
+            descriptors: Descriptors::default(),
+            descriptors_left: hive.bytes().len().saturating_mul(DESCRIPTORS),
+            texts_left: hive.bytes().len().saturating_mul(TEXTS),
             failed: None,
         }
     }
@@ -103,6 +118,33 @@ impl<'r, R: Records> Recorder<'r, R> {
         self.emit(entity::fault(path, name, part, fault, self.volume));
     }
 
+    /// Says who may do what with a key.
+    fn describe(&mut self, record: &mut Record, key: &Key<'_>) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let Some(id) = key.security else { return faults };
+        let accounts = &self.registry.machine.accounts;
+        let sid_names = |sid: &str| accounts.sid(sid).map(str::to_owned);
+        let left = &mut self.descriptors_left;
+        let described = self.descriptors.get(id, || match self.hive.descriptor(id) {
+            Ok(bytes) if take(left, bytes.len()) => Some(Descriptor::decode(bytes, &sid_names)),
+            Ok(_) => {
+                let why = "more security descriptors than the hive has room for: this one is not read";
+                faults.push(Fault::new("registry", "", why));
+                None
+            }
+            Err(error) => {
+                faults.push(error.into());
+                None
+            }
+        });
+        let mut more = Vec::new();
+        if let Some(descriptor) = described {
+            descriptor.describe(record, take(&mut self.texts_left, descriptor.sddl_len()), &mut more);
+        }
+        faults.extend(more);
+        faults
+    }
+
     /// Where a key stands, by the names from below the root to its own.
     fn place<'a>(&'a self, below: &'a [&'a [u8]]) -> Place<'a> {
         Place { mount: &self.mount, root: &self.root, below }
@@ -140,12 +182,9 @@ impl<R: Records> Visitor for Recorder<'_, R> {
         if verdict.is_taken() {
             let mut record = record::existing_key(&full, key, self.volume);
             if !verdict.rules.is_empty() {
-                let accounts = &self.registry.machine.accounts;
-                let sid_names = |sid: &str| accounts.sid(sid).map(str::to_owned);
                 let below: Vec<_> = path.segments().collect();
-                let (whole, faults) = record::key(record, &self.place(&below), self.hive, key, &sid_names);
-                record = whole;
-                for fault in faults {
+                record::class(&mut record, &self.place(&below), key);
+                for fault in self.describe(&mut record, key) {
                     self.emit_fault(&full, b"", Part::Attributes, fault);
                 }
             }
@@ -194,6 +233,11 @@ impl<R: Records> Visitor for Recorder<'_, R> {
             self.emit_fault(&full, b"", Part::Listing, fault);
         }
     }
+}
+
+/// Takes so many bytes, where there are as many.
+fn take(room: &mut usize, bytes: usize) -> bool {
+    room.checked_sub(bytes).map(|left| *room = left).is_some()
 }
 
 /// Whether the key, or this value of it, is new, without case as far as ASCII goes.

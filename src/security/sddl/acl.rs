@@ -30,8 +30,15 @@ impl Kind {
     }
 }
 
-/// Appends the list at `at`; offset 0 is a NULL list.
-pub(super) fn print(kind: Kind, control: u16, descriptor: &[u8], at: usize, text: &mut String) -> Result<()> {
+/// Appends the list at `at`, until the text is longer than `longest` bytes; offset 0 is a NULL list.
+pub(super) fn print(
+    kind: Kind,
+    control: u16,
+    descriptor: &[u8],
+    at: usize,
+    longest: usize,
+    text: &mut String,
+) -> Result<()> {
     let (prefix, flags) = kind.prefix();
     text.push_str(prefix);
     for (_, name) in flags.iter().filter(|(bit, _)| control & bit != 0) {
@@ -56,6 +63,9 @@ pub(super) fn print(kind: Kind, control: u16, descriptor: &[u8], at: usize, text
             .filter(|ace| ace.len() >= ace::HEADER)
             .ok_or_else(|| corrupt(place, format!("ACE {number} of {count}: its {size} bytes leave the ACL")))?;
         ace::print(ace, text);
+        if text.len() > longest {
+            return Ok(());
+        }
         next = next.saturating_add(size);
     }
     Ok(())

@@ -40,6 +40,14 @@ const SELF_RELATIVE: u16 = 0x8000;
 /// [`Error::Corrupt`] where header, owner, group or an ACL's frame does not parse; [`Error::Budget`] for a
 /// descriptor of more than 256 KiB.
 pub fn to_sddl(descriptor: &[u8]) -> Result<String> {
+    Ok(to_sddl_within(descriptor, usize::MAX)?.unwrap_or_default())
+}
+
+/// The same; `None` where it would be longer than so many bytes. A list ends with the entry that makes it too long.
+///
+/// # Errors
+/// As [`to_sddl`].
+pub fn to_sddl_within(descriptor: &[u8], longest: usize) -> Result<Option<String>> {
     if descriptor.len() > MAX_DESCRIPTOR {
         return Err(Error::budget(LAYER, format!("{} bytes: more than {MAX_DESCRIPTOR}", descriptor.len())));
     }
@@ -58,10 +66,13 @@ pub fn to_sddl(descriptor: &[u8]) -> Result<String> {
         [(acl::Kind::Discretionary, DACL_PRESENT, header.dacl), (acl::Kind::System, SACL_PRESENT, header.sacl)]
     {
         if header.control & present != 0 {
-            acl::print(kind, header.control, descriptor, at, &mut text)?;
+            acl::print(kind, header.control, descriptor, at, longest, &mut text)?;
+        }
+        if text.len() > longest {
+            return Ok(None);
         }
     }
-    Ok(text)
+    Ok(Some(text))
 }
 
 /// `SECURITY_DESCRIPTOR`, [MS-DTYP] 2.4.6: revision and a reserved byte, control (16 bits), then the offsets of

@@ -93,6 +93,15 @@ fn sacl(ace: &[u8]) -> String {
 }
 
 #[test]
+fn a_text_that_would_be_longer_than_wanted_is_not_made() {
+    // [MS-DTYP] 2.4.4.2: everyone, nothing allowed.
+    let descriptor = with_ace(DACL_PRESENT, &[0, 0, 20, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]);
+    let whole = to_sddl(&descriptor).unwrap();
+    assert_eq!(to_sddl_within(&descriptor, whole.len()).unwrap().as_ref(), Some(&whole));
+    assert_eq!(to_sddl_within(&descriptor, whole.len() - 1).unwrap(), None);
+}
+
+#[test]
 fn whole_masks_have_names_and_others_are_exact() {
     assert_eq!(dacl(&ace(0, 0, 0x1F01FF, &[])), "D:(A;;FA;;;WD)");
     assert_eq!(dacl(&ace(1, 0x0B, 0x1200A9, &[])), "D:(D;OICIIO;0x1200a9;;;WD)");
