@@ -30,7 +30,7 @@ pub struct KeyId(pub(super) u32);
 pub struct Key<'h> {
     /// Which key.
     pub id: KeyId,
-    /// The name as WTF-8. Not checked: it may be empty, which is a fault of any key but the root, or hold a backslash or NUL.
+    /// The name as WTF-8. Not checked: it may hold a backslash or NUL. Only a root's may be empty.
     pub name: Cow<'h, [u8]>,
     /// When the key itself or one of its values was last written: FILETIME, 100 ns since 1601-01-01 UTC.
     pub last_write: u64,

@@ -110,8 +110,8 @@ impl Registry<'_> {
         Ok(notes)
     }
 
-    /// While nobody knows which control set is the current one, each may be what `CurrentControlSet` means in a rule, and
-    /// what was monitored of it is lost.
+    /// While nobody knows which control set is the current one, each may be what `CurrentControlSet` means in a rule,
+    /// and what was monitored of it is lost.
     fn control_sets<R: Records>(&self, file: &HiveFile, hive: &Hive, sink: &mut R) -> Result<()> {
         if self.policy.control_set.is_some() {
             return Ok(());
