@@ -20,6 +20,9 @@ pub struct Entry {
 /// More lines than this are not read.
 const LINE_CAP: usize = 4096;
 
+/// Lines of more bytes are not read: Linux mounts at paths of less than 4096, each of which takes four where it is octal.
+const LINE_BYTES: usize = 32 << 10;
+
 /// What no disk of the machine holds: kernel filesystems, memory, the network.
 const NOT_ON_DISK: &[&str] = &[
     "swap",
@@ -66,7 +69,11 @@ const NOT_ON_DISK: &[&str] = &[
 pub fn parse(file: &[u8]) -> (Vec<Entry>, Vec<String>) {
     let (mut entries, mut notes) = (Vec::new(), Vec::new());
     let mut lines = file.split(|byte| *byte == b'\n');
-    for line in lines.by_ref().take(LINE_CAP) {
+    for (number, line) in lines.by_ref().take(LINE_CAP).enumerate() {
+        if line.len() > LINE_BYTES {
+            notes.push(format!("/etc/fstab: line {} of {} bytes is not read: too long", number + 1, line.len()));
+            continue;
+        }
         let mut fields = line.split(|byte| byte.is_ascii_whitespace()).filter(|field| !field.is_empty()).map(unescape);
         let (Some(spec), Some(path)) = (fields.next(), fields.next()) else { continue };
         let spec = String::from_utf8_lossy(&spec).into_owned();
@@ -201,6 +208,15 @@ mod tests {
         let paths: Vec<_> = entries.iter().map(|e| (e.spec.as_str(), e.path.as_slice(), e.optional)).collect();
         assert_eq!(paths, [("UUID=ab-1", &b"/"[..], false), ("LABEL=my data", &b"/srv/my data"[..], true)]);
         assert_eq!(notes.len(), 1);
+    }
+
+    /// The path of a mount point stands in the first line of a manifest, which is read back.
+    #[test]
+    fn a_line_that_is_too_long_is_noted_and_hides_no_other() {
+        let table = format!("LABEL=a /{} ext4\nLABEL=b /b ext4\n", "\u{1}".repeat(4_000_000));
+        let (entries, notes) = parse(table.as_bytes());
+        assert_eq!(entries.iter().map(|entry| entry.path.as_slice()).collect::<Vec<_>>(), [b"/b"]);
+        assert_eq!(notes, ["/etc/fstab: line 1 of 4000014 bytes is not read: too long"]);
     }
 
     #[test]

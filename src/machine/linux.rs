@@ -199,6 +199,20 @@ mod tests {
     use crate::machine::test_machine;
 
     #[test]
+    fn a_name_that_fills_a_file_is_cut() {
+        let long = "\u{1}".repeat(4_000_000);
+        let machine = test_machine(
+            |root| {
+                root.file("/etc/os-release", format!("NAME={long}\n")).file("/etc/hostname", long.clone());
+            },
+            |_| {},
+        );
+        for name in [&machine.os.name, &machine.os.host] {
+            assert!(name.as_ref().is_some_and(|name| name.len() < 1_100 && name.ends_with('…')));
+        }
+    }
+
+    #[test]
     fn crypttab_names_what_was_opened() {
         let mut machine = test_machine(
             |root| {

@@ -20,8 +20,13 @@ use crate::{
     error::{Error, Result},
     fs::{FileSystem, NodeId, Session},
     image::Image,
+    text::cut,
 };
 use caseless::caseless;
+
+/// The longest name of a system or a host, in bytes: it stands in a manifest's first line, in the scan record and in every
+/// event.
+const MAX_NAME: usize = 1024;
 
 pub use crate::image::{Behind, DiskPlace};
 pub use accounts::Accounts;
@@ -217,6 +222,9 @@ impl Machine {
             }
             Some((volume, _)) => linux::assemble(&mut machine, volume),
             None => {}
+        }
+        for name in [&mut machine.os.name, &mut machine.os.host].into_iter().flatten() {
+            cut(name, MAX_NAME);
         }
         for (index, volume) in machine.volumes.iter().enumerate() {
             if volume.fs.is_some() && !machine.mounts.iter().any(|mount| mount.volume == index) {
