@@ -129,7 +129,7 @@ impl<'h> KeyNode<'h> {
     /// which only a root may do without.
     pub(super) fn name_fault(&self) -> Option<Fault> {
         let len = usize::from(self.half(72));
-        if len == 0 && self.flags() & HIVE_ENTRY == 0 {
+        if len == 0 {
             return Some(cell::fault(self.at, "key name expected, found none"));
         }
         (self.raw_name().len() < len).then(|| {
@@ -147,7 +147,9 @@ impl<'h> KeyNode<'h> {
     }
 
     pub(super) fn key(&self, bins: &'h [u8]) -> Key<'h> {
-        let mut faults: Vec<_> = self.name_fault().into_iter().collect();
+        // Whoever lists keys knows which one is the root; a key by itself says so.
+        let may_be_nameless = self.flags() & HIVE_ENTRY != 0 && self.half(72) == 0;
+        let mut faults: Vec<_> = self.name_fault().filter(|_| !may_be_nameless).into_iter().collect();
         let name_is_cut = !faults.is_empty();
         let security = self.word(44);
         let (values, _) = self.values();

@@ -7,9 +7,10 @@ use crate::error::Fault;
 /// Names, class names and data take so many bytes for each byte of the hive at most. Windows stores each of them once;
 /// as UTF-8 a name is at most twice as long.
 const OWN: usize = 2;
-/// The same for the paths under which keys and values are handed out. In real hives they come to about the hive's
-/// size.
+/// The same for what the paths of keys and values have beyond [`SHORT`].
 const PATHS: usize = 64;
+/// Paths of so many bytes are always handed out: those of real hives are shorter.
+const SHORT: usize = 1024;
 /// What a key or value takes at least: its record and its place in a list.
 pub(super) const MIN_RECORD: usize = 24;
 
@@ -29,12 +30,16 @@ impl Room {
         Self { own: size.saturating_mul(OWN), paths: size.saturating_mul(PATHS) }
     }
 
-    /// Takes what a key or value is handed out with, its record not counted, and its path; `false`, now and ever after,
-    /// where there is no more room.
+    /// Takes what a key or value is handed out with, its record not counted, and its path. `false` where there is no
+    /// more room: for anything, now and ever after, or for paths that are longer than those of others.
     pub(super) fn take(&mut self, own: usize, path: usize) -> bool {
-        let left = self.own.checked_sub(own.saturating_add(MIN_RECORD)).zip(self.paths.checked_sub(path));
-        (self.own, self.paths) = left.unwrap_or_default();
-        left.is_some()
+        let Some(own) = self.own.checked_sub(own.saturating_add(MIN_RECORD)) else {
+            self.own = 0;
+            return false;
+        };
+        let Some(paths) = self.paths.checked_sub(path.saturating_sub(SHORT)) else { return false };
+        (self.own, self.paths) = (own, paths);
+        true
     }
 
     pub(super) fn is_spent(&self) -> bool {

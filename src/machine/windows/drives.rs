@@ -99,6 +99,13 @@ fn devices(machine: &mut Machine, system: &Hive, letters: &mut Vec<(char, usize)
             damage = Some(Fault::new(LAYER, KEY, format!("more than {DEVICE_CAP} values")));
             return ControlFlow::Break(());
         }
+        // Of what is neither a letter nor a volume, by a name that is whole, nothing is learned.
+        let is_other = |value: &Value<'_>| {
+            !value.name_is_cut && ![&br"\DosDevices\"[..], br"\??\"].iter().any(|start| value.name.starts_with(start))
+        };
+        if value.as_ref().is_ok_and(is_other) {
+            return ControlFlow::Continue(());
+        }
         let parsed = value.and_then(Value::whole).and_then(|value| Ok((Device::parse(&value.data)?, value)));
         let (device, value) = match parsed {
             Ok((Some(device), value)) => (device, value),

@@ -49,8 +49,11 @@ pub(super) fn recognise(fs: &dyn FileSystem) -> bool {
 /// Reads the system's hives, each at most `cap` bytes, gives the drives their letters, and finds all other hives.
 pub(super) fn assemble(machine: &mut Machine, root: usize, cap: usize) {
     machine.os.family = Family::Windows;
+    let mut absent = Vec::new();
     for (name, mount) in SYSTEM_HIVES {
-        system_hive(machine, root, name, mount);
+        if !system_hive(machine, root, name, mount) {
+            absent.push(mount);
+        }
     }
     let system = open(machine, r"HKLM\SYSTEM", cap);
     drives::place(machine, root, system.as_ref());
@@ -68,7 +71,7 @@ pub(super) fn assemble(machine: &mut Machine, root: usize, cap: usize) {
         accounts::name(machine, sam);
     }
     drop(sam);
-    profiles::find(machine, root, software.as_ref());
+    profiles::find(machine, root, software.as_ref(), !absent.contains(&r"HKLM\SOFTWARE"));
     programs(machine, root);
     boot_configuration(machine, root);
 }
@@ -92,20 +95,24 @@ fn programs(machine: &mut Machine, root: usize) {
     }
 }
 
-/// Notes where a system hive is; one that is not there leaves a hole in the registry.
-fn system_hive(machine: &mut Machine, root: usize, name: &str, mount: &str) {
+/// Notes where a system hive is; one that is not there leaves a hole in the registry. Says whether there may be one.
+fn system_hive(machine: &mut Machine, root: usize, name: &str, mount: &str) -> bool {
     let found = (|| -> Result<Option<HiveFile>> {
         let mut sessions = machine.sessions();
         let session = sessions.of(root)?;
         let Some(config) = node_at(session, &CONFIG)? else { return Ok(None) };
         HiveFile::find(session, root, &config, name.as_bytes(), mount.into())
     })();
-    let why = match found {
-        Ok(Some(file)) => return machine.hives.push(file),
-        Ok(None) => format!(r"the hive is not there: \Windows\System32\config\{name}"),
-        Err(error) => format!("its hive cannot be read: {error}"),
+    let (why, may_be_there) = match found {
+        Ok(Some(file)) => {
+            machine.hives.push(file);
+            return true;
+        }
+        Ok(None) => (format!(r"the hive is not there: \Windows\System32\config\{name}"), false),
+        Err(error) => (format!("its hive cannot be read: {error}"), true),
     };
     machine.missing.push(Missing { path: mount.into(), why, ..Missing::default() });
+    may_be_there
 }
 
 /// A hive that was found before, for what it says about the machine.

@@ -18,8 +18,8 @@ const PROFILE_CAP: usize = 10_000;
 /// A user's hive, and that of a mandatory profile, which Windows loads in place of the other where there are both.
 const ORDINARY: &str = "NTUSER.DAT";
 const MANDATORY: &str = "NTUSER.MAN";
-/// The hive of a user's classes, and where it is: since Windows Vista, and before. The first folder tells which: since
-/// Vista the old path leads through links to the new one.
+/// The hive of a user's classes, and where it is: since Windows Vista, and before. Since Vista the old path leads
+/// through links to the new one.
 const CLASSES: &[u8] = b"UsrClass.dat";
 const MODERN_CLASSES: [&[u8]; 4] = [b"AppData", b"Local", b"Microsoft", b"Windows"];
 const OLD_CLASSES: [&[u8]; 4] = [b"Local Settings", b"Application Data", b"Microsoft", b"Windows"];
@@ -41,15 +41,16 @@ struct List {
 }
 
 /// Finds the hives of all users.
-pub(super) fn find(machine: &mut Machine, root: usize, software: Option<&Hive>) {
+///
+/// `is_listed` says whether there may be a list: a hive that could not even be looked for may hold one.
+pub(super) fn find(machine: &mut Machine, root: usize, software: Option<&Hive>, is_listed: bool) {
     let list = match software.map(|software| profile_list(machine, software)) {
         Some(Ok(list)) => list,
         Some(Err(error)) => unknown(machine, &error.to_string()),
         None => {
-            let is_there = machine.hives.iter().any(|file| file.mount == SOFTWARE.as_bytes());
             let list = unknown(machine, SOFTWARE);
             // A list that is not there names nobody.
-            if is_there { list } else { List::default() }
+            if is_listed { list } else { List::default() }
         }
     };
     let mut named = HashSet::new();
@@ -218,11 +219,20 @@ fn user_hive(machine: &mut Machine, folder: &Place, mount: &[u8]) -> Result<Opti
 fn classes_hive(machine: &mut Machine, folder: &Place, mount: &[u8]) -> Result<Option<HiveFile>> {
     let mut sessions = machine.sessions();
     let is_modern = sessions.of(folder.volume)?.lookup(&folder.node, MODERN_CLASSES[0])?.is_some();
-    let path: &[&[u8]] = if is_modern { &MODERN_CLASSES } else { &OLD_CLASSES };
     let mut resolver = Resolver::new(&mut sessions);
-    let Some(place) = beneath(&mut resolver, folder, path)? else { return Ok(None) };
-    let session = resolver.sessions().of(place.volume)?;
-    HiveFile::find(session, place.volume, &place.node, CLASSES, mount.to_vec())
+    let mut find = |path: &[&[u8]]| {
+        let Some(place) = beneath(&mut resolver, folder, path)? else { return Ok(None) };
+        let session = resolver.sessions().of(place.volume)?;
+        HiveFile::find(session, place.volume, &place.node, CLASSES, mount.to_vec())
+    };
+    if let Some(modern) = find(&MODERN_CLASSES)? {
+        return Ok(Some(modern));
+    }
+    // Beside the modern folder, links that lead away are no loss: since Vista the old path leads to where nothing was.
+    match find(&OLD_CLASSES) {
+        Err(Error::Unsupported { .. }) if is_modern => Ok(None),
+        old => old,
+    }
 }
 
 /// The folder at a path beneath another, links followed; `None` where there is none. What a link hides that leads to

@@ -5,7 +5,7 @@ mod record;
 mod recorder;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ops::ControlFlow,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
@@ -116,7 +116,8 @@ impl Registry<'_> {
         if self.policy.control_set.is_some() {
             return Ok(());
         }
-        let mut lost = Vec::new();
+        // A list may name one key as often as it likes.
+        let mut lost = BTreeSet::new();
         hive.subkeys(hive.root(), &mut |subkey| {
             if let Ok(key) = subkey.and_then(|id| Ok(hive.key(id)?))
                 && let Ok(path) = EntityPath::parse(&join(&file.mount, &key.name, b'\\'))
@@ -124,7 +125,7 @@ impl Registry<'_> {
                 && interesting(&state_at(self.matcher, &current))
                 && !state_at(self.matcher, &path).verdict().is_taken()
             {
-                lost.push(path.to_bytes());
+                lost.insert(path.to_bytes());
             }
             ControlFlow::Continue(())
         })?;
