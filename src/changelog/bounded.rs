@@ -10,6 +10,8 @@ use crate::text::cut;
 /// The longest text of one value, and all texts of a list or an object, in bytes. `data` takes at most 16 KiB, an honest
 /// descriptor some.
 const MAX_TEXT: usize = 64 << 10;
+/// The longest difference between two policies, of which there are some hundred, in bytes.
+const MAX_WORD: usize = 8 << 10;
 /// The longest path, in bytes.
 const MAX_PATH: usize = 512 << 10;
 /// All texts of the old, or of the new, values, in bytes. As JSON they are hardly longer: what would be escaped at length
@@ -45,6 +47,7 @@ impl Event {
             mount,
         ];
         texts.into_iter().flatten().for_each(|text| cut(text, MAX_TEXT));
+        self.ext.what.iter_mut().for_each(|text| cut(text, MAX_WORD));
         // Half of a path's bytes would be another's.
         let hex = [&mut self.ext.path_hex, &mut self.ext.name_hex, &mut self.ext.original_path_hex];
         hex.into_iter().for_each(|hex| *hex = hex.take().filter(|hex| hex.len() <= 2 * MAX_PATH));

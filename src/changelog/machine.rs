@@ -171,10 +171,7 @@ impl<'s> Machine<'s> {
     }
 
     fn missing(&self, scan_id: ScanId, what: &str) -> Error {
-        Error::State(format!(
-            "state: the {what} of {} {scan_id}, the newest complete scan, is missing; {RECOVERY}",
-            self.name
-        ))
+        missing(&self.scan(scan_id), what)
     }
 
     /// Removes what a killed run has left: temporary files, and the scan that is newer than `latest`. A run can leave
@@ -298,4 +295,10 @@ struct Leavings {
 /// Whether a scan's record says that it ran to its end; of a damaged one, which `verify` lists, nobody knows.
 fn is_complete(day: &Directory, scan: &ScanRef) -> bool {
     matches!(read_record(day, scan), Ok(Some(record)) if record.outcome == Outcome::Complete)
+}
+
+/// The error of a newest complete scan of which something is not there.
+pub(super) fn missing(scan: &ScanRef, what: &str) -> Error {
+    let ScanRef { machine, scan_id } = scan;
+    Error::State(format!("state: the {what} of {machine} {scan_id}, the newest complete scan, is missing; {RECOVERY}"))
 }

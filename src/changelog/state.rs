@@ -6,6 +6,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::directory::Directory;
+use super::machine::missing;
 use super::{EventFile, Machine, MachineName, ScanId, ScanRecord};
 use crate::error::{Error, Result};
 
@@ -148,6 +149,19 @@ impl State {
             Some(directory) => read_latest(&directory),
             None => Ok(None),
         }
+    }
+
+    /// The record of a machine's newest complete scan; `None` when it has none.
+    ///
+    /// # Errors
+    /// [`Error::State`] when it cannot be read, or is missing as its manifest may be.
+    pub fn latest_record(&self, machine: &MachineName) -> Result<Option<ScanRecord>> {
+        let Some(scan_id) = self.latest(machine)? else { return Ok(None) };
+        let scan = ScanRef { machine: machine.clone(), scan_id };
+        if self.manifest(&scan)?.is_none() {
+            return Err(missing(&scan, "manifest"));
+        }
+        self.record(&scan)?.ok_or_else(|| missing(&scan, "record")).map(Some)
     }
 
     /// The scans that have a record, complete and failed, oldest first: of one machine or of all, and of those

@@ -11,7 +11,7 @@ use super::{
     output::Output,
 };
 use crate::{
-    changelog::{ScanRecord, ScanRef, State as StateDirectory, cadence},
+    changelog::{ScanRecord, State as StateDirectory, cadence},
     error::{Error, Result},
     job::{self, Time},
     machine::{Mount, State, Volume},
@@ -54,8 +54,7 @@ impl DryRun<'_> {
             return Ok(0);
         }
         let opened = target::open(target, self.open)?;
-        let last = last.map(|scan_id| ScanRef { scan_id, machine: machine.clone() });
-        let last = state.zip(last).map(|(state, last)| state.record(&last)).transpose()?.flatten();
+        let last = state.as_ref().map(|state| state.latest_record(&machine)).transpose()?.flatten();
         let record = job::foresee(&opened, &machine, self.policy, self.time, last.as_ref(), self.now)?;
         if is_text {
             text(&opened, &record, output)?;

@@ -88,6 +88,10 @@ pub(super) fn compare(old: (&Raw<'_>, Parts), new: (&Raw<'_>, Parts), set: Attri
             _ => fields.insert(attribute),
         }
     }
+    let is_kept = [old.0, new.0].iter().any(|side| side.get(Attribute::Sddl).is_some());
+    if set.contains(Attribute::Sddl) && !is_kept && old_hash.is_some() && new_hash.is_some() && !same_descriptor {
+        fields.insert(Attribute::SdSha256);
+    }
     (comparison.fields, comparison.missing) = (fields, missing);
     comparison
 }

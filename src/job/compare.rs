@@ -191,6 +191,7 @@ fn side(
     let scanned = scan::scan(&target.machine, policy.clone(), &options, progress, out)?;
     super::night::count(record, &scanned.counts);
     coverage::fill(record, &target, &policy, &scanned.seen.faults, &scanned.seen.notes);
+    coverage::unmonitored(record);
     record.policy_sha256 = policy.fingerprint();
     record.bytes.read = record.bytes.read.saturating_add(target.bytes_read());
     let mut file = scanned.out;

@@ -9,7 +9,16 @@ use crate::{
     target::Target,
 };
 
-/// Fills the coverage list of a scan record that has the scan's counts. A gap that the policy accepts by its name is listed as accepted.
+/// Notes where a scan that has its counts recorded nothing.
+pub(super) fn unmonitored(record: &mut ScanRecord) {
+    if record.entities.is_empty() && record.faults == 0 {
+        let why = "nothing that can be read of this target is monitored by the policy: --profile full takes everything, \
+                   --policy FILE what its rules name";
+        record.cover(Coverage { state: CoverageState::Note, name: UNMONITORED.to_owned(), why: why.to_owned() });
+    }
+}
+
+/// Fills a scan record's coverage list. A gap that the policy accepts by its name is listed as accepted.
 pub(super) fn fill(
     record: &mut ScanRecord,
     target: &Target,
@@ -32,7 +41,6 @@ pub(super) fn fill(
         }
     }
     self::faults(record, faults);
-    let is_empty = record.entities.is_empty() && record.faults == 0;
     let mut note = |name: &str, why: &str| {
         record.cover(Coverage { state: CoverageState::Note, name: name.to_owned(), why: why.to_owned() });
     };
@@ -52,13 +60,6 @@ pub(super) fn fill(
         note(
             "target",
             "no operating system was found: of a rule's paths only those beneath a volume's id are looked for",
-        );
-    }
-    if is_empty {
-        note(
-            UNMONITORED,
-            "nothing that can be read of this target is monitored by the policy: --profile full takes everything, \
-             --policy FILE what its rules name",
         );
     }
     for told in notes {

@@ -228,6 +228,7 @@ fn scan_opened(
     record.bytes = Bytes { read: target.bytes_read(), hashed: progress.bytes(), taken_over: progress.taken_over() };
     count(record, &seen.counts());
     coverage::fill(record, &target, &policy, &seen.faults, &seen.notes);
+    coverage::unmonitored(record);
     if let Some(why) = said {
         record.cover(Coverage { state: CoverageState::Note, name: "rescan".to_owned(), why });
     }

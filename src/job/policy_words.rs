@@ -39,6 +39,11 @@ pub(super) fn words(old: &EffectivePolicy, new: &EffectivePolicy) -> Vec<String>
     if what.is_empty() {
         what.push("its rules or entries stand in another order".to_owned());
     }
+    first(what)
+}
+
+/// The first of many differences, and how many more there are.
+fn first(mut what: Vec<String>) -> Vec<String> {
     if let more @ 1.. = what.len().saturating_sub(MAX_WORDS) {
         what.truncate(MAX_WORDS);
         what.push(format!("and {more} more"));
@@ -113,7 +118,7 @@ pub(super) fn link_words(old: &EffectivePolicy, new: &EffectivePolicy) -> Vec<St
     {
         what.push(format!("CurrentControlSet is {now} instead of {before}"));
     }
-    what
+    first(what)
 }
 
 #[cfg(test)]

@@ -175,7 +175,8 @@ impl ScopeChange {
 fn with_lost_links(old: &EffectivePolicy, new: &EffectivePolicy) -> EffectivePolicy {
     let mut widened = new.clone();
     for (at, (before, now)) in old.rules.iter().zip(&new.rules).enumerate() {
-        let lost = before.resolved.iter().filter(|link| now.resolved.iter().all(|other| other.spelled != link.spelled));
+        let known: BTreeSet<_> = now.resolved.iter().map(|link| &link.spelled.0).collect();
+        let lost = before.resolved.iter().filter(|link| !known.contains(&link.spelled.0));
         lost.for_each(|link| widened.add_link(at, link.clone()));
     }
     widened

@@ -123,9 +123,16 @@ impl<W: Write> Writer<W> {
     /// Begins with the header.
     ///
     /// # Errors
-    /// When `out` cannot be written.
+    /// When it is longer than [`LINE_MAX`], or `out` cannot be written.
     pub fn new(out: W, header: &Header) -> Result<Self> {
         let mut buffer = header.line().map_err(|Malformed(what)| Error::Bug(what))?;
+        if buffer.len() > LINE_MAX {
+            let what = format!(
+                "a first line of {} bytes, which holds policy and volumes: longer than {LINE_MAX}",
+                buffer.len()
+            );
+            return Err(Error::budget("manifest", what));
+        }
         buffer.push(b'\n');
         let mut out = zstd::Encoder::new(out, LEVEL).map_err(failed)?;
         for parameter in PARAMETERS {

@@ -19,6 +19,10 @@ use crate::{
 /// Links that a rule's last, wildcard segment may match in one directory.
 const WILDCARD_LINKS: usize = 100_000;
 
+/// Bytes of the paths of links that are followed, and what each takes besides: they stand in a manifest's first line.
+const LINK_BYTES: usize = 2 << 20;
+const LINK_OVERHEAD: usize = 64;
+
 /// What a scan sets out to do.
 pub(super) struct Plan {
     pub(super) policy: EffectivePolicy,
@@ -27,6 +31,8 @@ pub(super) struct Plan {
     pub(super) faults: Vec<Record>,
     /// Monitored paths that are absent, links that lead nowhere.
     pub(super) notes: Vec<Note>,
+    /// Of [`LINK_BYTES`].
+    link_bytes: usize,
 }
 
 /// Follows the rules' own paths inside the image.
@@ -36,7 +42,7 @@ pub(super) fn plan(machine: &Machine, policy: EffectivePolicy) -> Result<Plan> {
         None => policy,
     };
     let matcher = Matcher::new(&policy)?;
-    let mut plan = Plan { policy, matcher, faults: Vec::new(), notes: Vec::new() };
+    let mut plan = Plan { policy, matcher, faults: Vec::new(), notes: Vec::new(), link_bytes: LINK_BYTES };
     let mut sessions = machine.sessions();
     let mut resolver = Resolver::new(&mut sessions);
     for root in roots(machine) {
@@ -137,7 +143,19 @@ impl Plan {
         if let Ok(canonical) = EntityPath::parse(&place.path)
             && !canonical.is_same(spelled)
         {
-            self.policy.add_link(rule, Link::new(spelled, &canonical));
+            let path = spelled.to_bytes();
+            let bytes = path.len().saturating_add(place.path.len()).saturating_add(LINK_OVERHEAD);
+            match self.link_bytes.checked_sub(bytes) {
+                Some(left) => {
+                    self.link_bytes = left;
+                    self.policy.add_link(rule, Link::new(spelled, &canonical));
+                }
+                None => {
+                    let why =
+                        format!("a link that is not followed: more than {LINK_BYTES} bytes of links on rules' paths");
+                    self.faults.push(Record::fault(path, b"", Part::Entity, Fault::new(MACHINE, "", why)));
+                }
+            }
         }
     }
 

@@ -121,3 +121,36 @@ fn a_fault_that_the_manifest_makes_is_in_the_coverage_list() {
     assert_eq!(listed, [("path:/f".to_owned(), why.to_owned())]);
     assert_eq!(Counts::sum(&[sink.records.finish()]).of(Kind::Fault), 1);
 }
+
+#[test]
+fn what_an_exclude_drops_as_a_directory_is_no_gap_either() {
+    let machine = test_machine(
+        |root| {
+            root.file("/etc/fstab", "LABEL=data /backup ext4 noauto\n").file("/backup/old", "x");
+        },
+        |_| {},
+    );
+    for exclude in ["/backup", "/backup/"] {
+        let policy = format!("version = 1\nprofiles = ['full']\nexclude = ['{exclude}']\n");
+        let (_, seen) = scanned_under(&Policy::parse(&policy, "policy.toml", &[]).unwrap(), &machine, 1);
+        assert_eq!(seen.faults.listed().map(SeenFault::name).collect::<Vec<_>>(), [""; 0], "{exclude}");
+    }
+}
+
+#[test]
+fn links_of_more_bytes_than_a_first_line_holds_are_gaps_and_no_damaged_manifest() {
+    let machine = test_machine(
+        |root| {
+            root.file("/etc/fstab", "").dir("/data");
+            (0..20_000).for_each(|number| {
+                root.symlink(&format!("/home/{number:05}{}", "n".repeat(230)), "/data");
+            });
+        },
+        |_| {},
+    );
+    let policy = Policy::parse("version = 1\n[[monitor]]\nname = 'a'\npaths = ['/home/*']\n", "p", &[]).unwrap();
+    let (_, seen) = scanned_under(&policy, &machine, 1);
+    assert!(seen.header.line().unwrap().len() < 8 << 20);
+    let gaps = seen.faults.listed().filter(|fault| fault.why.contains("a link that is not followed")).count();
+    assert_eq!(gaps, faults::FAULTS_LISTED);
+}

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{Folder, place, snapfim};
+use crate::support::{Folder, newest_manifest, place, snapfim};
 
 #[test]
 fn a_dry_run_fails_where_the_scan_does() {
@@ -67,4 +67,17 @@ fn a_dry_run_tells_the_gaps_that_are_known_before_anything_is_read() {
     let (broken, state) = (broken.to_str().unwrap(), folder.path("other"));
     let text = snapfim(["scan", broken, "--state", state.to_str().unwrap(), "--profile", "full", "--dry-run"]).exits(4);
     text.prints("would scan / (ext4 on").prints(&format!("gap        {volume}")).prints("gap        path:/boot");
+}
+
+#[test]
+fn a_dry_run_does_not_say_that_nothing_is_monitored_nor_miss_that_the_last_manifest_is_gone() {
+    let folder = Folder::new();
+    let disk = folder.disk("day0.raw", 0);
+    let run = folder.night(&disk, 0, &["--dry-run"]).exits(0);
+    assert!(!run.out.contains("nothing that can be read"), "{run:?}");
+    folder.night(&disk, 0, &[]).exits(0);
+    fs::remove_file(newest_manifest(&folder.path("state"))).unwrap();
+    for dry in [&["--dry-run"][..], &[]] {
+        folder.night(&disk, 1, dry).exits(74).says("the newest complete scan, is missing");
+    }
 }

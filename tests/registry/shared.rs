@@ -18,22 +18,25 @@ struct Handed {
     values: usize,
     /// Bytes of names, class names and data.
     own: usize,
-    /// Bytes of the paths of keys and values.
+    /// Bytes of the paths of keys and values beyond 1 KiB each.
     paths: usize,
     faults: Vec<(usize, String)>,
+    /// The value that was handed out last, behind its key.
+    last: String,
 }
 
 impl Visitor for Handed {
     fn key(&mut self, path: &KeyPath, key: &Key<'_>) -> Step {
         self.keys += 1;
         self.own += key.name.len() + key.class.as_ref().map_or(0, Vec::len);
-        self.paths += path.joined().len();
+        self.paths += path.joined().len().saturating_sub(1024);
         Step::Into
     }
     fn value(&mut self, path: &KeyPath, value: &Value<'_>) {
         self.values += 1;
         self.own += value.name.len() + value.data.len();
-        self.paths += path.joined().len();
+        self.last = String::from_utf8_lossy(&[path.joined(), b" ", &value.name].concat()).into_owned();
+        self.paths += path.joined().len().saturating_sub(1024);
     }
     fn fault(&mut self, path: &KeyPath, fault: Fault) {
         self.faults.push((path.depth(), fault.error));
@@ -160,10 +163,13 @@ fn long_paths_of_many_values_are_bounded() {
     for _ in 0..400 {
         deep = key(&"x".repeat(250)).subkey(deep);
     }
-    let hive = regf::write(5, &key("ROOT").subkey(deep), &[]);
+    // What has an ordinary path is read all the same, before and after.
+    let run = key("zzz").value("Run", 1, [b'x', 0, 0, 0]);
+    let hive = regf::write(5, &key("ROOT").subkey(deep).subkey(run), &[]);
     let handed = walk(&hive);
     handed.assert_within(hive.len(), &[401]);
-    assert!(handed.keys == 402 && handed.values > 10, "{} {}", handed.keys, handed.values);
+    assert!(handed.keys == 403 && handed.values > 10, "{} {}", handed.keys, handed.values);
+    assert_eq!(handed.last, "zzz Run");
 }
 
 /// Windows takes 255 characters in the name of a key, 16,383 in that of a value ("Registry element size limits").

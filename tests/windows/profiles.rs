@@ -70,6 +70,18 @@ fn the_classes_of_a_user_behind_a_link_that_leads_away_are_a_fault_and_not_gone(
 }
 
 #[test]
+fn a_folder_of_the_new_name_hides_no_classes_at_the_old_place() {
+    let old = "/Users/alice/Local Settings/Application Data/Microsoft/Windows/UsrClass.dat";
+    for planted in ["/Users/alice/AppData/x", "/Users/alice/AppData", "/Users/alice/AppData/Local/Microsoft/Windows/x"]
+    {
+        let found = profile(|fs| {
+            fs.file("/Users/alice/NTUSER.DAT", hive(ALICE)).file(old, hive(CLASSES)).file(planted, "x");
+        });
+        assert!(paths(&found, Kind::Key).contains(r"_Classes\CLSID"), "{planted}");
+    }
+}
+
+#[test]
 fn the_hive_of_a_mandatory_profile_is_that_of_the_user() {
     let run = r"\Software\Microsoft\Windows\CurrentVersion\Run";
     let found = profile(|fs| {
