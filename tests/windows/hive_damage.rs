@@ -121,11 +121,15 @@ fn a_name_that_leaves_its_cell_deletes_nothing() {
 
 #[test]
 fn a_key_without_a_name_deletes_nothing() {
-    let mut damaged = sound();
-    let key = record(&damaged, b"nk", 76, "Policy");
-    damaged[key + 72] = 0;
-    let events = diff((&sound(), b""), (&damaged, b""));
-    assert_eq!(kinds(&events), [("Unreadable", 5)], "{events:#?}");
+    // Also not where it says that it is the root, which may be without one.
+    for flags in [0, 4] {
+        let mut damaged = sound();
+        let key = record(&damaged, b"nk", 76, "Policy");
+        damaged[key + 2] |= flags;
+        damaged[key + 72] = 0;
+        let events = diff((&sound(), b""), (&damaged, b""));
+        assert_eq!(kinds(&events), [("Unreadable", 5)], "{events:#?}");
+    }
 }
 
 /// A hive in the middle of a write, and the entries of its log, which add to keys that are there and to one that is
