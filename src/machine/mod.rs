@@ -24,14 +24,14 @@ use crate::{
 };
 use caseless::caseless;
 
-/// The longest name of a system or a host, in bytes: it stands in a manifest's first line, in the scan record and in every
-/// event.
-const MAX_NAME: usize = 1024;
-
 pub use crate::image::{Behind, DiskPlace};
 pub use accounts::Accounts;
 pub use hive::HiveFile;
 pub use resolve::{Resolution, Resolver};
+
+/// The longest name of a system or a host, in bytes: it stands in a manifest's first line, in the scan record and in every
+/// event.
+const MAX_NAME: usize = 1024;
 
 /// A volume of one of the machine's disks, as far as it is understood.
 pub struct Volume {

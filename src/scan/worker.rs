@@ -161,16 +161,16 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
         for (name, Entry { node, link, state, aside, says_dir, .. }) in batch.entries.drain() {
             path.truncate(dir_len);
             path.extend_from_slice(name);
-            let may_be_dir = interesting(state.as_deref().unwrap_or(&dir.state));
+            let may_be_dir = || interesting(state.as_deref().unwrap_or(&dir.state));
             // What the policy drops as a directory is looked at should it be none.
-            if says_dir && !may_be_dir {
+            if says_dir && !may_be_dir() {
                 match self.sessions.of(dir.volume)?.metadata(&node) {
                     Ok(metadata) if metadata.kind != Some(fs::Kind::Dir) => {}
                     _ => continue,
                 }
             }
             if may_be_mounts && let Some(mount) = self.walk.mounts.get(path.as_slice()) {
-                if !may_be_dir {
+                if !may_be_dir() {
                     continue;
                 }
                 self.beneath(mount, &Found { volume: dir.volume, node: &node, path: &path, evidence: None })?;
