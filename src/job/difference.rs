@@ -1,9 +1,5 @@
-//! A diff of two manifests, turned into events and carried records: one thread finds what differs, one says it.
-
-use std::{
-    sync::mpsc::{SyncSender, sync_channel},
-    thread,
-};
+//! A diff of two manifests, turned into events and carried records, in one thread: two that find and say what differs
+//! take turns at the memory of each small piece, which takes longer than making an event.
 
 use jiff::Timestamp;
 
@@ -50,51 +46,22 @@ pub(super) struct Labels<'a> {
     pub(super) clock: Option<Timestamp>,
 }
 
-/// What a diff finds, on its way to who says it.
-enum Found {
-    ScanChange(ScanChange),
-    Change(Change),
-    Carry(Record),
-}
-
-/// How many go together: a thread that is woken for each does little else.
-const BATCH: usize = 8;
-
-/// How many batches wait at most.
-const DEPTH: usize = 4;
-
-/// The end at which what is found goes in.
-struct Hands<'a> {
-    to: SyncSender<Vec<Found>>,
-    batch: Vec<Found>,
+/// Says what a diff finds.
+struct Hands<'a, R> {
+    receiver: &'a mut R,
+    context: &'a Context<'a>,
     policies: [&'a EffectivePolicy; 2],
     untold: [bool; 2],
     faults: [Faults; 2],
 }
 
-impl Hands<'_> {
-    fn hand_over(&mut self, found: Found) -> Result<()> {
-        self.batch.push(found);
-        if self.batch.len() < BATCH { Ok(()) } else { self.flush() }
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        // Who gave up says why.
-        self.to.send(std::mem::take(&mut self.batch)).map_err(|_| died())
-    }
-}
-
-fn died() -> Error {
-    Error::Bug("the thread that makes events died".to_owned())
-}
-
-impl diff::Output for Hands<'_> {
+impl<R: Receiver> diff::Output for Hands<'_, R> {
     fn scan_change(&mut self, change: ScanChange) -> Result<()> {
-        self.hand_over(Found::ScanChange(change))
+        self.receiver.event(Event::from_scan_change(&change, self.context))
     }
 
     fn change(&mut self, change: Change) -> Result<()> {
-        self.hand_over(Found::Change(change))
+        self.receiver.event(Event::from_change(&change, self.context)?)
     }
 
     fn fault(&mut self, of: Which, line: &[u8]) -> Result<()> {
@@ -109,22 +76,12 @@ impl diff::Output for Hands<'_> {
     }
 
     fn carry(&mut self, record: Record) -> Result<()> {
-        self.hand_over(Found::Carry(record))
-    }
-}
-
-impl Found {
-    fn say<R: Receiver>(self, context: &Context<'_>, receiver: &mut R) -> Result<()> {
-        match self {
-            Self::ScanChange(change) => receiver.event(Event::from_scan_change(&change, context)),
-            Self::Change(change) => receiver.event(Event::from_change(&change, context)?),
-            Self::Carry(record) => receiver.carry(record),
-        }
+        self.receiver.carry(record)
     }
 }
 
 /// Compares two manifests under the policies in their headers.
-pub(super) fn events<R: Receiver + Send>(
+pub(super) fn events<R: Receiver>(
     sides: Sides,
     labels: &Labels<'_>,
     sorter: Sorter,
@@ -148,28 +105,17 @@ pub(super) fn events<R: Receiver + Send>(
         policy: change.as_ref().map(|change| change.policy_diff(&in_old, &in_new)),
         sorter,
     };
-    thread::scope(|scope| {
-        let (to, found) = sync_channel::<Vec<Found>>(DEPTH);
-        let say = || {
-            let severity = |record: &Record| severities.of(record);
-            let context = Context {
-                machine: labels.machine,
-                computer: &computer,
-                scan_id: labels.scan_id,
-                window: labels.window,
-                clock: labels.clock,
-                severity: &severity,
-            };
-            found.into_iter().flatten().try_for_each(|found| found.say(&context, receiver))
-        };
-        let no_thread = |error| Error::State(format!("no thread to write events: {error}"));
-        let said = thread::Builder::new().name("events".to_owned()).spawn_scoped(scope, say).map_err(no_thread)?;
-        let policies = [&old_policy, &new_policy];
-        let mut hands = Hands { to, batch: Vec::with_capacity(BATCH), policies, untold, faults: Default::default() };
-        let summary = diff::run(input, &mut hands).and_then(|summary| hands.flush().map(|()| summary));
-        let Hands { to, faults, .. } = hands;
-        drop(to);
-        said.join().unwrap_or_else(|_| Err(died()))?;
-        Ok(Difference { summary: summary?, faults })
-    })
+    let severity = |record: &Record| severities.of(record);
+    let context = Context {
+        machine: labels.machine,
+        computer: &computer,
+        scan_id: labels.scan_id,
+        window: labels.window,
+        clock: labels.clock,
+        severity: &severity,
+    };
+    let policies = [&old_policy, &new_policy];
+    let mut hands = Hands { receiver, context: &context, policies, untold, faults: Default::default() };
+    let summary = diff::run(input, &mut hands)?;
+    Ok(Difference { summary, faults: hands.faults })
 }
