@@ -76,4 +76,5 @@ pub mod security;
 pub mod severity;
 pub mod target;
 mod text;
+mod threads;
 pub mod volume;

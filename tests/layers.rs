@@ -8,24 +8,31 @@ use std::{
 };
 
 /// Each room, and the rooms that it may use.
-const ALLOWED: [(&str, &[&str]); 23] = [
+const ALLOWED: [(&str, &[&str]); 24] = [
     ("error", &[]),
     ("checksum", &[]),
     ("field", &[]),
     ("guid", &[]),
     ("severity", &[]),
     ("text", &[]),
+    ("threads", &[]),
     ("image", &["error", "checksum", "field", "guid"]),
     ("volume", &["error", "checksum", "field", "guid", "image"]),
-    ("fs", &["error", "checksum", "field", "guid", "image"]),
+    ("fs", &["error", "checksum", "field", "guid", "threads", "image"]),
     ("security", &["error", "field", "guid"]),
     ("registry", &["error", "field", "text"]),
     ("machine", &["error", "guid", "text", "image", "volume", "fs", "registry", "security"]),
     ("target", &["error", "image", "volume", "fs", "machine"]),
     ("policy", &["error", "severity", "text"]),
     ("changed", &["error"]),
-    ("manifest", &["error", "text"]),
-    ("scan", &["error", "field", "text", "fs", "machine", "registry", "security", "policy", "manifest", "changed"]),
+    ("manifest", &["error", "text", "threads"]),
+    (
+        "scan",
+        &[
+            "error", "field", "text", "threads", "fs", "machine", "registry", "security", "policy", "manifest",
+            "changed",
+        ],
+    ),
     ("diff", &["error", "text", "manifest"]),
     ("changelog", &["error", "severity", "text", "manifest", "diff"]),
     ("report", &["error", "severity", "changelog"]),
@@ -35,6 +42,7 @@ const ALLOWED: [(&str, &[&str]); 23] = [
             "error",
             "severity",
             "text",
+            "threads",
             "changed",
             "image",
             "volume",

@@ -27,6 +27,7 @@ use crate::{
     },
     target::{Disk, Target},
     text,
+    threads::Spread,
 };
 
 /// What the reason begins with why nothing was taken over although it was asked for or looked possible.
@@ -95,7 +96,12 @@ fn keep<'s>(
         return Err(refused(format!("the extents kept for the scan {latest} are those of {}", header.scan)));
     }
     let is_of_use = !asked.changed.is_empty() || are_related(disks, &header.layout.disks);
-    let load = || thread::Builder::new().name("extents".to_owned()).spawn_scoped(scope, || reader.load());
+    let spread = Spread::of(2);
+    let load = move || {
+        spread.seat(1).keep();
+        reader.load()
+    };
+    let load = || thread::Builder::new().name("extents".to_owned()).spawn_scoped(scope, load);
     let no_thread = |error| Error::State(format!("no thread to read extents: {error}"));
     let side = is_of_use.then(load).transpose().map_err(no_thread)?;
     Ok(Some(Kept { header, side }))

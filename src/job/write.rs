@@ -44,7 +44,7 @@ pub(super) fn write(
     present: Present<'_>,
     past: Past,
 ) -> Result<ManifestProof> {
-    let (out, memory) = (publish.manifest()?, sorter.memory());
+    let (out, memory, threaded) = (publish.manifest()?, sorter.memory(), record.threads > 2);
     let Present { seen: Seen { header, records, kept: counts, context, .. }, policy, window, extents } = present;
     let (holding, before) = past.taken.map(Previous::into_holding).unzip();
     let side = |(file, side): (File, SideHeader)| SideWriter::new(file, &side.within(context), before);
@@ -74,7 +74,7 @@ pub(super) fn write(
         }
         (Some(before), Some(holding)) => {
             let access_times = Rules::new(policy, None).any_compares(Attribute::Atime);
-            let kept = Kept { before, holding, counts, sorter: sorter.clone(), access_times };
+            let kept = Kept { before, holding, counts, sorter: sorter.clone(), access_times, threaded };
             let lines = Lines::new(records, Some(kept), memory).map_err(advised)?;
             let compare = |differing: Differing| compare(differing.before, differing.now);
             manifest::write_lines(out, &header, lines, follow, compare).map_err(advised)?

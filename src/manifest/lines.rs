@@ -70,6 +70,9 @@ pub struct Kept {
     /// Whether times of access are compared. Where not, lines that differ in nothing else do not count as different: a
     /// night of reading makes more of them than all else.
     pub access_times: bool,
+    /// Whether a thread of its own decompresses the manifest before. Where only two are to work, those that write the
+    /// new one share that work: three on two processors take turns, and one waits.
+    pub threaded: bool,
 }
 
 /// What the manifest before and the new one do not have in common.
@@ -163,13 +166,18 @@ impl Lines {
             counts.add_all(&kept.counts);
             let sorter = kept.sorter.share(2);
             let (only_before, only_now) = (Stream::new(&sorter), Stream::new(&sorter));
-            let kept = Kept { before: kept.before.ahead()?, ..kept };
+            let kept = if kept.threaded { Kept { before: kept.before.ahead()?, ..kept } } else { kept };
             let last = Vec::new();
             let (key, covered, waiting) = (None, None, Waiting::default());
             Ok(Before { kept, at: 0, live: true, last, key, covered, waiting, only_before, only_now })
         });
         let (made, before) = (merge(made, memory)?, before.transpose()?);
         Ok(Self { made, made_live: true, before, from_before: false, started: false, counts, memory })
+    }
+
+    /// Whether going to the next line includes decompressing it.
+    pub(super) fn decompress(&self) -> bool {
+        self.before.as_ref().is_some_and(|before| !before.kept.threaded)
     }
 
     /// How many records there are of each kind.

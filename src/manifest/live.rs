@@ -19,10 +19,14 @@ use super::{
     read::{Reader, damaged},
     write::{Writer, Written},
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    threads::{self, Spread},
+};
 
-/// How many blocks wait at most on either side.
-const DEPTH: usize = 3;
+/// How many blocks wait at most on either side: enough for who compresses to have something to do while a directory's
+/// worth of lines is new.
+const DEPTH: usize = 8;
 
 /// What the new manifest is called in messages.
 const NAME: &str = "the new manifest";
@@ -94,8 +98,7 @@ pub fn write_lines<W: Write + Send>(
             Ok(hash)
         });
         let written = joined(writer);
-        let hash = merged?;
-        written?.finish_with(hash)
+        end(written, merged?)
     })
 }
 
@@ -119,7 +122,7 @@ pub fn write_live<W: Write + Send, T>(
         let read = read(Reader::live(NAME, header.clone(), live));
         let (merged, written) = (joined(merger), joined(writer));
         let (hash, _) = merged?;
-        Ok((written?.finish_with(hash)?, read?))
+        Ok((end(written, hash)?, read?))
     })
 }
 
@@ -137,9 +140,18 @@ fn begin<'s, W: Write + Send + 's>(
     let hash = writer.begin()?;
     let (to_writer, for_writer) = sync_channel::<Arc<Block>>(DEPTH);
     let (used, free) = sync_channel(DEPTH);
+    // Who decompresses the manifest before has enough to do without hashing the new one.
+    let hashes = lines.decompress();
+    let spread = Spread::of(2);
     let compress = move || {
-        for block in for_writer {
-            writer.compress(block.as_bytes())?;
+        let mut seat = spread.seat(1);
+        while let Some(block) = threads::receive(&for_writer) {
+            seat.keep();
+            if hashes {
+                writer.put(block.as_bytes())?
+            } else {
+                writer.compress(block.as_bytes())?
+            }
             if let Some(block) = Arc::into_inner(block) {
                 let _ = used.try_send(block);
             }
@@ -147,7 +159,14 @@ fn begin<'s, W: Write + Send + 's>(
         Ok(writer)
     };
     let thread = thread::Builder::new().name("compress".to_owned()).spawn_scoped(scope, compress).map_err(no_thread)?;
-    Ok((Hands { writer: to_writer, free, reader, hash }, thread))
+    Ok((Hands { writer: to_writer, free, reader, hash: (!hashes).then_some(hash) }, thread))
+}
+
+fn end<W: Write>(writer: Result<Writer<W>>, hash: Option<Sha256>) -> Result<Written<W>> {
+    match hash {
+        Some(hash) => writer?.finish_with(hash),
+        None => writer?.end(),
+    }
 }
 
 fn no_thread(error: io::Error) -> Error {
@@ -164,13 +183,14 @@ struct Hands {
     /// Blocks whose lines were written.
     free: Receiver<Block>,
     reader: Option<SyncSender<Next>>,
-    /// Of the header.
-    hash: Sha256,
+    /// Of the header; none where who compresses the lines hashes them too.
+    hash: Option<Sha256>,
 }
 
-/// Merges, and hands the lines on; returns the hash of them all, unless the writer gave up, which says why itself. A
+/// Merges, and hands the lines on; returns the hash of them all where it is to make it, unless the writer gave up, which
+/// says why itself. A
 /// reader that has seen enough is let go.
-fn hand_over(mut lines: Lines, hands: Hands, follow: &mut dyn Follow) -> Result<(Sha256, Lines)> {
+fn hand_over(mut lines: Lines, hands: Hands, follow: &mut dyn Follow) -> Result<(Option<Sha256>, Lines)> {
     let mut hash = hands.hash.clone();
     let to_reader = |next| hands.reader.as_ref().map(|reader| reader.send(next));
     loop {
@@ -188,9 +208,11 @@ fn hand_over(mut lines: Lines, hands: Hands, follow: &mut dyn Follow) -> Result<
             }
         };
         if block.len() > 0 {
-            hash.update(block.as_bytes());
+            if let Some(hash) = &mut hash {
+                hash.update(block.as_bytes());
+            }
             let block = Arc::new(block);
-            if hands.writer.send(Arc::clone(&block)).is_err() {
+            if !threads::send(&hands.writer, Arc::clone(&block)) {
                 return Ok((hash, lines));
             }
             to_reader(Next::Block(block));

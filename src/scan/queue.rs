@@ -3,6 +3,8 @@
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+use crate::threads::{self, Patience};
+
 /// A stack of tasks; it is finished when it is empty and nobody works.
 pub(super) struct Queue<T> {
     state: Mutex<State<T>>,
@@ -34,7 +36,7 @@ impl<T> Queue<T> {
 
     /// A panic of a worker is turned into a fault where it happens, so a poisoned lock is still sound.
     fn lock(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        threads::lock(&self.state)
     }
 
     pub(super) fn push(&self, tasks: impl IntoIterator<Item = T>) {
@@ -66,6 +68,7 @@ impl<T> Queue<T> {
     /// The next task, waiting for one while others work; `None` when all is done. Each task taken must be
     /// given back with [`Queue::done`].
     pub(super) fn take(&self) -> Option<T> {
+        let mut patience = Patience::new();
         let mut state = self.lock();
         loop {
             if state.stopped {
@@ -78,7 +81,13 @@ impl<T> Queue<T> {
             if state.working == 0 {
                 return None;
             }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = if patience.is_left() {
+                drop(state);
+                patience.wait();
+                self.lock()
+            } else {
+                self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+            };
         }
     }
 

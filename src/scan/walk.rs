@@ -30,6 +30,7 @@ use crate::{
     machine::{Machine, Mount, Volume},
     manifest::{Attribute, Kind, Record, Value, attribute::Part},
     policy::{EffectivePolicy, EntityPath, Matcher, RuleSet, State, Verdict},
+    threads::{self, Seat, Spread},
 };
 
 /// Where a worker's records go.
@@ -180,7 +181,7 @@ impl<'m> Walk<'m> {
 
     /// Puts the root of every mount on the stack, last first, with a record of its own where it is covered.
     fn roots<R: Records>(&self, sink: &mut R) -> Result<()> {
-        let mut worker = Worker::new(self, sink);
+        let mut worker = Worker::new(self, sink, Seat::default());
         for mount in self.machine.mounts.iter().rev() {
             let state = self.state_at(&mount.path)?;
             if !interesting(&state) {
@@ -202,12 +203,14 @@ impl<'m> Walk<'m> {
 
     /// Works until the stack is empty.
     fn drain<R: Records + Send>(&self, sinks: Vec<R>) -> Result<Vec<R>> {
+        let spread = &Spread::of(sinks.len());
         std::thread::scope(|scope| {
             let workers: Vec<_> = sinks
                 .into_iter()
-                .map(|mut sink| {
+                .enumerate()
+                .map(|(nth, mut sink)| {
                     scope.spawn(move || {
-                        let result = Worker::new(self, &mut sink).work();
+                        let result = Worker::new(self, &mut sink, spread.seat(nth)).work();
                         if result.is_err() {
                             self.queue.stop();
                         }
@@ -252,9 +255,7 @@ impl<'m> Walk<'m> {
     /// Notes that a directory is entered; false when it was before.
     pub(super) fn mark(&self, volume: usize, dir: &NodeId) -> bool {
         match dir {
-            NodeId::Number(number) => {
-                self.entered.lock().unwrap_or_else(PoisonError::into_inner).insert((volume, *number))
-            }
+            NodeId::Number(number) => threads::lock(&self.entered).insert((volume, *number)),
             // Paths are unique by themselves; loops end at the budget of depth.
             NodeId::Path(_) => true,
         }

@@ -22,6 +22,7 @@ use crate::{
     machine::{DiskPlace, Machine, Sessions, join},
     manifest::{Attribute, Kind, Record, Value, attribute::Part},
     policy::{State, Verdict},
+    threads::Seat,
 };
 
 /// Files larger than this, in bytes, are hashed as tasks of their own.
@@ -30,6 +31,7 @@ pub(super) const BIG_FILE: u64 = 4 << 20;
 /// One worker: its readers, and where its records go.
 pub(super) struct Worker<'w, 'm, R: Records> {
     pub(super) walk: &'w Walk<'m>,
+    seat: Seat<'w>,
     pub(super) sessions: Sessions<'m>,
     /// A second set of readers, so that entries can be worked on while a listing goes on; lent to the listing.
     pub(super) lister: Option<Sessions<'m>>,
@@ -64,9 +66,10 @@ pub(super) struct Found<'f> {
 }
 
 impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
-    pub(super) fn new(walk: &'w Walk<'m>, sink: &'w mut R) -> Self {
+    pub(super) fn new(walk: &'w Walk<'m>, sink: &'w mut R, seat: Seat<'w>) -> Self {
         Self {
             walk,
+            seat,
             sessions: walk.machine.sessions(),
             lister: None,
             sink,
@@ -96,6 +99,7 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
     /// Does what a task has left for this worker, depth first; where others wait, they get what lies highest.
     fn own_tasks(&mut self) -> Result<()> {
         loop {
+            self.seat.keep();
             match self.walk.queue.need(self.walk.threads) {
                 Need::Nothing => {}
                 Need::More => {

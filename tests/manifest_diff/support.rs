@@ -185,7 +185,8 @@ pub(crate) fn diff_of_what_differs(old: &Scan, new: &Scan, every: usize, access_
     }
     let counts = Counts::sum(&[kept.finish()]);
     let holding = Holding { bits, records: before.counts.records(), sha256: before.sha256 };
-    let kept = Kept { before: of(&before.out), holding, counts, sorter: sorter(), access_times };
+    let kept =
+        Kept { before: of(&before.out), holding, counts, sorter: sorter(), access_times, threaded: access_times };
     let lines = manifest::Lines::new(vec![made.finish()], Some(kept), 1 << 20).unwrap();
     let mut out = Collected::default();
     let compare = |differing: Differing| {

@@ -173,7 +173,7 @@ pub(crate) fn scan_with(path: &Path, earlier: Option<(&Scan, &str)>, given: Give
     let sorter = Sorter::new(&temp, 1 << 20);
     let holding = holding.flatten().map(|holding| {
         let before = Reader::new("before", Cursor::new(earlier.unwrap().0.packed.clone())).unwrap();
-        Kept { before, holding, counts: seen.kept, sorter, access_times: false }
+        Kept { before, holding, counts: seen.kept, sorter, access_times: false, threaded: threads % 2 == 1 }
     });
     assert_eq!(holding.is_some(), kept > 0);
     let header = SideHeader::new("scan", Layout { disks: Vec::new(), volumes: Vec::new() }).within(seen.context);

@@ -5,12 +5,12 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-use crate::error::Result;
+use crate::{error::Result, threads};
 
 /// Parts that are locked each for itself; neighbouring windows are in different ones.
 const SHARDS: u64 = 64;
@@ -104,7 +104,7 @@ impl InodeTables {
         let Some(shard) = usize::try_from(shard).ok().and_then(|shard| self.shards.get(shard)) else {
             return window(Vec::new());
         };
-        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shard = threads::lock(shard);
         shard.clock = shard.clock.wrapping_add(1);
         let now = shard.clock;
         if let Some(kept) = shard.windows.get_mut(&place) {

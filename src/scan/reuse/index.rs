@@ -13,7 +13,10 @@ use super::{
     side_file::{End, Reader},
     trace::Trace,
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    threads::Spread,
+};
 
 /// Records that are held in memory, of some 90 bytes each. What does not fit is made and read anew.
 const MAX_RECORDS: usize = 1_250_000;
@@ -52,8 +55,10 @@ impl Index {
             }
         })?;
         let records = evidence.len();
+        let spread = Spread::of(2);
         let (by_evidence, by_places) = thread::scope(|scope| {
             let by_places = scope.spawn(|| {
+                spread.seat(1).keep();
                 let key = |at: usize| contents.get(at)?.map(|(places, _)| places);
                 Table::new(records, key, |one, other| contents.get(one) != contents.get(other))
             });
