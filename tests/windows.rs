@@ -25,5 +25,7 @@ mod regf;
 mod registry;
 #[path = "support/mod.rs"]
 mod runs;
+#[path = "windows/shared.rs"]
+mod shared;
 #[path = "windows/support.rs"]
 mod support;

@@ -207,7 +207,7 @@ impl Hive {
     }
 
     /// What a hive of this size can hand out.
-    pub(super) fn room(&self) -> Room {
+    pub(crate) fn room(&self) -> Room {
         Room::new(self.bins().len())
     }
 
@@ -312,8 +312,13 @@ impl Hive {
     /// # Errors
     /// [`Error::Corrupt`] when no key stands at `id`, or no value was found and one of the key's could not be read.
     pub fn value(&self, id: KeyId, name: impl AsRef<[u8]>) -> Result<Option<Value<'_>>> {
+        self.value_within(id, name, &mut self.room())
+    }
+
+    /// The same, while there is room: one for all keys bounds what keys cost that share a list of values.
+    pub(crate) fn value_within(&self, id: KeyId, name: impl AsRef<[u8]>, room: &mut Room) -> Result<Option<Value<'_>>> {
         let (mut found, mut damage) = (None, None);
-        self.values(id, &mut |value| {
+        self.values_within(id, (room, 0), &mut |value| {
             match value {
                 Ok(value) if value.name_is_cut => damage = value.fault,
                 Ok(value) if name::same(&value.name, name.as_ref()) => found = Some(value),

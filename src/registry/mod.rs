@@ -32,6 +32,7 @@ pub use key_node::{Key, KeyId};
 pub use key_security::SecurityId;
 pub use key_value::Value;
 pub use replay::{LogFormat, Replay};
+pub(crate) use room::Room;
 pub use walk::{KeyPath, MAX_DEPTH, Step, Visitor};
 
 /// The layer of this room's errors and faults.

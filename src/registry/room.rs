@@ -19,7 +19,7 @@ pub(super) const BEYOND: &str = "more names, values or data than the hive has ro
 
 /// What may still be handed out.
 #[derive(Debug, Clone)]
-pub(super) struct Room {
+pub(crate) struct Room {
     own: usize,
     paths: usize,
 }

@@ -19,13 +19,13 @@ pub(crate) fn descriptors() -> Vec<Vec<u8>> {
 }
 
 /// `S-1-5-21-1-2-3`, with room for one more of `count` sub-authorities.
-fn machine_sid(count: u8) -> Vec<u8> {
+pub(crate) fn machine_sid(count: u8) -> Vec<u8> {
     let authorities = [21_u32, 1, 2, 3].into_iter().flat_map(u32::to_le_bytes);
     [1, count, 0, 0, 0, 0, 0, 5].into_iter().chain(authorities).collect()
 }
 
 /// A key at a path below another.
-fn path(names: &str, leaf: impl FnOnce(Key) -> Key) -> Key {
+pub(crate) fn path(names: &str, leaf: impl FnOnce(Key) -> Key) -> Key {
     let mut names = names.rsplit('\\').map(|name| Key { descriptor: Some(0), ..key(name) });
     let last = leaf(names.next().unwrap());
     names.fold(last, |below, above| above.subkey(below))

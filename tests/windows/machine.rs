@@ -100,7 +100,7 @@ fn a_difference_in_case_alone_is_no_link() {
 }
 
 /// A machine of one volume in memory whose partition is the first of an MBR disk with the signature 1.
-fn in_memory(fill: impl FnOnce(&mut MemoryFs)) -> Machine {
+pub(crate) fn in_memory(fill: impl FnOnce(&mut MemoryFs)) -> Machine {
     let mut fs = MemoryFs::new("id", "label");
     fill(&mut fs);
     let volume = Volume {

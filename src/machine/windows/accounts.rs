@@ -31,6 +31,8 @@ fn read(machine: &mut Machine, sam: &Hive) -> Result<()> {
     let at = value.data.len().checked_sub(MACHINE_SID);
     let Some(domain) = at.and_then(|at| sid::to_string(value.data.get(at..)?).ok()) else { return Ok(()) };
     let host = machine.os.host.clone();
+    let mut room = sam.room();
+    let mut damage = None;
     for names in ["Users", "Aliases"] {
         let Some(names) = sam.lookup(&format!(r"{DOMAIN}\{names}\Names"))? else { continue };
         let mut keys: Vec<KeyId> = Vec::new();
@@ -40,11 +42,18 @@ fn read(machine: &mut Machine, sam: &Hive) -> Result<()> {
         })?;
         for key in keys {
             let Ok(name) = sam.key(key) else { continue };
-            let Ok(Some(number)) = sam.value(key, "") else { continue };
+            let number = match sam.value_within(key, "", &mut room) {
+                Ok(Some(number)) => number,
+                Ok(None) => continue,
+                Err(error) => {
+                    damage.get_or_insert(error);
+                    continue;
+                }
+            };
             let name = String::from_utf8_lossy(&name.name).into_owned();
             let name = host.as_ref().map_or(name.clone(), |host| format!(r"{host}\{name}"));
             machine.accounts.name_sid(format!("{domain}-{}", number.kind), name);
         }
     }
-    Ok(())
+    damage.map_or(Ok(()), Err)
 }

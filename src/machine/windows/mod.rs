@@ -11,7 +11,7 @@ use super::{Family, HiveFile, Machine, Missing, Mount, hive, node_at};
 use crate::{
     error::Result,
     fs::{FileSystem, Kind},
-    registry::{self, Hive, KeyId, value},
+    registry::{self, Hive, KeyId, Room, value},
 };
 
 /// Where the system keeps its hives.
@@ -132,7 +132,12 @@ fn noted<T>(machine: &mut Machine, mount: &str, result: Result<Option<T>>) -> Op
 
 /// A value as text.
 fn text(hive: &Hive, key: KeyId, name: &str) -> Result<Option<String>> {
-    let Some(found) = hive.value(key, name)? else { return Ok(None) };
+    text_within(hive, key, name, &mut hive.room())
+}
+
+/// The same, while there is room in what is asked of one key after the other.
+fn text_within(hive: &Hive, key: KeyId, name: &str, room: &mut Room) -> Result<Option<String>> {
+    let Some(found) = hive.value_within(key, name, room)? else { return Ok(None) };
     let found = found.whole().map_err(registry::error)?;
     Ok(match value::render(found.kind, &found.data).text {
         value::Text::One(text) if !text.is_empty() => Some(text),

@@ -3,7 +3,7 @@
 
 use std::{collections::HashSet, ops::ControlFlow};
 
-use super::text;
+use super::text_within;
 use crate::{
     error::{Error, Result},
     fs::{Kind, Listed, NodeId},
@@ -100,9 +100,10 @@ fn profile_list(machine: &mut Machine, software: &Hive) -> Result<List> {
         return Err(Error::budget("machine", format!("more than {PROFILE_CAP} profiles")));
     }
     let mut list = damage.map_or_else(List::default, |fault| unknown(machine, &fault.to_string()));
+    let mut room = software.room();
     for key in keys {
         let sid = String::from_utf8_lossy(&key.name).into_owned();
-        let path = match text(software, key.id, "ProfileImagePath") {
+        let path = match text_within(software, key.id, "ProfileImagePath", &mut room) {
             Ok(Some(path)) => path,
             Ok(None) => continue,
             Err(error) if is_sid(&sid) => {
