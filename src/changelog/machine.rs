@@ -69,11 +69,7 @@ impl<'s> Machine<'s> {
     /// # Errors
     /// [`Error::State`] when there should be one, and it is missing or damaged.
     pub fn latest_record(&self) -> Result<Option<ScanRecord>> {
-        let Some(scan_id) = self.latest else { return Ok(None) };
-        match self.state.record(&self.scan(scan_id))? {
-            Some(record) => Ok(Some(record)),
-            None => Err(self.missing(scan_id, "record")),
-        }
+        self.latest.map(|scan_id| self.state.latest_record(&self.scan(scan_id))).transpose()
     }
 
     /// The manifest of its newest complete scan.
@@ -81,11 +77,7 @@ impl<'s> Machine<'s> {
     /// # Errors
     /// [`Error::State`] when there should be one, and it is missing.
     pub fn latest_manifest(&self) -> Result<Option<File>> {
-        let Some(scan_id) = self.latest else { return Ok(None) };
-        match self.state.manifest(&self.scan(scan_id))? {
-            Some(file) => Ok(Some(file)),
-            None => Err(self.missing(scan_id, "manifest")),
-        }
+        self.latest.map(|scan_id| self.state.latest_manifest(&self.scan(scan_id))).transpose()
     }
 
     /// The last good records that its newest complete scan carries, if any.
@@ -168,10 +160,6 @@ impl<'s> Machine<'s> {
 
     fn wrong_latest(&self, what: &str) -> Error {
         Error::State(format!("state: {} {what}", self.directory.path().join(LATEST).display()))
-    }
-
-    fn missing(&self, scan_id: ScanId, what: &str) -> Error {
-        missing(&self.scan(scan_id), what)
     }
 
     /// Removes what a killed run has left: temporary files, and the scan that is newer than `latest`. A run can leave

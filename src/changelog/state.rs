@@ -151,17 +151,20 @@ impl State {
         }
     }
 
-    /// The record of a machine's newest complete scan; `None` when it has none.
+    /// The record of a machine's newest complete scan, which [`State::latest`] names.
     ///
     /// # Errors
-    /// [`Error::State`] when it cannot be read, or is missing as its manifest may be.
-    pub fn latest_record(&self, machine: &MachineName) -> Result<Option<ScanRecord>> {
-        let Some(scan_id) = self.latest(machine)? else { return Ok(None) };
-        let scan = ScanRef { machine: machine.clone(), scan_id };
-        if self.manifest(&scan)?.is_none() {
-            return Err(missing(&scan, "manifest"));
-        }
-        self.record(&scan)?.ok_or_else(|| missing(&scan, "record")).map(Some)
+    /// [`Error::State`] when it is missing or cannot be read.
+    pub fn latest_record(&self, scan: &ScanRef) -> Result<ScanRecord> {
+        self.record(scan)?.ok_or_else(|| missing(scan, "record"))
+    }
+
+    /// The manifest of a machine's newest complete scan, which [`State::latest`] names.
+    ///
+    /// # Errors
+    /// [`Error::State`] when it is missing or cannot be opened.
+    pub fn latest_manifest(&self, scan: &ScanRef) -> Result<File> {
+        self.manifest(scan)?.ok_or_else(|| missing(scan, "manifest"))
     }
 
     /// The scans that have a record, complete and failed, oldest first: of one machine or of all, and of those

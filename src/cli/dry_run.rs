@@ -11,7 +11,7 @@ use super::{
     output::Output,
 };
 use crate::{
-    changelog::{ScanRecord, State as StateDirectory, cadence},
+    changelog::{ScanRecord, ScanRef, State as StateDirectory, cadence},
     error::{Error, Result},
     job::{self, Time},
     machine::{Mount, State, Volume},
@@ -54,7 +54,15 @@ impl DryRun<'_> {
             return Ok(0);
         }
         let opened = target::open(target, self.open)?;
-        let last = state.as_ref().map(|state| state.latest_record(&machine)).transpose()?.flatten();
+        let last = match (state, last) {
+            (Some(state), Some(scan_id)) => {
+                let scan = ScanRef { machine: machine.clone(), scan_id };
+                // The scan would compare with it.
+                state.latest_manifest(&scan)?;
+                Some(state.latest_record(&scan)?)
+            }
+            _ => None,
+        };
         let record = job::foresee(&opened, &machine, self.policy, self.time, last.as_ref(), self.now)?;
         if is_text {
             text(&opened, &record, output)?;
