@@ -23,7 +23,7 @@ use crate::{
     error::{Error, Result},
     image::Raw,
     manifest::{Reader, Record, Sorter, read::is_something_else},
-    policy::{EffectivePolicy, Policy},
+    policy::{EffectivePolicy, Policy, RuleSet},
     scan::{self, Budgets, Progress},
     target,
 };
@@ -68,6 +68,8 @@ pub struct Side {
     reader: Reader,
     /// When the snapshot was taken; of a manifest nobody knows.
     time: Option<Timestamp>,
+    /// It was made under a policy that is not the comparison's, and of which nobody knows what people call it.
+    is_under_another: bool,
 }
 
 /// What a file of ours begins with: the magic number of a Zstandard frame (RFC 8878, 3.1.1).
@@ -94,7 +96,6 @@ pub fn compare(comparison: &Comparison<'_>, progress: &Progress) -> Result<Compa
     let target = format!("{} → {}", comparison.old.display(), comparison.new.display());
     let mut record = ScanRecord::new(machine.clone(), scan_id, start, target);
     record.outcome = RunOutcome::Complete;
-    record.policy = comparison.policy_name.to_owned();
     record.threads = comparison.threads as u64;
     let old = side(comparison, comparison.old, &machine, progress, &mut record)?;
     record.entities.clear();
@@ -108,6 +109,11 @@ pub fn compare(comparison: &Comparison<'_>, progress: &Progress) -> Result<Compa
     record.window = Some(window);
     record.bytes.hashed = progress.bytes();
     let policy = scope::of_header(new.reader.header(), new.reader.name())?;
+    record.policy = match new.is_under_another {
+        true => policy.names(RuleSet::ALL).join(", "),
+        false => comparison.policy_name.to_owned(),
+    };
+    record.policy_sha256 = policy.fingerprint();
     let mut receiver = Listed(EventWriter::new(temporary(comparison.temp)?, "events"));
     // Those of a target are listed already.
     let untold = [old.time.is_none(), new.time.is_none()];
@@ -176,11 +182,9 @@ fn side(
 ) -> Result<Side> {
     if is_manifest(given) {
         let mut reader = manifest(Path::new(given))?;
-        if comparison.policy_is_named {
-            accept_what_is_named(comparison, machine, &mut reader)?;
-        }
+        let is_under_another = !comparison.policy_is_named || !accept_what_is_named(comparison, machine, &mut reader)?;
         coverage::volumes(record, reader.header(), &scope::of_header(reader.header(), reader.name())?);
-        return Ok(Side { reader, time: None });
+        return Ok(Side { reader, time: None, is_under_another });
     }
     let target = target::open(given, &comparison.open)?;
     target.require_filesystem()?;
@@ -192,27 +196,28 @@ fn side(
     super::night::count(record, &scanned.counts);
     coverage::fill(record, &target, &policy, &scanned.seen.faults, &scanned.seen.notes);
     coverage::unmonitored(record);
-    record.policy_sha256 = policy.fingerprint();
     record.bytes.read = record.bytes.read.saturating_add(target.bytes_read());
     let mut file = scanned.out;
     file.seek(SeekFrom::Start(0)).map_err(|error| Error::State(format!("temporary manifest: {error}")))?;
     let modified = target.modified.and_then(|time| Timestamp::try_from(time).ok());
     let time = cadence::snapshot_time(None, modified, record.started)?;
-    Ok(Side { reader: Reader::new(given.display().to_string(), file)?, time: Some(time) })
+    let reader = Reader::new(given.display().to_string(), file)?;
+    Ok(Side { reader, time: Some(time), is_under_another: false })
 }
 
-/// Takes the gaps that the named policy accepts for those of a manifest that was made under that policy otherwise.
+/// Takes the gaps that the named policy accepts for those of a manifest that was made under that policy otherwise. Says
+/// whether it was.
 ///
 /// # Errors
 /// [`Error::Policy`] when it was made under another one, of which a comparison of two manifests would say nothing.
-fn accept_what_is_named(comparison: &Comparison<'_>, machine: &MachineName, reader: &mut Reader) -> Result<()> {
+fn accept_what_is_named(comparison: &Comparison<'_>, machine: &MachineName, reader: &mut Reader) -> Result<bool> {
     let named = policy_for(comparison.policy, machine)?;
     let policy = scope::of_header(reader.header(), reader.name())?;
     let asked = |policy: &EffectivePolicy| EffectivePolicy { accept: Vec::new(), ..policy.clone() }.fingerprint();
     if asked(&named) == asked(&policy) {
         let policy = serde_json::to_value(EffectivePolicy { accept: named.accept, ..policy });
         reader.set_policy(policy.map_err(|error| Error::Bug(format!("policy: {error}")))?);
-        return Ok(());
+        return Ok(true);
     }
     if [comparison.old, comparison.new].into_iter().all(is_manifest) {
         return Err(Error::Policy(format!(
@@ -222,5 +227,5 @@ fn accept_what_is_named(comparison: &Comparison<'_>, machine: &MachineName, read
             comparison.policy_name
         )));
     }
-    Ok(())
+    Ok(false)
 }

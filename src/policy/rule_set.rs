@@ -13,7 +13,7 @@ impl RuleSet {
     /// No rule.
     pub const EMPTY: Self = Self([0; MAX_RULES / BITS]);
     /// Every rule there can be.
-    pub(super) const ALL: Self = Self([u64::MAX; MAX_RULES / BITS]);
+    pub const ALL: Self = Self([u64::MAX; MAX_RULES / BITS]);
 
     /// Adds a rule; a place beyond [`MAX_RULES`] is not possible in a policy and not kept.
     pub fn insert(&mut self, rule: usize) {

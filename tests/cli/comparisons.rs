@@ -7,6 +7,14 @@ use std::{
     time::SystemTime,
 };
 
+use snapfim::{
+    changelog::State,
+    job::{self, Comparison},
+    policy::Policy,
+    scan::{Budgets, Progress},
+    target,
+};
+
 use crate::{
     Nights, nights,
     support::{Folder, fixture, newest_manifest, place, snapfim},
@@ -144,4 +152,36 @@ fn a_compressed_image_is_not_called_a_damaged_manifest() {
     let torn = folder.path("torn.manifest.zst");
     fs::write(&torn, &fs::read(packed).unwrap()[..7]).unwrap();
     snapfim(["diff".as_ref(), torn.as_os_str(), torn.as_os_str()]).exits(74).says("damaged");
+}
+
+/// The file that a policy came from is not in a manifest; the names of its rules are.
+#[test]
+fn a_comparison_of_manifests_is_on_record_under_their_policy() {
+    let folder = Folder::new();
+    let (image, policy) = (folder.disk("day0.raw", 0), folder.path("mine.toml"));
+    fs::write(&policy, "version = 1\nprofiles = ['recommended']\n[[monitor]]\nname = 'web'\npaths = ['/srv']\n")
+        .unwrap();
+    folder.night(&image, 0, &["--policy", policy.to_str().unwrap()]).exits(0);
+    let manifest = newest_manifest(&folder.path("state"));
+    let state = State::open(&folder.path("state")).unwrap();
+    let night = state.record(&state.scans(None, None).unwrap()[0]).unwrap().unwrap();
+    let compared = |new: &Path| {
+        let comparison = Comparison {
+            old: manifest.as_os_str(),
+            new: new.as_os_str(),
+            open: target::Options::default(),
+            machine: Some("web01"),
+            policy: &Policy::built_in("full").unwrap(),
+            policy_is_named: false,
+            policy_name: "full",
+            threads: 1,
+            budgets: Budgets::default(),
+            temp: &std::env::temp_dir(),
+            now: &jiff::Timestamp::now,
+        };
+        job::compare(&comparison, &Progress::default()).unwrap().record
+    };
+    let record = compared(&manifest);
+    assert_eq!((record.policy.as_str(), record.policy_sha256), ("recommended, web", night.policy_sha256));
+    assert_eq!(compared(&image).policy, "full");
 }
