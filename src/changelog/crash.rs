@@ -53,6 +53,7 @@ fn run(path: &Path, start: Timestamp, label: &str) -> Result<ScanId> {
             scan_id,
             window,
             clock: None,
+            previous: None,
             severity: &|_| Severity::Medium,
         };
         publish.event(Event::from_change(&change, &context)?)?;

@@ -30,6 +30,8 @@ pub struct Context<'a> {
     pub window: Window,
     /// When the run started, where the window may end then for want of a snapshot's time: no part of an event's id.
     pub clock: Option<Timestamp>,
+    /// The machine's scan before, if any.
+    pub previous: Option<ScanId>,
     /// The highest severity of the rules that cover an entity.
     pub severity: &'a dyn Fn(&Record) -> Severity,
 }
@@ -89,7 +91,8 @@ impl Context<'_> {
 
     /// The hash of machine, window, entity, change and what changed; 128 bits of it, in hexadecimal. Each part is led by
     /// its length, so that no two lists of parts read the same. Where the window ends by the clock, that end is left
-    /// out: the id is the same in every run, and that of other inputs differs.
+    /// out: the id is the same in every run, and that of other inputs differs. A window without an extent tells no two
+    /// scans of one snapshot apart, between which only what is asked of it changes: the scan before does.
     pub(super) fn event_id(&self, change: ChangeType, parts: &[&[u8]], ext: &Ext) -> String {
         let time = |time: Option<Timestamp>| time.filter(|time| Some(*time) != self.clock);
         let from = time(self.window.from).map(|from| from.to_string()).unwrap_or_default();
@@ -97,7 +100,9 @@ impl Context<'_> {
         let what = what_changed(ext);
         let common = [self.machine.as_str(), &from, &to, change.as_str(), &what].map(str::as_bytes);
         let mut hash = Sha256::new();
-        for part in common.iter().chain(parts) {
+        let no_extent = self.window.from.is_some_and(|from| from >= self.window.to);
+        let before = self.previous.filter(|_| no_extent).map(|scan| scan.to_string());
+        for part in common.iter().chain(parts).copied().chain(before.as_deref().map(str::as_bytes)) {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }

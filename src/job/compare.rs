@@ -118,7 +118,7 @@ pub fn compare(comparison: &Comparison<'_>, progress: &Progress) -> Result<Compa
     // Those of a target are listed already.
     let untold = [old.time.is_none(), new.time.is_none()];
     let sides = Sides { old: old.reader.ahead()?, carried: None, new: new.reader.ahead()?, untold };
-    let labels = Labels { machine: &machine, scan_id, window, clock: Some(start) };
+    let labels = Labels { machine: &machine, scan_id, window, clock: Some(start), previous: None };
     let sorter = Sorter::new(comparison.temp, comparison.budgets.memory);
     let Difference { summary, faults } = difference::events(sides, &labels, sorter, &mut receiver)?;
     faults.iter().for_each(|faults| coverage::faults(&mut record, faults));

@@ -44,6 +44,8 @@ pub(super) struct Labels<'a> {
     pub(super) window: Window,
     /// The start of a run whose window may end by it; see [`Context::clock`].
     pub(super) clock: Option<Timestamp>,
+    /// The machine's scan before, if any.
+    pub(super) previous: Option<ScanId>,
 }
 
 /// Says what a diff finds.
@@ -112,6 +114,7 @@ pub(super) fn events<R: Receiver>(
         scan_id: labels.scan_id,
         window: labels.window,
         clock: labels.clock,
+        previous: labels.previous,
         severity: &severity,
     };
     let policies = [&old_policy, &new_policy];

@@ -55,7 +55,8 @@ pub(super) fn write(
     };
     let mut compare = |old: Reader, new: Reader| {
         let sides = Sides { old, carried: carried(publish)?, new, untold: [false; 2] };
-        let labels = Labels { machine: &record.machine, scan_id: record.scan_id, window, clock: None };
+        let (machine, scan_id, previous) = (&record.machine, record.scan_id, publish.machine().latest());
+        let labels = Labels { machine, scan_id, window, clock: None, previous };
         let mut receiver = Written { publish, header: &header, carried: None };
         let summary = difference::events(sides, &labels, sorter.clone(), &mut receiver).map_err(advised)?.summary;
         receiver.finish()?;

@@ -62,7 +62,15 @@ pub(crate) fn with_context<T>(each: impl FnOnce(&Context<'_>) -> T) -> T {
     let machine = name("web01");
     let window = Window { from: Some(at(FROM)), to: at(TO) };
     let scan_id = "20261121T190000Z".parse().unwrap();
-    each(&Context { machine: &machine, computer: "web01.lan", scan_id, window, clock: None, severity: &severity })
+    each(&Context {
+        machine: &machine,
+        computer: "web01.lan",
+        scan_id,
+        window,
+        clock: None,
+        previous: None,
+        severity: &severity,
+    })
 }
 
 pub(crate) fn event(change: &Change) -> Event {
@@ -110,8 +118,15 @@ pub(crate) fn publish(path: &Path, scan: &Scan<'_>, prepare: impl FnOnce(&mut Sc
     manifest.write_all(scan.start.as_bytes()).unwrap();
     publish.prove(manifest.proof());
     let scan_id = publish.scan_id();
-    let context =
-        Context { machine: &machine, computer: scan.computer, scan_id, window, clock: None, severity: &severity };
+    let context = Context {
+        machine: &machine,
+        computer: scan.computer,
+        scan_id,
+        window,
+        clock: None,
+        previous: None,
+        severity: &severity,
+    };
     for change in &scan.changes {
         publish.event(Event::from_change(change, &context).unwrap()).unwrap();
     }

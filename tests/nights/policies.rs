@@ -86,3 +86,17 @@ fn a_long_edit_of_a_policy_is_cut_short_and_still_an_event_of_its_own() {
     }
     assert_eq!(ids.len(), 3);
 }
+
+/// The image does not change, so all of these scans have the same window.
+#[test]
+fn the_same_edit_made_twice_is_two_events() {
+    let folder = Folder::new();
+    let image = folder.disk("day0.raw", 0);
+    let mut ids = Vec::new();
+    for profile in ["recommended", "extended", "recommended", "extended"] {
+        let run = folder.night(&image, 0, &["--profile", profile]);
+        ids.extend(run.json().iter().map(|event| event["Ext"]["EventId"].to_string()));
+    }
+    assert_eq!(ids.len(), 3);
+    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), 3, "{ids:?}");
+}
