@@ -186,8 +186,9 @@ impl State {
                 if groups.len() > MAX_GROUPS { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             });
             if groups.len() > MAX_GROUPS {
+                let columns = columns.iter().map(|column| column.name).collect::<Vec<_>>().join(",");
                 return Err(Error::Usage(format!(
-                    "counting by {columns:?} gives more than {MAX_GROUPS} groups; count by fewer columns, or narrow \
+                    "counting by {columns} gives more than {MAX_GROUPS} groups; count by fewer columns, or narrow \
                      what is counted"
                 )));
             }

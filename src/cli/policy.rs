@@ -48,6 +48,10 @@ fn show(policy: &EffectivePolicy, left_out: Option<&str>, output: &mut Output) -
 fn check(file: &std::path::Path, output: &mut Output) -> Result<u8> {
     let (policy, shown) = policy_file(file)?;
     let policy = policy.for_machine("")?;
-    output.line(&format!("{shown}: {} rules apply to every machine, no errors", policy.rules.len()));
+    let rules = match policy.rules.len() {
+        1 => "1 rule applies".to_owned(),
+        number => format!("{number} rules apply"),
+    };
+    output.line(&format!("{shown}: {rules} to every machine, no errors"));
     Ok(0)
 }

@@ -25,7 +25,7 @@ fn a_dash_is_standard_input_for_policies() {
     let folder = Folder::new();
     let policy = folder.path("p.toml");
     fs::write(&policy, "version = 1\n[[monitor]]\nname = \"app\"\npaths = [\"/srv\"]\n").unwrap();
-    fed(&policy, &["policy", "check", "-"]).exits(0).prints("standard input: 1 rules");
+    fed(&policy, &["policy", "check", "-"]).exits(0).prints("standard input: 1 rule applies");
     fed(&policy, &["policy", "explain", "/srv/x", "--policy", "-"]).exits(0).prints("app").prints("standard input:4");
     fs::write(&policy, "version = 2\n").unwrap();
     fed(&policy, &["policy", "check", "-"]).exits(78).says("standard input:1");

@@ -140,11 +140,11 @@ impl<'f> Wof<'f> {
             if stored == len {
                 out.copy_from_slice(bytes);
             } else {
-                let decoded = match self.algorithm {
-                    Algorithm::Xpress => xpress::decode(bytes, out),
-                    Algorithm::Lzx => lzx::decode(bytes, out),
+                let (decoded, algorithm) = match self.algorithm {
+                    Algorithm::Xpress => (xpress::decode(bytes, out), "XPRESS"),
+                    Algorithm::Lzx => (lzx::decode(bytes, out), "LZX"),
                 };
-                decoded.ok_or_else(|| wrong(format!("its {stored:#x} bytes do not decode ({:?})", self.algorithm)))?;
+                decoded.ok_or_else(|| wrong(format!("its {stored:#x} bytes do not decode as {algorithm}")))?;
             }
             if sink.data(out).is_break() {
                 return Ok(());

@@ -94,7 +94,9 @@ pub(super) fn walk(volume: &Volume, inode: &Inode, which: Which, each: Each<'_>)
             walk.records(fork.bytes, count)
         }
         Format::Btree => walk.root(fork.bytes),
-        other => walk.broken(format!("format {other:?} has no map")),
+        Format::Device => walk.broken("a device has no map"),
+        Format::Local => walk.broken("what stands in the inode itself has no map"),
+        Format::Other(number) => walk.broken(format!("expected the format extents or tree, found number {number}")),
     };
     if flow.is_continue() && !walk.broken && walk.records != fork.extents {
         let what = format!("{} extents instead of {}", walk.records, fork.extents);

@@ -110,11 +110,11 @@ impl Header {
             other => return Err(Error::unsupported(LAYER, format!("encryption method {other}"))),
         };
         let named = if incompatible & COMPRESSION_TYPE != 0 { s.slice(104, 1)? } else { &[0] };
-        let compression = match named {
-            [0] => Compression::Zlib,
-            [1] => Compression::Zstd,
+        let compression = match named.first().copied().unwrap_or_default() {
+            0 => Compression::Zlib,
+            1 => Compression::Zstd,
             other => {
-                return Err(Error::unsupported(LAYER, format!("compression type {other:?}; zlib and zstd are read")));
+                return Err(Error::unsupported(LAYER, format!("compression type {other}; zlib and zstd are read")));
             }
         };
         if incompatible & EXTENDED_L2 != 0 && cluster_bits < 14 {

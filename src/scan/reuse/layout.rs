@@ -89,7 +89,8 @@ impl Layout {
         let sizes = |layout: &Self| layout.disks.iter().map(|disk| disk.size).collect::<Vec<_>>();
         let (now, before) = (sizes(self), sizes(earlier));
         if now != before {
-            return Some(format!("the disks have {now:?} bytes, had {before:?} before"));
+            let listed = |sizes: &[u64]| sizes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            return Some(format!("the disks have {} bytes, had {} before", listed(&now), listed(&before)));
         }
         if self.volumes.len() != earlier.volumes.len() {
             let (now, before) = (self.volumes.len(), earlier.volumes.len());

@@ -54,7 +54,7 @@ fn header(sector: &[u8], number: u64) -> Result<PvHeader, String> {
         return Err(format!("checksum {found:#010x}, expected {stored:#010x}"));
     }
     if le64(sector, 8) != Some(number) {
-        return Err(format!("it stands in sector {number} and says {:?}", le64(sector, 8).unwrap_or_default()));
+        return Err(format!("it stands in sector {number} and says {}", le64(sector, 8).unwrap_or_default()));
     }
     if !has(sector, 24, b"LVM2 001") {
         return Err("its type is not LVM2 001".to_owned());
