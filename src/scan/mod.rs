@@ -11,6 +11,7 @@ mod faults;
 mod hash;
 mod holes;
 mod kept;
+mod label;
 mod listing;
 mod note;
 mod plan;

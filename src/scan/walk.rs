@@ -28,8 +28,8 @@ use crate::{
     error::{Error, Fault, Result},
     fs::NodeId,
     machine::{Machine, Mount, Volume},
-    manifest::{Attribute, Kind, Record, Value, attribute::Part},
-    policy::{EffectivePolicy, EntityPath, Matcher, RuleSet, State, Verdict},
+    manifest::{Kind, Record, attribute::Part},
+    policy::{EffectivePolicy, EntityPath, Matcher, State},
     threads::{self, Seat, Spread},
 };
 
@@ -317,40 +317,6 @@ fn above(path: &[u8]) -> impl Iterator<Item = &[u8]> {
 pub(super) fn state_at(matcher: &Matcher, path: &EntityPath) -> State {
     let root = matcher.root(&path.root);
     path.segments.iter().fold(root, |state, name| matcher.child(&state, name, true))
-}
-
-/// Says which rules cover records, and how they spell them. Neighbours are nearly always covered by the same rules,
-/// whose names they share.
-pub(super) struct Labels<'m> {
-    policy: &'m EffectivePolicy,
-    matcher: &'m Matcher,
-    last: Option<(RuleSet, Arc<[String]>)>,
-}
-
-impl<'m> Labels<'m> {
-    pub(super) fn new(policy: &'m EffectivePolicy, matcher: &'m Matcher) -> Self {
-        Self { policy, matcher, last: None }
-    }
-
-    pub(super) fn label(&mut self, record: &mut Record, verdict: &Verdict) {
-        record.set(Attribute::Rules, Value::List(self.names(verdict.all())));
-        let spelled = verdict.route.and_then(|_| {
-            let path = EntityPath::parse(&record.path).ok()?;
-            self.matcher.spelled(verdict, &path)
-        });
-        if let Some(spelled) = spelled {
-            record.set(Attribute::As, Value::Bytes(spelled));
-        }
-    }
-
-    fn names(&mut self, rules: RuleSet) -> Arc<[String]> {
-        if let Some((_, names)) = self.last.as_ref().filter(|(last, _)| *last == rules) {
-            return Arc::clone(names);
-        }
-        let names: Arc<[String]> = self.policy.names(rules).into_iter().map(str::to_owned).collect();
-        self.last = Some((rules, Arc::clone(&names)));
-        names
-    }
 }
 
 /// Hands over a record of which nothing is kept, within the budget.

@@ -12,9 +12,10 @@ use super::{
     directory::{Entries, Entry, Names, Waiting},
     entity::{self, Context},
     hash::Hashed,
+    label::Labels,
     queue::Need,
     reuse::{Basis, Fingerprint, Trace},
-    walk::{Batch, Dir, FileTask, Labels, Records, Task, Walk, interesting, node_name},
+    walk::{Batch, Dir, FileTask, Records, Task, Walk, interesting, node_name},
 };
 use crate::{
     error::{Fault, Result},

@@ -6,8 +6,9 @@ use super::{
     super::{
         descriptor::{Descriptor, Descriptors},
         entity,
+        label::Labels,
         seen::Seen,
-        walk::{Labels, Records, emit, interesting},
+        walk::{Records, emit, interesting},
     },
     Registry, record,
 };
