@@ -21,12 +21,7 @@ use rustix::{
 
 use crate::{
     error::{Error, Result},
-    field::wide,
-    image::{
-        Image, Raw, Run,
-        mapped::{FileId, Layered, Origin},
-        probe::FileUsed,
-    },
+    image::{Image, Raw, host_file::HostFile, mapped::FileId, probe::FileUsed},
 };
 
 /// Files that may stand on one another: a chain this long is no backup scheme, it is an attack.
@@ -34,49 +29,6 @@ pub(crate) const MAX_DEPTH: usize = 64;
 
 /// Longest name that is looked at; Linux's own limit of a path.
 const MAX_NAME: usize = 4096;
-
-/// A file of the host as a layer: its bytes come from itself.
-pub(crate) struct HostFile {
-    raw: Raw,
-    id: FileId,
-}
-
-impl HostFile {
-    /// Takes an opened file.
-    pub(crate) fn new(raw: Raw) -> Result<Self> {
-        let stat = fstat(raw.file()).map_err(|e| Error::io("raw", raw.path().display().to_string(), e.into()))?;
-        Ok(Self { raw, id: FileId { device: stat.st_dev, inode: stat.st_ino } })
-    }
-}
-
-impl Image for HostFile {
-    fn len(&self) -> u64 {
-        self.raw.len()
-    }
-
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
-        let wanted = wide(buf.len());
-        if offset.checked_add(wanted).is_none_or(|end| end > self.raw.len()) {
-            return Err(Error::corrupt(
-                "image",
-                format!("'{}' at {offset:#x}", self.raw.path().display()),
-                format!("{wanted} bytes wanted past the end: the file has {:#x} and may have been cut", self.raw.len()),
-            ));
-        }
-        self.raw.read_at(offset, buf)
-    }
-
-    fn run_at(&self, offset: u64) -> Result<Run> {
-        self.raw.run_at(offset)
-    }
-}
-
-impl Layered for HostFile {
-    fn origin(&self, offset: u64, _want: u64) -> Result<(u64, Origin)> {
-        let len = self.raw.len().saturating_sub(offset);
-        Ok((len, Origin::Stored { file: self.id, at: offset }))
-    }
-}
 
 /// A directory beneath which named files may be opened.
 struct Root {

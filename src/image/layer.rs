@@ -8,13 +8,8 @@ use std::{path::Path, sync::Arc};
 use crate::{
     error::{Error, Result},
     image::{
-        Raw,
-        beneath::{HostFile, Place},
-        ewf,
-        mapped::Layered,
-        ova, probe,
-        probe::FileUsed,
-        qcow2, structure, vhd, vhdx, vmdk,
+        Raw, beneath::Place, ewf, host_file::HostFile, mapped::Layered, ova, probe, probe::FileUsed, qcow2, structure,
+        vhd, vhdx, vmdk,
     },
 };
 

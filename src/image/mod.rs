@@ -6,6 +6,7 @@
 pub(crate) mod beneath;
 pub mod changed;
 pub mod ewf;
+mod host_file;
 mod joined;
 mod layer;
 pub mod mapped;

@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     Image, Raw,
-    beneath::HostFile,
+    host_file::HostFile,
     layer::{self, Findings, Format},
     mapped::Layered,
     qcow2::{self, Snapshot},

@@ -9,12 +9,7 @@ use super::open_with_hash;
 use crate::{
     error::Result,
     field::narrow,
-    image::{
-        Image, Raw,
-        beneath::{HostFile, Place},
-        layer::Findings,
-        mapped::Mapped,
-    },
+    image::{Image, Raw, beneath::Place, host_file::HostFile, layer::Findings, mapped::Mapped},
 };
 
 /// Bytes that are hashed at once.

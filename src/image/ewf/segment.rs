@@ -5,7 +5,8 @@ use crate::{
     error::{Error, Result},
     image::{
         Image,
-        beneath::{HostFile, Place},
+        beneath::Place,
+        host_file::HostFile,
         structure::{Structure, read_vec},
     },
 };
