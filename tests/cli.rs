@@ -17,7 +17,11 @@ mod input;
 mod names;
 #[path = "cli/quiet.rs"]
 mod quiet;
+#[path = "cli/readers.rs"]
+mod readers;
 mod support;
+#[path = "cli/targets.rs"]
+mod targets;
 
 use std::{
     fs::{self, File},
@@ -153,86 +157,6 @@ fn a_policy_that_is_no_text_names_its_line() {
 }
 
 #[test]
-fn several_targets_are_all_tried_and_the_worst_code_wins() {
-    let folder = Folder::new();
-    let (one, two) = (folder.disk("one.raw", 0), folder.disk("two.raw", 1));
-    fs::write(folder.path("bad.raw"), [0; 4096]).unwrap();
-    let (bad, state) = (folder.path("bad.raw"), folder.path("state"));
-    let run = |names: [&PathBuf; 3]| {
-        let mut args = vec!["scan", "--state", state.to_str().unwrap(), "--profile", "full"];
-        args.extend(names.iter().map(|path| path.to_str().unwrap()));
-        snapfim(args)
-    };
-    let first = run([&one, &bad, &two]).exits(65).says("bad.raw");
-    assert!(first.out.contains("one") && first.out.contains("two"), "the others are scanned: {}", first.out);
-    run([&one, &folder.path("absent.raw"), &two]).exits(66).says("absent.raw");
-    for machine in ["one", "two"] {
-        folder.read(&["status"]).prints(machine);
-    }
-}
-
-#[test]
-fn the_machine_is_named_after_the_file_without_its_date() {
-    let folder = Folder::new();
-    let (old, new) = (folder.disk("web7-2025-11-20.raw", 0), folder.disk("web7-2025-11-21.raw", 1));
-    let state = folder.path("state");
-    for (image, code) in [(&old, 0), (&new, 1)] {
-        snapfim(["scan", image.to_str().unwrap(), "--state", state.to_str().unwrap(), "--profile", "full"]).exits(code);
-    }
-    assert!(folder.path("state/machines/web7").is_dir());
-}
-
-#[test]
-fn two_machines_whose_disks_are_called_alike_do_not_share_a_history() {
-    let folder = Folder::new();
-    for name in ["a", "b", "2025-11-20", "2025-11-21"] {
-        fs::create_dir(folder.path(name)).unwrap();
-    }
-    let (one, other, third) = (folder.disk("a/disk.raw", 0), folder.disk("b/disk.raw", 1), folder.disk("web01.raw", 0));
-    let state = folder.path("state");
-    let scan = |targets: &[&PathBuf], more: &[&str]| {
-        let args = ["scan", "--quiet", "--profile", "full", "--state", state.to_str().unwrap()];
-        snapfim(args.iter().chain(more).copied().chain(targets.iter().map(|path| path.to_str().unwrap())))
-    };
-    for more in [&["--every", "1d"][..], &[]] {
-        let run = scan(&[&one, &other, &third], more).exits(2);
-        for (target, alike) in [(&one, &other), (&other, &one)] {
-            let says = format!(
-                "{}: it would be the machine disk, and so would {}: scan each by itself with --machine",
-                target.display(),
-                alike.display()
-            );
-            assert!(run.err.contains(&says), "{}", run.err);
-        }
-    }
-    assert!(!folder.path("state/machines/disk").exists() && folder.path("state/machines/web01").is_dir());
-    // Snapshots of one machine lie on one path but for dates.
-    let days = [folder.disk("2025-11-20/db.raw", 0), folder.disk("2025-11-21/db.raw", 1)];
-    scan(&[&days[0], &days[1]], &[]).exits(1);
-    folder.read(&["status"]).prints("db");
-}
-
-#[test]
-fn two_disks_that_differ_in_nothing_but_the_extension_do_not_share_a_history() {
-    let folder = Folder::new();
-    let (raw, qcow2) = (folder.disk("web01.raw", 0), folder.disk("web01.qcow2", 1));
-    // A night may change the extension along with the date.
-    let nights = [folder.disk("db-2025-11-20.raw", 0), folder.disk("db-2025-11-21.img", 1)];
-    let state = folder.path("state");
-    for more in [&[][..], &["--every", "1d"], &["--every", "1d", "--dry-run"]] {
-        let args = ["scan", "--quiet", "--profile", "full", "--state", state.to_str().unwrap()];
-        let targets = [&raw, &qcow2, &nights[0], &nights[1]].map(|path| path.to_str().unwrap());
-        let run = snapfim(args.iter().chain(more).copied().chain(targets)).exits(2);
-        for (target, alike) in [(&raw, &qcow2), (&qcow2, &raw)] {
-            let says =
-                format!("{}: it would be the machine web01, and so would {}:", target.display(), alike.display());
-            assert!(run.err.contains(&says), "{}", run.err);
-        }
-    }
-    assert!(!folder.path("state/machines/web01").exists() && folder.path("state/machines/db").is_dir());
-}
-
-#[test]
 fn what_is_not_due_is_not_scanned() {
     let folder = Folder::new();
     let image = folder.disk("day0.raw", 0);
@@ -269,97 +193,6 @@ fn a_dry_run_says_what_the_policy_and_the_last_scan_say() {
     let (image, state) = (image.to_str().unwrap(), folder.path("state"));
     let args = ["scan", image, "--machine", "web01", "--every", "24h", "--dry-run", "--state", state.to_str().unwrap()];
     snapfim(args).exits(0).prints("day0.raw: not due, web01 was last scanned 2");
-}
-
-#[test]
-fn the_log_is_filtered_and_counted() {
-    let Nights { folder, .. } = nights();
-    let log = |more: &[&str]| {
-        let args: Vec<_> = ["log", "--format", "ndjson"].iter().chain(more).copied().collect();
-        folder.read(&args).exits(0)
-    };
-    assert_eq!(log(&[]).events(), planted());
-    assert_eq!(log(&["--type", "Deleted"]).events(), ["Deleted /usr/sbin/auditd"]);
-    assert_eq!(log(&["--path", "/boot/**"]).events().len(), 4);
-    assert_eq!(log(&["--path", "/etc/cron.d/*"]).events(), ["Created /etc/cron.d/sysstat"]);
-    assert_eq!(log(&["--machine", "web01"]).events(), planted());
-    assert_eq!(log(&["--computer", "WEB"]).events(), planted());
-    assert_eq!(log(&["--computer", "db"]).events().len(), 0);
-    assert_eq!(log(&["--entity", "registry"]).events().len(), 0);
-    assert_eq!(log(&["--entity", "file"]).events(), planted());
-    assert_eq!(log(&["--since", "2025-11-21"]).events(), planted());
-    assert_eq!(log(&["--until", "2025-11-20"]).events().len(), 0);
-    assert_eq!(log(&["--since", "2025-11-22"]).events().len(), 0);
-    let counted = log(&["--count-by", "ChangeType"]);
-    let created = counted.json().into_iter().find(|row| row["ChangeType"] == "Created").unwrap();
-    assert_eq!(created["Count"], 8);
-    let times: Vec<_> = log(&[]).json().iter().map(|event| event["TimeGenerated"].to_string()).collect();
-    assert!(times.is_sorted_by(|one, other| one >= other), "newest first: {times:?}");
-    for bad in [["--type", "Eaten"], ["--severity", "awful"], ["--count-by", "Colour"], ["--since", "soon"]] {
-        folder.read(&["log", bad[0], bad[1]]).exits(2).says(bad[1]);
-    }
-    folder.read(&["log"]).exits(0).prints("/etc/ld.so.preload");
-}
-
-#[test]
-fn the_log_as_csv_has_a_row_an_event_and_a_head() {
-    let Nights { folder, .. } = nights();
-    let csv = folder.read(&["log", "--format", "csv"]).exits(0).out;
-    let mut lines = csv.lines();
-    let head = lines.next().unwrap();
-    assert!(head.starts_with("TimeGenerated,Computer,"), "{head}");
-    assert_eq!(lines.count(), planted().len());
-}
-
-#[test]
-fn a_path_has_a_history() {
-    let Nights { folder, .. } = nights();
-    folder.read(&["history", "/usr/bin/passwd"]).exits(0).prints("/usr/bin/passwd").prints("timestomp");
-    let renamed = folder.read(&["history", "/usr/bin/nc.traditional", "--format", "ndjson"]).exits(0);
-    assert_eq!(renamed.events(), ["Renamed /usr/sbin/kworkerd"], "a rename is in the history of both its names");
-    assert_eq!(folder.read(&["history", "/no/such"]).exits(0).out, "");
-}
-
-#[test]
-fn status_is_one_line_a_machine_and_says_what_is_overdue() {
-    let Nights { folder, .. } = nights();
-    folder.read(&["status"]).exits(0).prints("web01");
-    let rows = folder.read(&["status", "--format", "ndjson"]).exits(0).json();
-    assert_eq!(rows.len(), 1);
-    assert_eq!(rows[0]["machine"], "web01");
-    assert_eq!(rows[0]["overdue"], false);
-    // The snapshot is years older than its scan.
-    assert_eq!((&rows[0]["snapshot"], &rows[0]["stale"]), (&EVENINGS[1].into(), &true.into()));
-    folder.read(&["status"]).exits(0).prints("ok; snapshot");
-    std::thread::sleep(std::time::Duration::from_millis(1500));
-    folder.read(&["status", "--every", "1s"]).exits(1);
-}
-
-#[test]
-fn verify_finds_what_is_damaged_or_missing() {
-    let Nights { folder, .. } = nights();
-    folder.read(&["verify"]).exits(0).prints("0 problems");
-    let manifest = newest_manifest(&folder.path("state"));
-    let whole = fs::read(&manifest).unwrap();
-    fs::write(&manifest, &whole[..whole.len() - 9]).unwrap();
-    folder.read(&["verify"]).exits(74).says("damaged");
-    fs::write(&manifest, &whole).unwrap();
-    fs::rename(&manifest, folder.path("elsewhere")).unwrap();
-    folder.read(&["verify"]).exits(74);
-    fs::rename(folder.path("elsewhere"), &manifest).unwrap();
-    folder.read(&["verify"]).exits(0);
-}
-
-#[test]
-fn a_state_that_is_not_there_is_an_error_for_readers() {
-    let folder = Folder::new();
-    for args in [&["log"][..], &["status"], &["verify"], &["history", "/x"]] {
-        folder.read(args).exits(74).says("state");
-    }
-    fs::write(folder.path("file"), "x").unwrap();
-    let image = folder.disk("day0.raw", 0);
-    let file = folder.path("file");
-    snapfim(["scan", image.to_str().unwrap(), "--state", file.to_str().unwrap()]).exits(74).says("file");
 }
 
 #[test]

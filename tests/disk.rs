@@ -19,6 +19,8 @@ mod corpus;
 mod exfat;
 #[path = "disk/exfat_hostile.rs"]
 mod exfat_hostile;
+#[path = "disk/exfat_volume.rs"]
+mod exfat_volume;
 #[path = "disk/fat.rs"]
 mod fat;
 #[path = "disk/fat_hostile.rs"]
