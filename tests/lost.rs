@@ -97,6 +97,8 @@ fn what_a_damaged_byte_hides_is_lost_and_not_deleted() {
         ("a short directory has an entry less, and a wrong checksum", "xfs/v5.img", &[(0x1c108b0, &[2])]),
         ("the root directory is a block shorter", "ext/ext2.img", &[(0x19085, &[4])]),
         ("the root directory is empty", "ext/ext3.img", &[(0x5105, &[0])]),
+        ("the root directory begins with an empty block of another", "ext/ext3.img", &[(0x5128, &[15])]),
+        ("the entry of a directory is not in use", "ext/ext3.img", &[(0xd0b4, &[0])]),
         (
             "an entry that says directory leads to a file",
             "ext/metadata.img",

@@ -47,6 +47,11 @@ pub(super) fn kind_of_entry(file_type: u8) -> Option<Kind> {
 pub(super) struct DirFaults(u32);
 
 impl DirFaults {
+    /// Whether there were none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0 == 0
+    }
+
     /// Hands out the next fault of the directory that `at` names.
     pub(super) fn hand_out(
         &mut self,

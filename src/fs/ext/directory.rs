@@ -36,13 +36,15 @@ impl Reader<'_> {
             return Err(encrypted(&inode, "its names"));
         }
         let volume = self.volume();
-        let mut lister = Lister { volume, inode: &inode, each, faults: DirFaults::default() };
+        let mut lister = Lister::new(volume, &inode, each);
         // What an inode says that is not itself may be what it says of its names.
         if inode.mismatch.iter().any(|fault| lister.fault(fault.clone()).is_break()) {
             return Ok(());
         }
         if inode.has(FLAG_INLINE_DATA) {
-            let _ = lister.inline(&self.raw);
+            if lister.inline(&self.raw).is_continue() {
+                lister.end();
+            }
             return Ok(());
         }
         let mut buffered = std::mem::take(&mut self.directory);
@@ -78,10 +80,14 @@ impl Reader<'_> {
         if !stopped && !broken && lister.hole(next, end.saturating_sub(next)).is_break() {
             return Ok(());
         }
+        if stopped {
+            return Ok(());
+        }
         // Directories do not shrink, nothing is allocated for them ahead, and none is empty.
-        if let (Some(block), false) = (behind.or((end == 0).then_some(0)), stopped) {
+        if let Some(block) = behind.or((end == 0).then_some(0)) {
             let _ = lister.fault_at(block, None, format!("lies behind the directory's end at {:#x}", inode.size));
         }
+        lister.end();
         Ok(())
     }
 }
@@ -126,14 +132,55 @@ fn piece_of(blocks: u64, block_bytes: u64, block_len: usize) -> usize {
     capped(blocks.saturating_mul(block_bytes), CHUNK.max(block_len))
 }
 
+/// The directories among a directory's entries, which its number of links says once more: there is one from its name,
+/// one from its `.`, and one from the `..` of each of them.
+#[derive(Default)]
+struct Subdirectories {
+    found: u64,
+    unknown: bool,
+}
+
+impl Subdirectories {
+    /// Counts an entry in, by what it says that it leads to.
+    fn add(&mut self, kind: Option<Kind>) {
+        self.found = self.found.saturating_add(u64::from(kind == Some(Kind::Dir)));
+        self.unknown |= kind.is_none();
+    }
+
+    /// What a directory with so many links lacks, or has too much, when every entry said what it leads to.
+    fn contradiction(&self, links: u64) -> Option<String> {
+        let Self { found, unknown } = *self;
+        let expected = found.saturating_add(2);
+        (!unknown && links != expected)
+            .then(|| format!("{links} links instead of the {expected} of a directory with {found} in it"))
+    }
+}
+
 struct Lister<'a, 'e> {
     volume: &'a Volume,
     inode: &'a Inode,
     each: Each<'e>,
     faults: DirFaults,
+    /// Of `.` and `..`, those that were in their places.
+    dots: u8,
+    subdirectories: Subdirectories,
 }
 
-impl Lister<'_, '_> {
+impl<'a, 'e> Lister<'a, 'e> {
+    fn new(volume: &'a Volume, inode: &'a Inode, each: Each<'e>) -> Self {
+        Self { volume, inode, each, faults: DirFaults::default(), dots: 0, subdirectories: Subdirectories::default() }
+    }
+
+    /// Holds what was listed against what the inode says, unless it is known already that something is missing.
+    fn end(&mut self) {
+        // Where there is room for no more links than a 16-bit number holds, one stands for any number of them.
+        let links = self.inode.links;
+        let what = self.subdirectories.contradiction(u64::from(links)).filter(|_| links != 1 && self.faults.is_empty());
+        if let Some(what) = what {
+            let _ = self.fault(Fault::new(LAYER, self.inode.at(), what));
+        }
+    }
+
     fn run(&mut self, run: &Run, buffered: &mut Buffered) -> ControlFlow<()> {
         let superblock = &self.volume.superblock;
         let (block_bytes, block_len) = (superblock.block_bytes(), superblock.block_len());
@@ -172,19 +219,27 @@ impl Lister<'_, '_> {
         if features.metadata_csum() && !dir_block::checksum_matches(self.inode, block) {
             self.fault_at(logical, None, "checksum mismatch".to_owned())?;
         }
-        self.entries(logical, 0, block)
+        self.entries(logical, 0, block)?;
+        // Another block may stand in place of the first.
+        if logical == 0 && self.dots < 2 && self.faults.is_empty() {
+            self.fault_at(logical, None, "it does not begin with \".\" and \"..\"".to_owned())?;
+        }
+        ControlFlow::Continue(())
     }
 
     fn entries(&mut self, logical: u64, base: usize, bytes: &[u8]) -> ControlFlow<()> {
         for entry in Entries::new(bytes, self.volume.superblock.features.has_filetype()) {
             match entry {
                 Ok(entry) if matches!(entry.name, b"." | b"..") => self.check_dots(logical, &entry)?,
-                Ok(entry) => (self.each)(Listed::Entry(DirEntry {
-                    name: entry.name,
-                    node: NodeId::Number(u64::from(entry.inode)),
-                    kind: entry.kind,
-                    link: None,
-                }))?,
+                Ok(entry) => {
+                    self.subdirectories.add(entry.kind);
+                    (self.each)(Listed::Entry(DirEntry {
+                        name: entry.name,
+                        node: NodeId::Number(u64::from(entry.inode)),
+                        kind: entry.kind,
+                        link: None,
+                    }))?;
+                }
                 Err(Damage { at, what }) => self.fault_at(logical, Some(base.saturating_add(at)), what)?,
             }
         }
@@ -196,6 +251,7 @@ impl Lister<'_, '_> {
         let own = entry.name == b".";
         let expected_at = if own { 0 } else { 12 };
         if logical == 0 && entry.at == expected_at && (!own || entry.inode == self.inode.number) {
+            self.dots = self.dots.saturating_add(1);
             return ControlFlow::Continue(());
         }
         let name = if own { "." } else { ".." };
