@@ -48,7 +48,8 @@ impl Entry {
         let field = |offset: usize| le32(sector, at.checked_add(offset)?);
         let kind = byte(sector, at.checked_add(4)?)?;
         let (start, sectors) = (u64::from(field(8)?), u64::from(field(12)?));
-        (kind != 0 && sectors != 0).then_some(Self { kind, start, sectors })
+        // One without a type is unused to partitioning tools, and a partition to Linux, which mounts what is in it.
+        (sectors != 0).then_some(Self { kind, start, sectors })
     }
 
     fn is_extended(self) -> bool {

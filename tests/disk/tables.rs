@@ -227,6 +227,19 @@ fn a_chain_of_boot_records_ends() {
     assert!(why(&noise).contains("no 55 aa"), "{}", why(&noise));
 }
 
+/// `partx --show` lists all five, as the kernel does.
+#[test]
+fn a_partition_whose_type_was_zeroed_was_none() {
+    let whole = discovered(image("mbr.raw"));
+    for entry in [446, 462, EXTENDED * 512 + 446] {
+        let zeroed = discovered(image("mbr.raw").put(entry + 4, &[0]));
+        let places =
+            |disk: &Disk| partitions(disk).iter().map(|one| (one.number, one.start, one.len)).collect::<Vec<_>>();
+        assert_eq!(places(&zeroed), places(&whole), "the entry at {entry:#x}");
+        assert!(zeroed.gaps.is_empty() && partitions(&zeroed).iter().any(|one| one.kind == "00"));
+    }
+}
+
 #[test]
 fn a_long_chain_of_boot_records_is_cut() {
     let mut disk = image("mbr.raw");
