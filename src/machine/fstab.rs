@@ -90,7 +90,9 @@ pub fn parse(file: &[u8]) -> (Vec<Entry>, Vec<String>) {
             ));
             continue;
         }
-        if NOT_ON_DISK.contains(&fs.as_str()) || spec.contains(":/") || spec.starts_with("//") {
+        // `nas:/export` and `//nas/share`; a label may look like that, too.
+        let is_remote = spec.starts_with("//") || (spec.contains(":/") && !is_local(&spec));
+        if NOT_ON_DISK.contains(&fs.as_str()) || is_remote {
             continue;
         }
         let (optional, by_hand) = (has("noauto") || has("nofail"), has("noauto") && !has("x-systemd.automount"));
@@ -100,6 +102,11 @@ pub fn parse(file: &[u8]) -> (Vec<Entry>, Vec<String>) {
         notes.push(format!("/etc/fstab: only the first {LINE_CAP} lines were read"));
     }
     (entries, notes)
+}
+
+/// Whether this is how volumes of this machine are named.
+fn is_local(spec: &str) -> bool {
+    ["UUID=", "LABEL=", "PARTUUID=", "PARTLABEL=", "/dev/"].iter().any(|prefix| spec.starts_with(prefix))
 }
 
 /// `\040` and its like, three octal digits, stand for a byte.
@@ -125,11 +132,19 @@ fn unescape(field: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The volume that an entry names.
+/// The first volume that an entry names.
 #[must_use]
 pub fn find(spec: &str, volumes: &[Volume]) -> Option<usize> {
+    find_all(spec, volumes).first().copied()
+}
+
+/// The volumes that an entry names: more than one where some are copies of another.
+#[must_use]
+pub fn find_all(spec: &str, volumes: &[Volume]) -> Vec<usize> {
     let unquoted = |value: &str| value.trim_matches('"').to_owned();
-    let by = |test: &dyn Fn(&Volume) -> bool| volumes.iter().position(test);
+    let by = |test: &dyn Fn(&Volume) -> bool| -> Vec<usize> {
+        volumes.iter().enumerate().filter(|(_, volume)| test(volume)).map(|(at, _)| at).collect()
+    };
     let same = |have: &Option<String>, want: &str| have.as_deref().is_some_and(|have| have.eq_ignore_ascii_case(want));
     let exact = |have: &Option<String>, want: &str| have.as_deref() == Some(want);
     if let Some((key, value)) = spec.split_once('=') {
@@ -139,10 +154,11 @@ pub fn find(spec: &str, volumes: &[Volume]) -> Option<usize> {
             "LABEL" => by(&|v| exact(&v.label, &value)),
             "PARTUUID" => by(&|v| same(&v.part_uuid, &value)),
             "PARTLABEL" => by(&|v| exact(&v.part_label, &value)),
-            _ => None,
+            _ => Vec::new(),
         };
     }
-    let device = spec.strip_prefix("/dev/")?;
+    let Some(device) = spec.strip_prefix("/dev/") else { return Vec::new() };
+    let by_name = || by(&|v| v.device_names.iter().any(|name| name == device));
     if let Some((folder, name)) = device.strip_prefix("disk/").and_then(|rest| rest.split_once('/')) {
         let name = udev_unescape(name);
         return match folder {
@@ -150,14 +166,17 @@ pub fn find(spec: &str, volumes: &[Volume]) -> Option<usize> {
             "by-label" => by(&|v| exact(&v.label, &name)),
             "by-partuuid" => by(&|v| same(&v.part_uuid, &name)),
             "by-partlabel" => by(&|v| exact(&v.part_label, &name)),
-            _ => by(&|v| v.device_names.iter().any(|name| name == device)),
+            _ => by_name(),
         };
     }
-    if let Some(found) = by(&|v| v.device_names.iter().any(|name| name == device)) {
-        return Some(found);
+    let named = by_name();
+    match device_place(device) {
+        Some(_) if !named.is_empty() => named,
+        Some((disk, Some(number))) => by(&|v| v.place == Some((disk, number))),
+        // A filesystem on a disk without partitions.
+        Some((disk, None)) => by(&|v| v.place.is_none() && v.start == Some((disk, 0))),
+        None => named,
     }
-    let place = device_place(device)?;
-    by(&|v| v.place == Some(place))
 }
 
 /// udev writes special characters of a name as `\x20`.
@@ -176,24 +195,30 @@ fn udev_unescape(name: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// Disk (from 0) and partition number of a kernel device name: `sda1`, `vdb2`, `xvda1`, `nvme0n1p3`, `mmcblk0p1`.
-fn device_place(device: &str) -> Option<(usize, u32)> {
+/// Disk (from 0) and partition number of a kernel device name: `sda1`, `vdb2`, `xvda1`, `nvme0n1p3`, `mmcblk0p1`; of
+/// `sdb` or `nvme1n1` no number, it is the whole disk.
+fn device_place(device: &str) -> Option<(usize, Option<u32>)> {
+    let number = |digits: &str| digits.parse().ok().map(Some);
     for prefix in ["xvd", "sd", "vd", "hd"] {
         if let Some(rest) = device.strip_prefix(prefix) {
-            let digits = rest.find(|c: char| c.is_ascii_digit())?;
-            let (letters, number) = rest.split_at(digits);
+            let digits = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+            let (letters, digits) = rest.split_at(digits);
             let disk = match letters.as_bytes() {
                 [one] => one.checked_sub(b'a').filter(|n| *n < 26)?,
                 _ => return None,
             };
-            return Some((usize::from(disk), number.parse().ok()?));
+            return Some((usize::from(disk), if digits.is_empty() { None } else { number(digits)? }));
         }
     }
-    let (disk, number) = device
-        .strip_prefix("nvme")
-        .and_then(|rest| rest.split_once("n1p"))
-        .or_else(|| device.strip_prefix("mmcblk").and_then(|rest| rest.split_once('p')))?;
-    Some((disk.parse().ok()?, number.parse().ok()?))
+    let (disk, rest) = match device.strip_prefix("nvme") {
+        Some(rest) => rest.split_once("n1")?,
+        None => {
+            let rest = device.strip_prefix("mmcblk")?;
+            rest.split_at(rest.find('p').unwrap_or(rest.len()))
+        }
+    };
+    let partition = if rest.is_empty() { None } else { number(rest.strip_prefix('p')?)? };
+    Some((disk.parse().ok()?, partition))
 }
 
 #[cfg(test)]
@@ -203,10 +228,15 @@ mod tests {
     #[test]
     fn lines_that_mount_a_volume_are_entries_and_others_are_not() {
         let table = b"# comment\nUUID=ab-1 / ext4 errors=remount-ro 0 1\n\nLABEL=my\\040data /srv/my\\040data xfs nofail\n\
-            /dev/sda2 none swap sw 0 0\ntmpfs /tmp tmpfs defaults\nnas:/export /mnt nfs defaults\n/srv /var/x none bind\n";
+            /dev/sda2 none swap sw 0 0\ntmpfs /tmp tmpfs defaults\nnas:/export /mnt nfs defaults\nnas:/x /y auto\nLABEL=a:/b /c ext4\n/srv /var/x none bind\n";
         let (entries, notes) = parse(table);
         let paths: Vec<_> = entries.iter().map(|e| (e.spec.as_str(), e.path.as_slice(), e.optional)).collect();
-        assert_eq!(paths, [("UUID=ab-1", &b"/"[..], false), ("LABEL=my data", &b"/srv/my data"[..], true)]);
+        let expected = [
+            ("UUID=ab-1", &b"/"[..], false),
+            ("LABEL=my data", &b"/srv/my data"[..], true),
+            ("LABEL=a:/b", &b"/c"[..], false),
+        ];
+        assert_eq!(paths, expected);
         assert_eq!(notes.len(), 1);
     }
 
@@ -221,13 +251,23 @@ mod tests {
 
     #[test]
     fn device_names_are_disks_and_partitions() {
-        assert_eq!(device_place("sda1"), Some((0, 1)));
-        assert_eq!(device_place("vdb12"), Some((1, 12)));
-        assert_eq!(device_place("xvdc3"), Some((2, 3)));
-        assert_eq!(device_place("nvme1n1p2"), Some((1, 2)));
-        assert_eq!(device_place("mmcblk0p1"), Some((0, 1)));
-        assert_eq!(device_place("sr0"), None);
-        assert_eq!(device_place("sda"), None);
+        for (device, place) in [
+            ("sda1", Some((0, Some(1)))),
+            ("vdb12", Some((1, Some(12)))),
+            ("xvdc3", Some((2, Some(3)))),
+            ("nvme1n1p2", Some((1, Some(2)))),
+            ("mmcblk0p1", Some((0, Some(1)))),
+            ("sdb", Some((1, None))),
+            ("nvme2n1", Some((2, None))),
+            ("mmcblk1", Some((1, None))),
+            ("sr0", None),
+            ("sd1", None),
+            ("sda1x", None),
+            ("nvme0n1x", None),
+            ("nvme0n12", None),
+        ] {
+            assert_eq!(device_place(device), place, "{device}");
+        }
         assert_eq!(udev_unescape(r"EFI\x20System"), "EFI System");
     }
 }

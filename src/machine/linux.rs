@@ -97,11 +97,15 @@ fn read(machine: &mut Machine, path: &[u8]) -> Option<Vec<u8>> {
     })
 }
 
+/// Of volumes that have one name, so many are told.
+const COPIES_SHOWN: usize = 8;
+
 fn place(machine: &mut Machine, entry: &fstab::Entry, root: usize) {
     let shown = String::from_utf8_lossy(&entry.path).into_owned();
-    let found = fstab::find(&entry.spec, &machine.volumes);
+    let all = fstab::find_all(&entry.spec, &machine.volumes);
+    let found = all.first().copied();
     if entry.path.iter().all(|byte| *byte == b'/') {
-        if found.is_some_and(|volume| volume != root) {
+        if found.is_some() && !all.contains(&root) {
             machine.notes.push(format!(
                 "/etc/fstab mounts {} on /, but the system was found on {}",
                 entry.spec, machine.volumes[root].id
@@ -120,6 +124,17 @@ fn place(machine: &mut Machine, entry: &fstab::Entry, root: usize) {
     if machine.mount_at(&path).is_some() {
         machine.notes.push(format!("/etc/fstab mounts {} on {shown}, where something is mounted already", entry.spec));
         return;
+    }
+    if let [first, _, ..] = *all {
+        // Which of them the system mounts is decided when it starts.
+        let ids: Vec<_> = all.iter().take(COPIES_SHOWN).map(|at| machine.volumes[*at].id.as_str()).collect();
+        machine.notes.push(format!(
+            "/etc/fstab mounts {} on {shown}, and {} volumes have that name: {}; {} is taken to be the one",
+            entry.spec,
+            all.len(),
+            ids.join(", "),
+            machine.volumes[first].id
+        ));
     }
     match found {
         Some(volume) if machine.mounts.iter().any(|mount| mount.volume == volume) => {
@@ -196,7 +211,11 @@ fn pretty_name(file: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::machine::test_machine;
+    use crate::machine::{Machine, Mount, test_machine, test_volume};
+
+    fn mounted(machine: &Machine) -> Vec<(&[u8], usize)> {
+        machine.mounts.iter().map(|Mount { path, volume, .. }| (path.as_slice(), *volume)).collect()
+    }
 
     #[test]
     fn a_name_that_fills_a_file_is_cut() {
@@ -251,5 +270,32 @@ mod tests {
         assert_eq!(machine.missing.len(), 1, "only /var is missing, /mnt may be: {:?}", machine.missing);
         assert_eq!(machine.missing[0].path, b"/var");
         assert_eq!(machine.accounts.user(0), Some("root"));
+    }
+
+    #[test]
+    fn a_filesystem_on_a_whole_disk_had_no_name() {
+        let root = test_volume("root", |root| {
+            root.file("/etc/os-release", "NAME=Debian\n").file("/etc/fstab", "/dev/vdb /data ext4\n/dev/vdc /x ext4\n");
+        });
+        let mut data = test_volume("data", |_| {});
+        data.start = Some((1, 0));
+        let machine = Machine::assemble(vec![root, data], None).unwrap();
+        assert_eq!(mounted(&machine), [(b"/".as_slice(), 0), (b"/data", 1)]);
+        assert_eq!(machine.missing.len(), 1, "{:?}", machine.missing);
+    }
+
+    #[test]
+    fn copies_of_what_is_mounted_are_told() {
+        let root = test_volume("root", |root| {
+            root.file("/etc/os-release", "NAME=Debian\n")
+                .file("/etc/fstab", "UUID=root / ext4\nUUID=data /data ext4\n");
+        });
+        let [data, mut copy] = ["data", "data"].map(|id| test_volume(id, |_| {}));
+        copy.id = "@2".to_owned();
+        let machine = Machine::assemble(vec![root, data, copy], None).unwrap();
+        assert_eq!(mounted(&machine), [(b"/".as_slice(), 0), (b"/data", 1), (b"@2/", 2)]);
+        let told = "/etc/fstab mounts UUID=data on /data, and 2 volumes have that name: @data, @2; @data is taken to be the \
+                    one";
+        assert!(machine.notes.iter().any(|note| note == told), "{:?}", machine.notes);
     }
 }

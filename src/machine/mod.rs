@@ -296,7 +296,7 @@ pub(crate) fn node_at(session: &mut dyn Session, path: &[&[u8]]) -> Result<Optio
 }
 
 #[cfg(test)]
-pub(crate) use test_double::test_machine;
+pub(crate) use test_double::{test_machine, test_volume};
 
 #[cfg(test)]
 mod test_double {
@@ -306,7 +306,7 @@ mod test_double {
     use crate::fs::memory::MemoryFs;
 
     /// A volume in memory with this id, which is its UUID and its label too.
-    fn test_volume(id: &str, fill: impl FnOnce(&mut MemoryFs)) -> Volume {
+    pub(crate) fn test_volume(id: &str, fill: impl FnOnce(&mut MemoryFs)) -> Volume {
         let mut fs = MemoryFs::new(id, id);
         fill(&mut fs);
         Volume::alone(&format!("@{id}"), Arc::new(fs))
