@@ -98,6 +98,11 @@ fn what_a_damaged_byte_hides_is_lost_and_not_deleted() {
         ("the root directory is a block shorter", "ext/ext2.img", &[(0x19085, &[4])]),
         ("the root directory is empty", "ext/ext3.img", &[(0x5105, &[0])]),
         ("the root directory begins with an empty block of another", "ext/ext3.img", &[(0x5128, &[15])]),
+        (
+            "an entry leads to a directory beside it, and its block has a wrong checksum",
+            "ext/directories.img",
+            &[(0x2_582c, &[33])],
+        ),
         ("the entry of a directory is not in use", "ext/ext3.img", &[(0xd0b4, &[0])]),
         (
             "an entry that says directory leads to a file",

@@ -191,6 +191,16 @@ impl Cover {
         }
     }
 
+    /// An entity that was seen, and is another than before. Where the directory above could not be read in full, its
+    /// name may be that of another, too: what was beneath the former one is not known to be gone.
+    pub(super) fn replaced(&mut self, key: &JoinKey) {
+        let fault = match self.above.nearest(&key.path) {
+            Some((len, Some(fault))) if len < key.path.len() && key.class == Class::File => fault.clone(),
+            _ => return self.present(key),
+        };
+        self.above.push(&key.path, Some(fault));
+    }
+
     /// What is unknown about an entity that was seen.
     pub(super) fn parts(&self, key: &JoinKey) -> Parts {
         self.here.at(key)

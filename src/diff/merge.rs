@@ -18,7 +18,7 @@ use crate::{
     error::Result,
     manifest::{
         Attribute, AttributeSet, Class, Kind, Reader,
-        json::{self, Raw},
+        json::{self, Malformed, Raw},
     },
 };
 
@@ -163,7 +163,14 @@ impl Merge<'_> {
     /// All records of one key.
     fn group(&mut self, key: &JoinKey, old: &[Vec<u8>], carried: &[Vec<u8>], new: &[Vec<u8>]) -> Result<()> {
         if let Some(line) = new.first() {
-            self.cover.present(key);
+            let is_known = carried.first().or(old.first());
+            if self.cover.active()
+                && is_known.map(|known| are_two(known, line)).transpose().map_err(waited)? == Some(true)
+            {
+                self.cover.replaced(key);
+            } else {
+                self.cover.present(key);
+            }
             self.owner.see(key, line);
         }
         if let ([old], [], [new]) = (old, carried, new) {
@@ -305,5 +312,14 @@ fn least<'k>(one: Option<&'k JoinKey>, other: Option<&'k JoinKey>) -> Option<&'k
     match (one, other) {
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),
+    }
+}
+
+/// Whether two records of one path are of two entities, by their ids.
+fn are_two(one: &[u8], other: &[u8]) -> Result<bool, Malformed> {
+    let [one, other] = [Raw::of(one)?.get(Attribute::Id), Raw::of(other)?.get(Attribute::Id)];
+    match (one, other) {
+        (Some(one), Some(other)) => Ok(one.text()? != other.text()?),
+        _ => Ok(false),
     }
 }

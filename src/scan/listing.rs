@@ -8,7 +8,7 @@ use std::{
 use super::{
     directory::{Entries, ListingFaults, Names, Waiting},
     faults::MACHINE,
-    walk::{Batch, Dir, Records, Task, interesting},
+    walk::{Batch, Dir, Records, Task, interesting, node_name},
     worker::{Found, Worker},
 };
 use crate::{
@@ -127,6 +127,11 @@ impl<R: Records> Worker<'_, '_, R> {
             Some(_) => true,
         };
         let says_dir = entry.kind == Some(fs::Kind::Dir);
+        if says_dir && aside {
+            // Which of them is its name cannot be told, nor what the other one led to.
+            let why = format!("a second entry, \"{}\", leads to this directory", entry.name.escape_ascii());
+            faults.push(Part::Listing, Fault::new("scan", node_name(&entry.node), why));
+        }
         pending.push(entry.name, entry.node, entry.link, state, [aside, says_dir]);
         if pending.len() >= BATCH {
             let batch = Batch { dir: dir.clone(), entries: std::mem::take(pending) };
