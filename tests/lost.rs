@@ -30,6 +30,8 @@ fn pair(folder: &Folder, fixture: &str, damage: &[Damage]) -> [PathBuf; 2] {
 /// Journals and logs that cannot be replayed.
 const UNREPLAYED: &[(&str, &str, Damage)] = &[
     ("the superblock of a journal has no magic", "ext/dirty-ext3.img", (0x2a000, &[0])),
+    ("a superblock says that nothing is to be replayed", "ext/dirty-ext3.img", (0x460, &[2])),
+    ("a superblock says that there is no journal", "ext/dirty-ext3.img", (0x45c, &[0x38])),
     ("a commit has a wrong checksum, and others follow", "ext/dirty-csum-v3.img", (0x828810, &[0, 1, 2, 3])),
     ("a record has a wrong checksum, and many follow", "xfs/dirty.img", (0x1866464, &[0xff])),
 ];

@@ -42,7 +42,17 @@ pub(super) fn replay(volume: &Volume, from_copy: bool) -> Replay {
     let mut replay = Replay::default();
     let superblock = &volume.superblock;
     let needed = superblock.features.incompat(features::INCOMPAT_RECOVER);
-    if !superblock.features.compat(features::COMPAT_HAS_JOURNAL) || !(needed || from_copy) {
+    if !superblock.features.compat(features::COMPAT_HAS_JOURNAL) {
+        if needed {
+            replay.gaps.push(
+                "the journal was not replayed: recovery is needed, and the superblock says that there is none"
+                    .to_owned(),
+            );
+        }
+        return replay;
+    }
+    if !(needed || from_copy) {
+        replay.gaps.extend(forgotten(volume));
         return replay;
     }
     if superblock.journal_inode == 0 {
@@ -57,6 +67,18 @@ pub(super) fn replay(volume: &Volume, from_copy: bool) -> Replay {
         replay.gaps.push(format!("the journal was not replayed: {error}"));
     }
     replay
+}
+
+/// What a journal still holds of which the superblock says that nobody needs it. Whoever is done with a journal empties
+/// it first.
+fn forgotten(volume: &Volume) -> Option<String> {
+    let inode = journal_inode(volume).ok()?;
+    let file = JournalFile::new(volume, &inode).ok()?;
+    let mut buf = Vec::new();
+    file.read(0, &mut buf).ok()?;
+    let start = JournalSuperblock::parse(&buf, file.len).ok()?.start;
+    let what = format!("the superblock says that no recovery is needed, and the journal begins at its block {start}");
+    (start != 0).then(|| what + ": it was not replayed")
 }
 
 fn run(volume: &Volume, replay: &mut Replay) -> Result<()> {
