@@ -77,6 +77,19 @@ fn a_vhdx_log_is_replayed_in_memory_and_the_file_stays_as_it_was() {
 }
 
 #[test]
+fn a_vhdx_log_without_a_whole_sequence_is_no_empty_log() {
+    // [MS-VHDX] 2.3.3: "there are no valid log sequences, the file is corrupt, and the implementation MUST fail to open
+    // it". Entry 7 is the tail of the sequence; a last entry that is torn ends it one earlier.
+    let fixtures = Fixtures::of(&["dirty.vhdx"]);
+    let log = 1 << 20;
+    fixtures.patch("dirty.vhdx", log + 0x5000 + 4096, b"torn");
+    assert!(fixtures.open("dirty.vhdx").unwrap().notes[0].contains("log of 1 entries"));
+    fixtures.patch("dirty.vhdx", log + 0x2000 + 4096, b"lost");
+    let error = fixtures.error("dirty.vhdx");
+    assert!(error.contains("log at 0x100000") && error.contains("no whole sequence"), "{error}");
+}
+
+#[test]
 fn an_extent_that_is_not_there_reads_as_zeros() {
     // "Virtual Disk Format 5.0", "Extent Description": ZERO is filled with zeros.
     let fixtures = Fixtures::of(&["pieces.vmdk", "pieces-1.vmdk", "pieces-2.vmdk"]);

@@ -44,7 +44,7 @@ struct Entry {
 
 /// What the log has yet to write.
 pub(super) fn read(file: &dyn Image, header: &Header) -> Result<Replay> {
-    if header.log == [0; 16] || header.log_length == 0 {
+    if header.log == [0; 16] {
         return Ok(Replay::default());
     }
     if header.log_length > MAX_LOG {
@@ -52,8 +52,18 @@ pub(super) fn read(file: &dyn Image, header: &Header) -> Result<Replay> {
     }
     let log = read_vec(file, header.log_at, narrow(header.log_length))?;
     let entries = find_entries(&log, header)?;
+    let active = active(&entries, header.log_length);
+    if active.is_empty() {
+        // "The file is corrupt, and the implementation MUST fail to open it": without these writes it is another disk.
+        return Err(Error::corrupt(
+            LAYER,
+            format!("log at {:#x}", header.log_at),
+            "the header says that it is to be replayed, and it holds no whole sequence of entries; copy the image once \
+             more, or let the machine that it belongs to repair it",
+        ));
+    }
     let mut replay = Replay::default();
-    for entry in active(&entries, header.log_length) {
+    for entry in active {
         apply(entry, file.len(), &mut replay)?;
     }
     Ok(replay)
