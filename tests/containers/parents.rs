@@ -90,6 +90,30 @@ fn a_vhdx_log_without_a_whole_sequence_is_no_empty_log() {
 }
 
 #[test]
+fn what_an_e01_says_of_its_size_and_of_its_chunks_has_its_checksum() {
+    // libewf, "Volume section", "Table section": the checksums at their ends. Sections as ewfinfo lists them: volume at
+    // 650, table at 6294078, table2 at 6294950, each with a descriptor of 76 bytes.
+    let fixtures = Fixtures::of(&["none.E01"]);
+    let original = fixtures.bytes("none.E01");
+    let expected = fixtures.content("none.E01");
+    let flip = |at: usize| fixtures.patch("none.E01", at, &[fixtures.bytes("none.E01")[at] ^ 1]);
+
+    flip(650 + 76 + 17);
+    let error = fixtures.error("none.E01");
+    assert!(error.contains("volume section at 0x2d6") && error.contains("its checksum is"), "{error}");
+
+    fixtures.put("none.E01", &original);
+    flip(6_294_078 + 76 + 24 + 4 * 7);
+    let opened = fixtures.open("none.E01").unwrap();
+    assert_eq!(content(&*opened.image).unwrap(), expected, "the copy of the table is used");
+    assert!(opened.gaps.is_empty() && opened.notes[0].contains("1 tables of chunks are damaged"), "{:?}", opened.notes);
+
+    flip(6_294_950 + 76 + 24 + 4 * 7);
+    let opened = fixtures.open("none.E01").unwrap();
+    assert!(opened.gaps[0].contains("no whole copy"), "{:?}", opened.gaps);
+}
+
+#[test]
 fn an_extent_that_is_not_there_reads_as_zeros() {
     // "Virtual Disk Format 5.0", "Extent Description": ZERO is filled with zeros.
     let fixtures = Fixtures::of(&["pieces.vmdk", "pieces-1.vmdk", "pieces-2.vmdk"]);

@@ -7,12 +7,13 @@
 //! | 8 | 8 | base offset |
 //! | 20 | 4 | checksum of these |
 //! | 24 | n × 4 | entries |
+//! | behind them | 4 | their checksum; SMART has none |
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::{LAYER, adler32, volume::Volume};
+use super::{Adler32, LAYER, adler32, volume::Volume, wrong_checksum};
 use crate::{
     error::{Error, Result},
     field::{narrow, wide},
@@ -29,11 +30,15 @@ const COMPRESSED: u32 = 1 << 31;
 /// Unpacked chunks that are kept, in bytes.
 const CACHE: u64 = 2 << 20;
 const CHECKSUM: u64 = 4;
+/// Bytes of entries that are read at once.
+const PIECE: u64 = 64 << 10;
 
 /// A table, with its places counted through all segments.
 pub(super) struct Table {
-    first: u64,
+    pub(super) first: u64,
     pub(super) count: u32,
+    /// Whether its entries have their checksum, or have none.
+    pub(super) is_whole: bool,
     entries_at: u64,
     base: u64,
     /// Where the data of its last chunk ends at the latest.
@@ -41,32 +46,55 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// The table of the section that has its data at `at..end` of a segment, which begins at `start` of all segments
-    /// together.
-    pub(super) fn read(file: &dyn Image, at: u64, end: u64, start: u64, sectors_end: u64, first: u64) -> Result<Self> {
-        let bytes = read_vec(file, at, narrow(ENTRIES_AT))?;
-        let s = Structure::new(LAYER, "table section", at, &bytes);
+    /// The table of the section that has its `data` there in a segment, which begins at `start` of all segments
+    /// together; its first chunk has the number `first`. `is_summed` says that its entries have a checksum.
+    pub(super) fn read(
+        file: &dyn Image,
+        data: Range<u64>,
+        start: u64,
+        sectors_end: Option<u64>,
+        first: u64,
+        is_summed: bool,
+    ) -> Result<Self> {
+        let bytes = read_vec(file, data.start, narrow(ENTRIES_AT))?;
+        let s = Structure::new(LAYER, "table section", data.start, &bytes);
         let (found, expected) = (s.le32(20)?, adler32(s.slice(0, 20)?));
         if found != expected {
-            return Err(s.wrong(format!("its checksum is {found:#010x}: expected {expected:#010x}")));
+            return Err(wrong_checksum(&s, found, expected));
         }
         let count = s.le32(0)?;
-        let entries_at = at.saturating_add(ENTRIES_AT);
+        let entries_at = data.start.saturating_add(ENTRIES_AT);
         let entries_end = entries_at.saturating_add(u64::from(count).saturating_mul(4));
         if entries_end > file.len() {
             return Err(
                 s.wrong(format!("{count} entries reach {entries_end:#x}: the segment has {:#x} bytes", file.len()))
             );
         }
+        let has_sum = is_summed && entries_end.saturating_add(CHECKSUM) <= data.end.min(file.len());
         Ok(Self {
             first,
             count,
+            is_whole: !has_sum || is_whole(file, entries_at..entries_end)?,
             entries_at: start.saturating_add(entries_at),
             base: start.saturating_add(s.le64(8)?),
             // EnCase 1, SMART and the first EWF have no sectors section: chunks lie in the table's, behind its entries.
-            end: start.saturating_add(if sectors_end > 0 { sectors_end } else { end }.min(file.len())),
+            end: start.saturating_add(sectors_end.unwrap_or(data.end).min(file.len())),
         })
     }
+}
+
+/// Whether the checksum behind these entries is theirs. Two of them that lead to each other's chunks look well
+/// otherwise: what is compressed ends by itself, wherever it begins.
+fn is_whole(file: &dyn Image, entries: Range<u64>) -> Result<bool> {
+    let mut sum = Adler32::default();
+    let mut at = entries.start;
+    while at < entries.end {
+        let len = PIECE.min(entries.end.saturating_sub(at));
+        sum.take(&read_vec(file, at, narrow(len))?);
+        at = at.saturating_add(len);
+    }
+    let stored = read_vec(file, entries.end, narrow(CHECKSUM))?;
+    Ok(Structure::new(LAYER, "table section", entries.end, &stored).le32(0)? == sum.value())
 }
 
 /// The chunks of a disk.

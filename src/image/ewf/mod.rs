@@ -24,6 +24,7 @@ use crate::{
         joined::{Joined, Part},
         layer::{Findings, Layer},
         mapped::{Layered, Mapped},
+        structure::Structure,
     },
 };
 
@@ -64,25 +65,66 @@ fn open_with_hash(file: Arc<dyn Layered>, place: &Place, findings: &mut Findings
             place.shown()
         ));
     }
+    let damaged = contents.tables.iter().filter(|table| !table.is_whole).count();
+    if damaged > 0 {
+        findings.gaps.push(format!(
+            "ewf: {}: {damaged} tables of chunks are damaged and have no whole copy; what is read may be wrong",
+            place.shown()
+        ));
+    }
+    if contents.copies > 0 {
+        findings.notes.push(format!(
+            "ewf: {}: {} tables of chunks are damaged; their copies are used",
+            place.shown(),
+            contents.copies
+        ));
+    }
     let joined: Arc<dyn Layered> = Arc::new(Mapped(Joined::new(LAYER, parts)?));
     Ok((Chunks::new(joined, place.id(), volume, contents.tables)?, contents.hash))
 }
 
-/// The checksum of sections and of chunks that are not compressed, as RFC 1950, 8.2.
+/// The error that a structure's checksum is not what its bytes come to.
+fn wrong_checksum(s: &Structure<'_>, found: u32, expected: u32) -> Error {
+    s.wrong(format!("its checksum is {found:#010x}: expected {expected:#010x}"))
+}
+
+/// The checksum of sections, of the entries of a table, and of chunks that are not compressed, as RFC 1950, 8.2.
 fn adler32(bytes: &[u8]) -> u32 {
-    const MODULUS: u32 = 65_521;
-    // The longest run whose sums cannot leave 32 bits.
-    const RUN: usize = 5552;
-    let (mut a, mut b) = (1_u32, 0_u32);
-    for run in bytes.chunks(RUN) {
-        for byte in run {
-            a = a.wrapping_add((*byte).into());
-            b = b.wrapping_add(a);
-        }
-        a %= MODULUS;
-        b %= MODULUS;
+    let mut sum = Adler32::default();
+    sum.take(bytes);
+    sum.value()
+}
+
+/// The same over bytes that come in pieces.
+struct Adler32 {
+    a: u32,
+    b: u32,
+}
+
+impl Default for Adler32 {
+    fn default() -> Self {
+        Self { a: 1, b: 0 }
     }
-    b << 16 | a
+}
+
+impl Adler32 {
+    fn take(&mut self, bytes: &[u8]) {
+        const MODULUS: u32 = 65_521;
+        // The longest run whose sums cannot leave 32 bits.
+        const RUN: usize = 5552;
+        for run in bytes.chunks(RUN) {
+            for byte in run {
+                self.a = self.a.wrapping_add((*byte).into());
+                self.b = self.b.wrapping_add(self.a);
+            }
+            self.a %= MODULUS;
+            self.b %= MODULUS;
+        }
+    }
+
+    fn value(&self) -> u32 {
+        self.b << 16 | self.a
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //! | 24 | 8 | size, with this descriptor |
 //! | 72 | 4 | checksum |
 
-use super::{LAYER, adler32, chunk::Table, hash::Stored, volume::Volume};
+use super::{LAYER, adler32, chunk::Table, hash::Stored, volume::Volume, wrong_checksum};
 use crate::{
     error::{Error, Result},
     image::{
@@ -38,6 +38,8 @@ pub(super) struct Contents {
     pub(super) tables: Vec<Table>,
     pub(super) hash: Stored,
     pub(super) bad_sectors: Option<u32>,
+    /// Tables that are damaged, and whose copies are taken.
+    pub(super) copies: u32,
     /// Chunks in the tables so far.
     chunks: u64,
     /// Where the data of the last sectors section ends, in its segment.
@@ -50,7 +52,7 @@ impl Section {
         let s = Structure::new(LAYER, "section descriptor", at, &bytes);
         let (found, expected) = (s.le32(72)?, adler32(s.slice(0, 72)?));
         if found != expected {
-            return Err(s.wrong(format!("its checksum is {found:#010x}: expected {expected:#010x}")));
+            return Err(wrong_checksum(&s, found, expected));
         }
         let kind = s.slice(0, 16)?.split(|b| *b == 0).next().unwrap_or_default().to_vec();
         let (next, size) = (s.le64(16)?, s.le64(24)?);
@@ -80,18 +82,35 @@ impl Section {
         Err(Error::budget(LAYER, format!("more than {MAX_SECTIONS} sections in a segment")))
     }
 
+    fn table(&self, file: &dyn Image, start: u64, contents: &Contents, first: u64) -> Result<Table> {
+        // Sections that lie over each other would have the same bytes summed again and again.
+        let is_summed = self.end <= self.next && contents.volume.is_some_and(|volume| volume.is_encase);
+        let sectors_end = Some(contents.sectors_end).filter(|end| *end > 0);
+        Table::read(file, self.data..self.end, start, sectors_end, first, is_summed)
+    }
+
     fn take(&self, file: &dyn Image, start: u64, contents: &mut Contents) -> Result<()> {
         match self.kind.as_slice() {
-            b"volume" | b"disk" => contents.volume = Some(Volume::read(file, self.data)?),
+            b"volume" | b"disk" => contents.volume = Some(Volume::read(file, self.data, self.end)?),
             b"sectors" => contents.sectors_end = self.end,
-            // The copy of it, `table2`, is for repair.
             b"table" => {
                 if contents.tables.len() >= MAX_TABLES {
                     return Err(Error::budget(LAYER, format!("more than {MAX_TABLES} tables of chunks")));
                 }
-                let table = Table::read(file, self.data, self.end, start, contents.sectors_end, contents.chunks)?;
+                let table = self.table(file, start, contents, contents.chunks)?;
                 contents.chunks = contents.chunks.saturating_add(table.count.into());
                 contents.tables.push(table);
+            }
+            // The copy of it is for repair.
+            b"table2" => {
+                if let Some(last) = contents.tables.last().filter(|last| !last.is_whole)
+                    && let Ok(copy) = self.table(file, start, contents, last.first)
+                    && (copy.is_whole, copy.count) == (true, last.count)
+                {
+                    contents.tables.pop();
+                    contents.tables.push(copy);
+                    contents.copies = contents.copies.saturating_add(1);
+                }
             }
             b"hash" => {
                 let bytes = read_vec(file, self.data, 16)?;
