@@ -47,6 +47,11 @@ pub(super) fn write(
     let (out, memory, threaded) = (publish.manifest()?, sorter.memory(), record.threads > 2);
     let Present { seen: Seen { header, records, kept: counts, context, .. }, policy, window, extents } = present;
     let (holding, before) = past.taken.map(Previous::into_holding).unzip();
+    // Also where only contents were taken over: scans of two machines may have the same id.
+    let old = match (past.manifest, &before) {
+        (Some(old), Some(before)) => Some(old.kept_with(before.manifest()).map_err(advised)?),
+        (old, _) => old,
+    };
     let side = |(file, side): (File, SideHeader)| SideWriter::new(file, &side.within(context), before);
     let mut side = extents.map(side).transpose()?;
     let follow: &mut dyn Follow = match &mut side {
@@ -64,7 +69,7 @@ pub(super) fn write(
         coverage::hidden(record, &summary.hidden, policy);
         Ok(())
     };
-    let written = match (past.manifest, holding.flatten()) {
+    let written = match (old, holding.flatten()) {
         (None, _) => {
             let lines = Lines::new(records, None, memory)?;
             manifest::write_lines(out, &header, lines, follow, |_| Ok(()))?

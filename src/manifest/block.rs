@@ -94,6 +94,9 @@ impl Block {
     }
 }
 
+/// Said of a manifest when the extents of another one were taken for its own.
+pub(super) const NOT_ITS_EXTENTS: &str = "it is not the one that the extents beside it were kept with: remove those";
+
 /// The lines of a manifest as they are decompressed.
 pub(super) struct Blocks {
     pub(super) name: String,
@@ -107,6 +110,8 @@ pub(super) struct Blocks {
     rest: Vec<u8>,
     records: u64,
     records_max: u64,
+    /// What the footer must hold, as somebody else knows it.
+    expected: Option<[u8; 32]>,
     /// The SHA-256 in the footer, once that was reached and is right.
     proof: Option<[u8; 32]>,
 }
@@ -124,7 +129,7 @@ impl Blocks {
         input.window_log_max(WINDOW_LOG_MAX).map_err(|error| damaged(name, error))?;
         let (name, rest, piece) = (name.to_owned(), Vec::new(), vec![0; PIECE]);
         let (hash, whole) = (whole.is_none().then(Sha256::new), whole.map(str::to_owned));
-        Ok(Self { name, input, hash, whole, piece, rest, records: 0, records_max, proof: None })
+        Ok(Self { name, input, hash, whole, piece, rest, records: 0, records_max, expected: None, proof: None })
     }
 
     /// The first line; the block holds those behind it.
@@ -235,7 +240,21 @@ impl Blocks {
             return Err(damaged(&self.name, format!("it has SHA-256 {read}, its scan wrote {whole}")));
         }
         self.proof = Some(hash);
-        Ok(())
+        self.check_expected()
+    }
+
+    /// The footer must hold this SHA-256: extents say that they belong to that manifest. A small one was read with its
+    /// header.
+    pub(super) fn expect(&mut self, sha256: [u8; 32]) -> Result<()> {
+        self.expected = Some(sha256);
+        self.check_expected()
+    }
+
+    fn check_expected(&self) -> Result<()> {
+        match (self.expected, self.proof) {
+            (Some(expected), Some(proof)) if expected != proof => Err(damaged(&self.name, NOT_ITS_EXTENTS)),
+            _ => Ok(()),
+        }
     }
 
     /// The SHA-256 in the footer, once that was reached and is right.

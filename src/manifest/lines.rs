@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 
 use super::{
     attribute::Attribute,
-    block::Block,
+    block::{Block, NOT_ITS_EXTENTS},
     json::{self, Head},
     key,
     merge::Merged,
@@ -286,7 +286,7 @@ impl Before {
         if (records, before.proof()) == (holding.records, Some(holding.sha256)) {
             return Ok(());
         }
-        Err(damaged(before.name(), "it is not the one that the extents beside it were kept with: remove those"))
+        Err(damaged(before.name(), NOT_ITS_EXTENTS))
     }
 
     /// Whether the current line stands before what a worker made. Checks that it stands behind the one before it.

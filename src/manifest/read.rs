@@ -110,6 +110,17 @@ impl Reader {
         Self { name, header, header_line: Vec::new(), source, block, current: None, record: 0 }
     }
 
+    /// What is read is not believed where the footer holds another SHA-256 than this one, which extents beside it name.
+    ///
+    /// # Errors
+    /// [`Error::State`] when that is known already.
+    pub fn kept_with(mut self, sha256: [u8; 32]) -> Result<Self> {
+        if let Source::Here(blocks) = &mut self.source {
+            blocks.expect(sha256)?;
+        }
+        Ok(self)
+    }
+
     /// Decompresses and hashes in a thread of its own from here on, a few blocks ahead.
     ///
     /// # Errors

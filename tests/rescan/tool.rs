@@ -273,3 +273,32 @@ fn an_overlay_of_which_no_places_are_kept_is_a_full_scan_said_aloud() {
     let ended = bench.scan("state", "overlay.qcow2", &[]);
     assert!(ended.code == 0 && ended.stderr.contains("full scan: it is not kept where"), "{}", ended.stderr);
 }
+
+/// Two machines that one command scans have scans of the same id, and clones of one image have the same layout.
+#[test]
+fn extents_of_another_machine_give_no_hash_of_its_contents() {
+    let bench = Bench::of(&[]);
+    let disk = fixture("disk/fat16.raw.zst");
+    let mut other = disk.clone();
+    // In BOOTX64.EFI; of FAT no lines are taken over, contents alone.
+    other[0x2a064] ^= 1;
+    put(bench.dir.path(), "a.raw", &disk);
+    put(bench.dir.path(), "b.raw", &other);
+    put(bench.dir.path(), "nothing.json", list(&[], disk.len() as u64, 0).as_bytes());
+    let extents = |state: &str, id: ScanId| bench.path(&format!("{state}/machines/m/{id}.extents.zst"));
+    let (state, states_other, id) = (0..50)
+        .find_map(|n| {
+            let [one, another] = [format!("a{n}"), format!("b{n}")];
+            assert_eq!(bench.scan(&one, "a.raw", &[]).code + bench.scan(&another, "b.raw", &[]).code, 0);
+            let [id, same] = [&one, &another].map(|state| bench.record(state).scan_id);
+            (id == same).then_some((one, another, id))
+        })
+        .expect("two scans in one second");
+    std::fs::copy(extents(&states_other, id), extents(&state, id)).unwrap();
+    let list = bench.path("nothing.json");
+    let ended = bench.scan(&state, "a.raw", &["--changed", &list, "--changed-since", &id.to_string()]);
+    assert!(ended.code == 74 && ended.stderr.contains("the extents beside it were kept with"), "{}", ended.stderr);
+    std::fs::remove_file(extents(&state, id)).unwrap();
+    assert_eq!(bench.scan(&state, "a.raw", &["--changed", &list, "--changed-since", &id.to_string()]).code, 0);
+    assert_eq!(bench.record(&state).changes_total(), 0);
+}

@@ -156,6 +156,14 @@ impl Previous {
 /// What the scan before kept of the records whose lines are taken over.
 pub struct Before(Index);
 
+impl Before {
+    /// The SHA-256 in the footer of the manifest that it was kept with.
+    #[must_use]
+    pub fn manifest(&self) -> [u8; 32] {
+        self.0.end().manifest
+    }
+}
+
 /// A side file whose header was read.
 pub struct SideReader {
     reader: side_file::Reader<File>,
