@@ -149,3 +149,58 @@ fn an_ova_with_more_disks_says_which_are_not_read() {
     assert_eq!(content(&*opened.image).unwrap(), fixtures.content("machine.ova"));
     assert!(opened.gaps.len() == 1 && opened.gaps[0].contains("machine-"), "{:?}", opened.gaps);
 }
+
+/// A header of an archive as POSIX.1-1988, "ustar Interchange Format", has it, and its data.
+fn tar_member(name: &str, kind: u8, said: usize, data: &[u8]) -> Vec<u8> {
+    let mut header = vec![0; 512];
+    header[..name.len()].copy_from_slice(name.as_bytes());
+    header[124..136].copy_from_slice(format!("{said:011o}\0").as_bytes());
+    header[148..156].fill(b' ');
+    header[156] = kind;
+    header[257..263].copy_from_slice(b"ustar\0");
+    let sum: u32 = header.iter().map(|b| u32::from(*b)).sum();
+    header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    header.extend_from_slice(data);
+    header.resize(header.len().next_multiple_of(512), 0);
+    header
+}
+
+#[test]
+fn an_ova_says_names_and_sizes_that_are_too_long_for_a_header_before_the_file() {
+    // POSIX.1-2001, "pax Extended Header": a size of 8 GiB or more, and a path of more than 100 bytes, stand in records
+    // of a header of type x; the name in one of type L where GNU tar wrote it. Python's tarfile and GNU tar
+    // (--format=posix) leave the size in the file's own header 0 then.
+    let fixtures = Fixtures::of(&["stream.vmdk"]);
+    let (disk, expected) = (fixtures.bytes("stream.vmdk"), fixtures.content("stream.vmdk"));
+    let long = format!("{}.vmdk", "d".repeat(120));
+    let record = |key: &str, value: &str| {
+        let rest = format!(" {key}={value}\n");
+        (1..200).map(|len| format!("{len}{rest}")).find(|text| text.starts_with(&format!("{} ", text.len()))).unwrap()
+    };
+    let pax = |text: &str| tar_member("PaxHeaders/x", b'x', text.len(), text.as_bytes());
+    let size = record("size", &disk.len().to_string());
+    let path = record("path", &long);
+    let end = [0; 1024];
+    let cut = &long[..100];
+    for (name, archive) in [
+        ("size.ova", [pax(&size), tar_member("disk1.vmdk", b'0', 0, &disk)].concat()),
+        ("path.ova", [pax(&format!("{path}{size}")), tar_member(cut, b'0', 0, &disk)].concat()),
+        (
+            "gnu.ova",
+            [
+                tar_member("././@LongLink", b'L', long.len() + 1, format!("{long}\0").as_bytes()),
+                tar_member(cut, b'0', disk.len(), &disk),
+            ]
+            .concat(),
+        ),
+    ] {
+        fixtures.put(name, &[&archive[..], &end].concat());
+        assert_eq!(fixtures.content(name), expected, "{name}");
+        // As a second disk, it is one that is not read.
+        let first = tar_member("first.vmdk", b'0', disk.len(), &disk);
+        let pieces = tar_member("third.vmdk.000000000", b'0', 4, b"more");
+        fixtures.put(name, &[&first[..], &archive, &pieces, &end].concat());
+        let gaps = fixtures.open(name).unwrap().gaps;
+        assert!(gaps.len() == 2 && gaps[1].contains("third.vmdk.000000000"), "{name}: {gaps:?}");
+    }
+}
