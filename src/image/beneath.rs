@@ -236,14 +236,13 @@ fn walk_beneath(directory: &OwnedFd, relative: &Path) -> Result<OwnedFd, Errno> 
 
 /// The name of a file as Windows writes it, as this host writes it: backslashes become slashes, a drive or a
 /// server at the front makes it absolute, and then only its last part is of use here.
-pub(crate) fn from_windows(name: &str) -> Vec<u8> {
-    let slashed = name.replace('\\', "/");
-    let bytes = slashed.as_bytes();
-    let drive = bytes.get(1) == Some(&b':') && bytes.first().is_some_and(u8::is_ascii_alphabetic);
-    if drive || slashed.starts_with("//") {
-        return slashed.rsplit('/').next().unwrap_or_default().as_bytes().to_vec();
+pub(crate) fn from_windows(name: &[u8]) -> Vec<u8> {
+    let slashed: Vec<u8> = name.iter().map(|byte| if *byte == b'\\' { b'/' } else { *byte }).collect();
+    let drive = slashed.get(1) == Some(&b':') && slashed.first().is_some_and(u8::is_ascii_alphabetic);
+    if drive || slashed.starts_with(b"//") {
+        return slashed.rsplit(|byte| *byte == b'/').next().unwrap_or_default().to_vec();
     }
-    slashed.into_bytes()
+    slashed
 }
 
 /// The text of UTF-16 code units up to the first NUL, at most as long as a path may be.
@@ -347,8 +346,8 @@ mod tests {
 
     #[test]
     fn names_of_windows_become_names_of_this_host() {
-        assert_eq!(from_windows(r".\sub\base.vhd"), b"./sub/base.vhd");
-        assert_eq!(from_windows(r"C:\VMs\base.vhd"), b"base.vhd");
-        assert_eq!(from_windows(r"\\server\share\base.vhd"), b"base.vhd");
+        assert_eq!(from_windows(br".\sub\base.vhd"), b"./sub/base.vhd");
+        assert_eq!(from_windows(br"C:\VMs\base.vhd"), b"base.vhd");
+        assert_eq!(from_windows(br"\\server\share\base.vhd"), b"base.vhd");
     }
 }

@@ -1,6 +1,6 @@
 //! Chains whose parent is another than the one the child was made of, and damage that a copy makes good.
 
-use std::fs;
+use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt};
 
 use snapfim::image::probe::{self, OpenOptions};
 
@@ -129,6 +129,22 @@ fn an_extent_that_is_not_there_reads_as_zeros() {
     );
     let error = fixtures.error("pieces.vmdk");
     assert!(error.contains("pieces-2.vmdk") && error.contains("does not have"), "{error}");
+}
+
+#[test]
+fn names_in_a_vmdk_descriptor_are_bytes_of_any_encoding() {
+    // "Virtual Disk Format 5.0", "The Header": `encoding` is windows-1252 where it says so; 0xe9 is no UTF-8.
+    let fixtures = Fixtures::of(&["flat.vmdk", "flat-flat.vmdk", "sparse.vmdk", "delta.vmdk"]);
+    let [flat, delta] = ["flat.vmdk", "delta.vmdk"].map(|name| fixtures.content(name));
+    let renamed = |from: &[u8]| [&b"\xe9"[..], &from[1..]].concat();
+    for (descriptor, named) in [("flat.vmdk", "flat-flat.vmdk"), ("delta.vmdk", "sparse.vmdk")] {
+        let (bytes, quoted) = (fixtures.bytes(descriptor), format!("\"{named}\""));
+        let at = bytes.windows(quoted.len()).position(|window| window == quoted.as_bytes()).unwrap();
+        fixtures.patch(descriptor, at + 1, b"\xe9");
+        let other = fixtures.dir.path().join(OsStr::from_bytes(&renamed(named.as_bytes())));
+        fs::rename(fixtures.path(named), other).unwrap();
+    }
+    assert_eq!(["flat.vmdk", "delta.vmdk"].map(|name| fixtures.content(name)), [flat, delta]);
 }
 
 #[test]

@@ -72,5 +72,5 @@ fn names(file: &dyn Image, header: &DynamicHeader) -> Result<Vec<Vec<u8>>> {
     }
     let plain = utf16(units(&header.parent_name).map(u16::swap_bytes));
     let all = relative.into_iter().chain(absolute).chain([plain]);
-    Ok(all.map(|name| from_windows(&name)).filter(|name| !name.is_empty()).collect())
+    Ok(all.map(|name| from_windows(name.as_bytes())).filter(|name| !name.is_empty()).collect())
 }

@@ -56,7 +56,7 @@ impl Locator {
         let names = values("relative_path").chain(values("volume_path")).chain(values("absolute_win32_path"));
         Ok(Self {
             linkages: values("parent_linkage").chain(values("parent_linkage2")).map(bare).collect(),
-            names: names.map(|name| from_windows(name)).filter(|name| !name.is_empty()).collect(),
+            names: names.map(|name| from_windows(name.as_bytes())).filter(|name| !name.is_empty()).collect(),
         })
     }
 }

@@ -46,7 +46,7 @@ pub(super) struct Descriptor {
     pub(super) cid: Option<u32>,
     /// The content id that the parent must have.
     pub(super) parent_cid: Option<u32>,
-    pub(super) parent_hint: Option<String>,
+    pub(super) parent_hint: Option<Vec<u8>>,
     pub(super) extents: Vec<ExtentLine>,
 }
 
@@ -90,12 +90,14 @@ impl Descriptor {
             }
             let Some(at) = line.iter().position(|b| *b == b'=') else { continue };
             let (key, value) = line.split_at(at);
-            let value = String::from_utf8_lossy(value.get(1..).unwrap_or_default().trim_ascii()).into_owned();
-            let value = value.trim_matches('"');
+            let quoted = value.get(1..).unwrap_or_default().trim_ascii();
+            let bytes = quoted.strip_prefix(b"\"").unwrap_or(quoted);
+            let bytes = bytes.strip_suffix(b"\"").unwrap_or(bytes);
+            let value = &*String::from_utf8_lossy(bytes);
             match key.trim_ascii().to_ascii_lowercase().as_slice() {
                 b"cid" => found.cid = Some(content_id(value)?),
                 b"parentcid" => found.parent_cid = Some(content_id(value)?).filter(|cid| *cid != NO_PARENT),
-                b"parentfilenamehint" => found.parent_hint = Some(value.to_owned()),
+                b"parentfilenamehint" => found.parent_hint = Some(bytes.to_vec()),
                 b"encoding" | b"createtype" | b"version" => {}
                 b"encryption.keysafe" | b"encryption.data" => {
                     return Err(Error::unsupported(LAYER, "the disk is encrypted by VMware; decrypt it there"));

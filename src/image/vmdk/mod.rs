@@ -125,7 +125,7 @@ fn extent_of(
     let image = match line.kind {
         ExtentKind::Zero => None,
         ExtentKind::Flat | ExtentKind::Sparse => {
-            let name = from_windows(&String::from_utf8_lossy(&line.name));
+            let name = from_windows(&line.name);
             let (file, at) = place.open(LAYER, "extent", &name)?;
             findings.files.push(at.used(&file));
             Some(extent::open_named(Arc::new(file), &at, line, descriptor.extents.len(), (start, len), below)?)
