@@ -75,6 +75,36 @@ fn a_latest_that_is_gone_or_old_is_a_problem_of_verify_as_of_scan() {
 }
 
 #[test]
+fn carried_records_that_are_gone_are_missed_by_the_next_scan_and_by_verify() {
+    let folder = Folder::new();
+    let disks = [folder.disk("day0.raw", 0), folder.disk("day1.raw", 1)];
+    folder.night(&disks[0], 0, &[]).exits(0);
+    // Most of the machine is lost for two nights, and its last good records are carried.
+    folder.night(&disks[0], 1, &["--max-depth", "1"]).exits(5);
+    folder.night(&disks[0], 2, &["--max-depth", "1"]).exits(4);
+    let carried: Vec<_> = below(&folder.path("state"))
+        .into_iter()
+        .filter(|path| path.to_string_lossy().ends_with(".carried.zst"))
+        .collect();
+    let aside = folder.path("aside");
+    for (file, is_newest) in carried.iter().zip([false, true]) {
+        fs::rename(file, &aside).unwrap();
+        folder.read(&["verify"]).exits(74).says("carried records, which are missing").prints("1 problems");
+        if is_newest {
+            let what = "the file of carried records of web01";
+            let advice = "is missing; restore it from a backup, or move the machine's folder away";
+            folder.night(&disks[1], 3, &["--dry-run"]).exits(74).says(what);
+            folder.night(&disks[1], 3, &[]).exits(74).says(what).says(advice);
+        }
+        fs::rename(&aside, file).unwrap();
+    }
+    // With them, what was changed while it was lost is told.
+    let run = folder.night(&disks[1], 3, &[]).exits(1);
+    assert_eq!(run.events(), planted());
+    folder.read(&["verify"]).exits(0);
+}
+
+#[test]
 fn what_a_killed_scan_left_is_taken_back_and_named() {
     let folder = Folder::new();
     let disk = folder.disk("day0.raw", 0);

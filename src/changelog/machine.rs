@@ -67,7 +67,8 @@ impl<'s> Machine<'s> {
     /// The record of its newest complete scan.
     ///
     /// # Errors
-    /// [`Error::State`] when there should be one, and it is missing or damaged.
+    /// [`Error::State`] when there should be one, and it is missing or damaged, or the carried records that it counts
+    /// are missing.
     pub fn latest_record(&self) -> Result<Option<ScanRecord>> {
         self.latest.map(|scan_id| self.state.latest_record(&self.scan(scan_id))).transpose()
     }

@@ -154,9 +154,18 @@ impl State {
     /// The record of a machine's newest complete scan, which [`State::latest`] names.
     ///
     /// # Errors
-    /// [`Error::State`] when it is missing or cannot be read.
+    /// [`Error::State`] when it cannot be read, or it is missing, or the carried records that it counts are.
     pub fn latest_record(&self, scan: &ScanRef) -> Result<ScanRecord> {
-        self.record(scan)?.ok_or_else(|| missing(scan, "record"))
+        let record = self.record(scan)?.ok_or_else(|| missing(scan, "record"))?;
+        if self.lacks_carried(scan, &record)? {
+            return Err(missing(scan, "file of carried records"));
+        }
+        Ok(record)
+    }
+
+    /// Whether a scan carries last good records by its record, and they are not there.
+    pub(super) fn lacks_carried(&self, scan: &ScanRef, record: &ScanRecord) -> Result<bool> {
+        Ok(record.carried > 0 && self.carried(scan)?.is_none())
     }
 
     /// The manifest of a machine's newest complete scan, which [`State::latest`] names.

@@ -253,7 +253,11 @@ impl Verifier<'_> {
             self.note(day, name, "is newer than the newest complete scan: under way, or killed");
             return Ok(());
         }
-        self.histories.see(scan, &record, matches!(self.state.manifest(scan), Ok(Some(_))));
+        let has_manifest = matches!(self.state.manifest(scan), Ok(Some(_)));
+        self.histories.see(scan, &record, has_manifest);
+        if has_manifest && matches!(self.state.lacks_carried(scan, &record), Ok(true)) {
+            self.problem(day, name, format!("names {} carried records, which are missing", record.carried));
+        }
         if record.changes_total() > 0 && !matches!(self.state.events(scan), Ok(Some(_))) {
             self.problem(day, name, format!("names {} events, which are missing", record.changes_total()));
         }
