@@ -5,7 +5,9 @@ mod support;
 
 use std::{
     collections::BTreeSet,
+    ffi::OsStr,
     fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -123,4 +125,33 @@ fn what_a_damaged_byte_hides_is_lost_and_not_deleted() {
         assert_eq!(count("Deleted"), 0, "{what}");
         assert!(count("Unreadable") > 0, "{what}");
     }
+}
+
+#[test]
+fn flags_of_what_may_not_be_opened_are_lost_and_not_cleared() {
+    let folder = Folder::new();
+    let (tree, state) = (folder.path("tree"), folder.path("state"));
+    fs::create_dir_all(tree.join("etc/closed")).unwrap();
+    fs::write(tree.join("etc/os-release"), "ID=debian\n").unwrap();
+    fs::write(tree.join("etc/secret"), "x").unwrap();
+    let allow = |mode: [u32; 2]| {
+        for (name, mode) in ["etc/secret", "etc/closed"].iter().zip(mode) {
+            fs::set_permissions(tree.join(name), fs::Permissions::from_mode(mode)).unwrap();
+        }
+    };
+    allow([0, 0]);
+    if fs::read(tree.join("etc/secret")).is_ok() {
+        eprintln!("skipped: whoever runs this may open everything");
+        return;
+    }
+    let [target, state_path] = [&tree, &state].map(|path| path.to_str().unwrap());
+    snapfim(["scan", target, "--state", state_path, "--machine", "web01", "--profile", "full"]).exits(4);
+    let records = snapfim([OsStr::new("manifest"), newest_manifest(&state).as_os_str()]).exits(0).json();
+    let parts = |path: &str| -> Vec<_> {
+        let faults = records.iter().filter(|record| record["kind"] == "fault" && record["path"] == path);
+        faults.map(|fault| fault["part"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(parts("/etc/secret"), ["attributes", "content"]);
+    assert_eq!(parts("/etc/closed"), ["attributes", "listing"]);
+    allow([0o644, 0o755]);
 }

@@ -155,7 +155,8 @@ impl Session for HostSession<'_> {
         let opened = match kind {
             // Opening what is mounted elsewhere could mount it in the first place.
             Some(Kind::File | Kind::Dir) if self.host.may_enter(node, &seen) => {
-                self.reopen(node, &seen, OFlags::empty()).ok()
+                // Without this, flags that nobody could look at would be flags that are not set.
+                self.reopen(node, &seen, OFlags::empty()).map_err(|error| metadata.faults.push(error.into())).ok()
             }
             _ => None,
         };
