@@ -46,9 +46,14 @@ impl<T> Ancestors<T> {
 
     /// The nearest level at or above the path: its length in bytes, and what is known about it.
     pub(super) fn nearest(&mut self, path: &[u8]) -> Option<(usize, &T)> {
+        self.outward(path).next()
+    }
+
+    /// As [`Ancestors::nearest`], and those above it, outward.
+    pub(super) fn outward<'s>(&'s mut self, path: &[u8]) -> impl Iterator<Item = (usize, &'s T)> {
         self.settle(path);
-        let level = self.levels.iter().rev().find(|(len, _)| is_at_or_beneath(path, *len))?;
-        Some((level.0, &level.1))
+        let levels = self.levels.iter().rev().filter(|(len, _)| is_at_or_beneath(path, *len));
+        levels.map(|(len, known)| (*len, known))
     }
 
     fn settle(&mut self, path: &[u8]) {

@@ -211,13 +211,16 @@ impl Cover {
         self.here.reason(key, missing)
     }
 
-    /// The fault that hides an entity that was not seen.
-    pub(super) fn hides(&mut self, key: &JoinKey) -> Option<&[u8]> {
+    /// The fault that hides an entity that was not seen. One that was lost before, as `carried` says, may be what stood
+    /// at the place of a directory above that is another since, as [`Cover::replaced`] was told then: it stays lost while
+    /// any fault above does.
+    pub(super) fn hides(&mut self, key: &JoinKey, carried: bool) -> Option<&[u8]> {
         if let Some(fault) = self.here.hides(key) {
             return Some(fault);
         }
         let Self { above, whole, .. } = self;
-        let nearest = above.nearest(&key.path).and_then(|(_, fault)| fault.as_deref());
-        nearest.or_else(|| whole.nearest(&key.path).map(|(_, fault)| fault.as_slice()))
+        let levels = if carried { usize::MAX } else { 1 };
+        let above = above.outward(&key.path).take(levels).find_map(|(_, fault)| fault.as_deref());
+        above.or_else(|| whole.nearest(&key.path).map(|(_, fault)| fault.as_slice()))
     }
 }

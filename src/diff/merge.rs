@@ -268,7 +268,7 @@ impl Merge<'_> {
         if !known.carried && self.volumes.is_astray(volume, &key.path) {
             return Ok(());
         }
-        let fault = self.cover.hides(key).or_else(|| self.unreplayed.hides(volume, &key.path));
+        let fault = self.cover.hides(key, known.carried).or_else(|| self.unreplayed.hides(volume, &key.path));
         if let Some(fault) = fault {
             // It was said when it was lost, and is said once.
             if !known.carried || known.shadow.is_some() || standing == Standing::Restored {

@@ -35,6 +35,24 @@ fn a_fault_hides_what_is_beneath_it_and_does_not_delete() {
 }
 
 #[test]
+fn what_was_beneath_a_directory_that_is_another_under_damage_stays_lost_in_the_nights_after() {
+    let old = [dir("/", "0"), dir("/d", "1"), file("/d/a", "2", "x"), dir("/e", "3")];
+    let now = [fault("/", Part::Listing), dir("/", "0"), dir("/d", "3")];
+    let damaged = Scan::of(&now);
+    let first = diff(&Scan::of(&old), &damaged);
+    assert!(lines(&first).contains(&"Unreadable /d/a /".to_owned()), "{:?}", lines(&first));
+    let mut damaged = damaged.carrying(&first);
+    for night in 2..4 {
+        let out = diff(&damaged, &damaged);
+        assert_eq!((lines(&out), &out.carried), (vec![], &first.carried), "night {night}");
+        damaged = Scan::of(&now).carrying(&out);
+    }
+    assert!(lines(&diff(&damaged, &Scan::of(&old))).iter().all(|line| !line.contains("/d/a")));
+    let gone = Scan::of(&[dir("/", "0"), dir("/d", "1"), dir("/e", "3")]);
+    assert!(lines(&diff(&damaged, &gone)).contains(&"Deleted /d/a -".to_owned()));
+}
+
+#[test]
 fn a_fault_of_any_part_keeps_what_is_missing_from_being_deleted() {
     let old = [file("/a", "1", "x"), stream("/a", "s", "y")];
     for (part, expected) in [
