@@ -7,7 +7,7 @@
 use std::{
     sync::{
         Mutex, MutexGuard, PoisonError, TryLockError,
-        mpsc::{Receiver, SyncSender, TryRecvError, TrySendError},
+        mpsc::{Receiver, TryRecvError},
     },
     thread,
 };
@@ -64,22 +64,6 @@ pub(crate) fn receive<T>(from: &Receiver<T>) -> Option<T> {
             Err(TryRecvError::Empty) if patience.is_left() => patience.wait(),
             Err(TryRecvError::Empty) => return from.recv().ok(),
         }
-    }
-}
-
-/// As [`SyncSender::send`]; `false` where nobody will receive it.
-pub(crate) fn send<T>(to: &SyncSender<T>, mut value: T) -> bool {
-    let mut patience = Patience::new();
-    loop {
-        value = match to.try_send(value) {
-            Ok(()) => return true,
-            Err(TrySendError::Disconnected(_)) => return false,
-            Err(TrySendError::Full(value)) => value,
-        };
-        if !patience.is_left() {
-            return to.send(value).is_ok();
-        }
-        patience.wait();
     }
 }
 
@@ -143,12 +127,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_sent_arrives_in_order_and_both_ends_learn_that_the_other_is_gone() {
+    fn what_is_sent_arrives_in_order_and_its_end_is_seen_also_by_who_sleeps() {
         let (to, from) = sync_channel(1);
         let sender = thread::spawn(move || {
             for value in 0..100 {
-                assert!(send(&to, value));
-                if value == 50 {
+                to.send(value).unwrap();
+                if value % 50 == 49 {
                     // Longer than the other's patience.
                     thread::sleep(std::time::Duration::from_millis(20));
                 }
@@ -157,15 +141,22 @@ mod tests {
         let got: Vec<_> = std::iter::from_fn(|| receive(&from)).collect();
         assert_eq!(got, (0..100).collect::<Vec<_>>());
         sender.join().unwrap();
+    }
 
-        let (to, from) = sync_channel(1);
-        assert!(send(&to, 1));
-        let receiver = thread::spawn(move || {
-            thread::sleep(std::time::Duration::from_millis(20));
-            drop(from);
+    #[test]
+    fn a_lock_is_waited_for_and_a_panic_beside_it_is_survived() {
+        let value = std::sync::Arc::new(Mutex::new(0));
+        let held = lock(&value);
+        let other = std::sync::Arc::clone(&value);
+        let waiting = thread::spawn(move || {
+            *lock(&other) += 1;
+            let _held = lock(&other);
+            panic!("a thread that dies with the lock");
         });
-        assert!(!send(&to, 2), "nobody received it");
-        receiver.join().unwrap();
+        thread::sleep(std::time::Duration::from_millis(20));
+        drop(held);
+        assert!(waiting.join().is_err());
+        assert_eq!(*lock(&value), 1);
     }
 
     #[test]

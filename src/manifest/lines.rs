@@ -175,11 +175,6 @@ impl Lines {
         Ok(Self { made, made_live: true, before, from_before: false, started: false, counts, memory })
     }
 
-    /// Whether going to the next line includes decompressing it.
-    pub(super) fn decompress(&self) -> bool {
-        self.before.as_ref().is_some_and(|before| !before.kept.threaded)
-    }
-
     /// How many records there are of each kind.
     pub(super) fn counts(&self) -> Counts {
         self.counts

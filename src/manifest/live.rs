@@ -1,11 +1,12 @@
-//! Writing a manifest while somebody reads it: one thread merges and hashes, one compresses, and the lines go to a
+//! Writing a manifest while somebody reads it: one thread merges, one compresses, either hashes, and the lines go to a
 //! [`Reader`] besides, so that a comparison need not decompress again what was at hand a moment ago.
 
 use std::{
+    collections::VecDeque,
     io::{self, Write},
     sync::{
-        Arc,
-        mpsc::{Receiver, SyncSender, sync_channel},
+        Arc, Mutex, Weak,
+        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread::{self, Scope, ScopedJoinHandle},
 };
@@ -21,7 +22,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    threads::{self, Spread},
+    threads::{self, Patience, Spread},
 };
 
 /// How many blocks wait at most on either side: enough for who compresses to have something to do while a directory's
@@ -93,12 +94,11 @@ pub fn write_lines<W: Write + Send>(
 ) -> Result<Written<W>> {
     thread::scope(|scope| {
         let (hands, writer) = begin(scope, out, header, &lines, None)?;
-        let merged = hand_over(lines, hands, follow).and_then(|(hash, lines)| {
-            lines.differing()?.map_or(Ok(()), compare)?;
-            Ok(hash)
-        });
+        let merged = hand_over(lines, hands, follow).and_then(|lines| lines.differing()?.map_or(Ok(()), compare));
         let written = joined(writer);
-        end(written, merged?)
+        merged?;
+        let (writer, hash) = written?;
+        writer.finish_with(hash)
     })
 }
 
@@ -121,12 +121,13 @@ pub fn write_live<W: Write + Send, T>(
         let live = Live { name: NAME.to_owned(), blocks: for_reader, block: Arc::default(), ended: false };
         let read = read(Reader::live(NAME, header.clone(), live));
         let (merged, written) = (joined(merger), joined(writer));
-        let (hash, _) = merged?;
-        Ok((end(written, hash)?, read?))
+        merged?;
+        let (writer, hash) = written?;
+        Ok((writer.finish_with(hash)?, read?))
     })
 }
 
-type Compressor<'s, W> = ScopedJoinHandle<'s, Result<Writer<W>>>;
+type Compressor<'s, W> = ScopedJoinHandle<'s, Result<(Writer<W>, Sha256)>>;
 
 /// Begins with the header, and compresses what is handed over in a thread of its own.
 fn begin<'s, W: Write + Send + 's>(
@@ -137,35 +138,45 @@ fn begin<'s, W: Write + Send + 's>(
     reader: Option<SyncSender<Next>>,
 ) -> Result<(Hands, Compressor<'s, W>)> {
     let mut writer = Writer::new(out, header)?.counted(lines.counts());
-    let hash = writer.begin()?;
+    let hashing = Arc::new(Mutex::new(Hashed { hash: writer.begin()?, blocks: 0 }));
     let (to_writer, for_writer) = sync_channel::<Arc<Block>>(DEPTH);
     let (used, free) = sync_channel(DEPTH);
-    // Who decompresses the manifest before has enough to do without hashing the new one.
-    let hashes = lines.decompress();
+    let hands =
+        Hands { writer: to_writer, free, reader, hashing: Arc::clone(&hashing), sent: VecDeque::new(), blocks: 0 };
     let spread = Spread::of(2);
     let compress = move || {
         let mut seat = spread.seat(1);
+        let mut number = 0;
         while let Some(block) = threads::receive(&for_writer) {
             seat.keep();
-            if hashes {
-                writer.put(block.as_bytes())?
-            } else {
-                writer.compress(block.as_bytes())?
-            }
+            threads::lock(&hashing).hash(number, &block);
+            number += 1;
+            writer.compress(block.as_bytes())?;
             if let Some(block) = Arc::into_inner(block) {
                 let _ = used.try_send(block);
             }
         }
-        Ok(writer)
+        let hash = threads::lock(&hashing).hash.clone();
+        Ok((writer, hash))
     };
     let thread = thread::Builder::new().name("compress".to_owned()).spawn_scoped(scope, compress).map_err(no_thread)?;
-    Ok((Hands { writer: to_writer, free, reader, hash: (!hashes).then_some(hash) }, thread))
+    Ok((hands, thread))
 }
 
-fn end<W: Write>(writer: Result<Writer<W>>, hash: Option<Sha256>) -> Result<Written<W>> {
-    match hash {
-        Some(hash) => writer?.finish_with(hash),
-        None => writer?.end(),
+/// The hash of all lines, as far as it was made: by whoever has nothing better to do.
+struct Hashed {
+    hash: Sha256,
+    /// How many blocks it is of.
+    blocks: u64,
+}
+
+impl Hashed {
+    /// Goes on with a block, unless it is not the next one.
+    fn hash(&mut self, number: u64, block: &Block) {
+        if number == self.blocks {
+            self.hash.update(block.as_bytes());
+            self.blocks += 1;
+        }
     }
 }
 
@@ -183,16 +194,58 @@ struct Hands {
     /// Blocks whose lines were written.
     free: Receiver<Block>,
     reader: Option<SyncSender<Next>>,
-    /// Of the header; none where who compresses the lines hashes them too.
-    hash: Option<Sha256>,
+    hashing: Arc<Mutex<Hashed>>,
+    /// Blocks that were sent and may wait to be hashed; gone are those that were compressed.
+    sent: VecDeque<(u64, Weak<Block>)>,
+    /// How many were sent.
+    blocks: u64,
 }
 
-/// Merges, and hands the lines on; returns the hash of them all where it is to make it, unless the writer gave up, which
-/// says why itself. A
-/// reader that has seen enough is let go.
-fn hand_over(mut lines: Lines, hands: Hands, follow: &mut dyn Follow) -> Result<(Option<Sha256>, Lines)> {
-    let mut hash = hands.hash.clone();
-    let to_reader = |next| hands.reader.as_ref().map(|reader| reader.send(next));
+impl Hands {
+    /// Sends a block to who compresses it, hashing what was sent before while there is no room; `false` where nobody
+    /// takes it.
+    fn write(&mut self, block: &Arc<Block>) -> bool {
+        self.sent.push_back((self.blocks, Arc::downgrade(block)));
+        if self.sent.len() > DEPTH {
+            self.sent.pop_front();
+        }
+        self.blocks += 1;
+        let mut block = Arc::clone(block);
+        let mut patience = Patience::new();
+        loop {
+            block = match self.writer.try_send(block) {
+                Err(TrySendError::Full(block)) => block,
+                sent => return sent.is_ok(),
+            };
+            if self.hash_ahead() {
+                continue;
+            }
+            if !patience.is_left() {
+                return self.writer.send(block).is_ok();
+            }
+            patience.wait();
+        }
+    }
+
+    /// Hashes a block that waits to be compressed; `false` where the other thread is at it, or none waits.
+    fn hash_ahead(&mut self) -> bool {
+        let (Some((number, sent)), Ok(mut hashed)) = (self.sent.front(), self.hashing.try_lock()) else { return false };
+        if *number > hashed.blocks {
+            return false;
+        }
+        if let Some(block) = sent.upgrade() {
+            hashed.hash(*number, &block);
+        }
+        self.sent.pop_front();
+        true
+    }
+}
+
+/// Merges, and hands the lines on, unless the writer gave up, which says why itself. A reader that has seen enough is
+/// let go.
+fn hand_over(mut lines: Lines, mut hands: Hands, follow: &mut dyn Follow) -> Result<Lines> {
+    let reader = hands.reader.take();
+    let to_reader = |next| reader.as_ref().map(|reader| reader.send(next));
     loop {
         let mut block = hands.free.try_recv().unwrap_or_else(|_| Block::with_capacity(BLOCK + BLOCK / 16));
         block.clear();
@@ -208,18 +261,15 @@ fn hand_over(mut lines: Lines, hands: Hands, follow: &mut dyn Follow) -> Result<
             }
         };
         if block.len() > 0 {
-            if let Some(hash) = &mut hash {
-                hash.update(block.as_bytes());
-            }
             let block = Arc::new(block);
-            if !threads::send(&hands.writer, Arc::clone(&block)) {
-                return Ok((hash, lines));
+            if !hands.write(&block) {
+                return Ok(lines);
             }
             to_reader(Next::Block(block));
         }
         if !more {
             to_reader(Next::End);
-            return Ok((hash, lines));
+            return Ok(lines);
         }
     }
 }

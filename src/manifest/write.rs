@@ -204,7 +204,7 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
-    pub(super) fn put(&mut self, lines: &[u8]) -> Result<()> {
+    fn put(&mut self, lines: &[u8]) -> Result<()> {
         self.hash.update(lines);
         self.compress(lines)
     }
@@ -218,7 +218,7 @@ impl<W: Write> Writer<W> {
         Ok((written.out, written.counts))
     }
 
-    pub(super) fn end(mut self) -> Result<Written<W>> {
+    fn end(mut self) -> Result<Written<W>> {
         self.flush()?;
         let sha256: [u8; 32] = self.hash.finalize().into();
         self.out.write_all(footer(self.counts.records(), &text::hex(&sha256)).as_bytes()).map_err(failed)?;
