@@ -23,6 +23,9 @@ const ENTRIES: [usize; 4] = [446, 462, 478, 494];
 /// The type of an entry that protects a GPT.
 const PROTECTIVE: u8 = 0xee;
 
+/// The type of an entry that is unused to partitioning tools.
+const UNTYPED: u8 = 0;
+
 /// Longer chains of extended boot records are cut; no system makes them.
 const MAX_CHAIN: usize = 128;
 
@@ -48,7 +51,7 @@ impl Entry {
         let field = |offset: usize| le32(sector, at.checked_add(offset)?);
         let kind = byte(sector, at.checked_add(4)?)?;
         let (start, sectors) = (u64::from(field(8)?), u64::from(field(12)?));
-        // One without a type is unused to partitioning tools, and a partition to Linux, which mounts what is in it.
+        // One without a type is a partition to Linux, which mounts what is in it.
         (sectors != 0).then_some(Self { kind, start, sectors })
     }
 
@@ -78,14 +81,18 @@ pub(super) fn read(image: &dyn Image, sector_size: u64) -> Result<Option<Mbr>> {
     }
     let signature = le32(&sector, 440).filter(|&signature| signature != 0);
     let mut reader = Reader { image, sector_size, signature, table: Table::default() };
-    let mut protective = false;
+    let entries: Vec<_> = (1..).zip(&ENTRIES).filter_map(|(n, &at)| Some((n, Entry::parse(&sector, at)?))).collect();
+    let protective = entries.iter().any(|(_, entry)| entry.kind == PROTECTIVE);
     let mut extended = Vec::new();
-    for (number, &at) in (1..).zip(&ENTRIES) {
-        match Entry::parse(&sector, at) {
-            None => {}
-            Some(entry) if entry.kind == PROTECTIVE => protective = true,
-            Some(entry) if entry.is_extended() => extended.push(entry),
-            Some(entry) => reader.push(number, entry, entry.start),
+    for (number, entry) in entries {
+        // Firmware that boots no disk without an active partition is given one without a type, of the table's own
+        // sector; and Linux reads no MBR that protects a GPT.
+        if entry.kind == PROTECTIVE || (entry.kind == UNTYPED && (protective || entry.start == 0)) {
+            continue;
+        }
+        match entry.is_extended() {
+            true => extended.push(entry),
+            false => reader.push(number, entry, entry.start),
         }
     }
     let mut number = 5;

@@ -240,6 +240,23 @@ fn a_partition_whose_type_was_zeroed_was_none() {
     }
 }
 
+/// xorriso (`--mbr-force-bootable`) writes this entry for firmware that boots no disk without an active partition, and
+/// administrators put it there by hand. Linux goes by the GPT alone where the MBR protects one; `partx --show` has no
+/// such partition.
+#[test]
+fn an_active_entry_without_a_type_beside_a_gpt_was_a_partition() {
+    let mut active = entry_of_type(0, 0, 1);
+    active[0] = 0x80;
+    let active = &active[..16];
+    let whole = discovered(image("gpt512.raw"));
+    let forced = discovered(image("gpt512.raw").put(462, active));
+    assert_eq!(partitions(&forced), partitions(&whole));
+    assert!(forced.gaps.is_empty() && forced.notes == whole.notes, "{}{:?}", why(&forced), forced.notes);
+    // What begins where the table stands is the disk itself, which is looked at in any case.
+    let alone = discovered(image("mbr.raw").put(494, active));
+    assert_eq!(partitions(&alone), partitions(&discovered(image("mbr.raw"))));
+}
+
 #[test]
 fn a_long_chain_of_boot_records_is_cut() {
     let mut disk = image("mbr.raw");
