@@ -82,7 +82,7 @@ pub(crate) struct RescanArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) changed: Vec<PathBuf>,
     /// The scan since which --changed tells; without it the list is not used
-    #[arg(long, value_name = "SCAN")]
+    #[arg(long, value_name = "SCAN", requires = "changed")]
     pub(crate) changed_since: Option<String>,
     /// Read everything, also what is known not to have changed
     #[arg(long, conflicts_with_all = ["changed", "verify_reuse"])]

@@ -60,6 +60,12 @@ fn a_dash_is_standard_input_for_keys_and_lists() {
     fed(&list, &[&scan[..], &[name.trim()]].concat()).exits(0).says("full scan").says("standard input:");
 }
 
+/// A script whose list was left out scanned in full without a word.
+#[test]
+fn since_which_scan_without_what_changed_is_a_slip() {
+    snapfim(["scan", "x", "--state", "s", "--changed-since", "y"]).exits(2).says("--changed <FILE>");
+}
+
 #[test]
 fn standard_input_is_read_once() {
     for args in [
