@@ -42,10 +42,10 @@ struct Entry {
     sequence: u64,
 }
 
-/// What the log has yet to write.
-pub(super) fn read(file: &dyn Image, header: &Header) -> Result<Replay> {
+/// What the log has yet to write; `None` where the header names one of which no entry was begun.
+pub(super) fn read(file: &dyn Image, header: &Header) -> Result<Option<Replay>> {
     if header.log == [0; 16] {
-        return Ok(Replay::default());
+        return Ok(Some(Replay::default()));
     }
     if header.log_length > MAX_LOG {
         return Err(Error::budget(LAYER, format!("a log of {:#x} bytes: at most {MAX_LOG:#x}", header.log_length)));
@@ -54,6 +54,10 @@ pub(super) fn read(file: &dyn Image, header: &Header) -> Result<Replay> {
     let entries = find_entries(&log, header)?;
     let active = active(&entries, header.log_length);
     if active.is_empty() {
+        // qemu names a log before it writes to it, and nothing else before that.
+        if !(0..log.len()).step_by(SECTOR).any(|at| is_entry(&log, at, header)) {
+            return Ok(None);
+        }
         // "The file is corrupt, and the implementation MUST fail to open it": without these writes it is another disk.
         return Err(Error::corrupt(
             LAYER,
@@ -66,7 +70,7 @@ pub(super) fn read(file: &dyn Image, header: &Header) -> Result<Replay> {
     for entry in active {
         apply(entry, file.len(), &mut replay)?;
     }
-    Ok(replay)
+    Ok(Some(replay))
 }
 
 /// All valid entries, by their place in the log.
@@ -99,12 +103,16 @@ fn find_entries(log: &[u8], header: &Header) -> Result<BTreeMap<u32, Entry>> {
     Ok(entries)
 }
 
+/// Whether an entry of this log begins at `at`, whole or not.
+fn is_entry(log: &[u8], at: usize, header: &Header) -> bool {
+    slice(log, at, HEADER).is_some_and(|s| s.starts_with(b"loge") && slice(s, 32, 16) == Some(&header.log))
+}
+
 /// The length of the entry at `at`, if its header looks like one of this log.
 fn entry_length(log: &[u8], at: usize, header: &Header) -> Option<usize> {
-    let s = Structure::new(LAYER, "log entry", 0, slice(log, at, HEADER)?);
-    let length = narrow(s.le32(8).ok()?);
-    let right = s.slice(0, 4).ok()? == b"loge" && s.array(32).ok()? == header.log;
-    (right && length > 0 && length.is_multiple_of(SECTOR) && length <= log.len()).then_some(length)
+    let length = narrow(Structure::new(LAYER, "log entry", 0, slice(log, at, HEADER)?).le32(8).ok()?);
+    let right = length > 0 && length.is_multiple_of(SECTOR) && length <= log.len();
+    (right && is_entry(log, at, header)).then_some(length)
 }
 
 /// The entries of the active sequence, in the order in which they are to be written.

@@ -15,7 +15,7 @@ mod replayed;
 
 use std::sync::Arc;
 
-use self::{block::Blocks, header::Header, metadata::Metadata};
+use self::{block::Blocks, header::Header, metadata::Metadata, replayed::Replay};
 use crate::{
     error::Result,
     image::{
@@ -35,7 +35,13 @@ pub(super) type Guid = [u8; 16];
 pub(crate) fn open(file: Arc<dyn Layered>, place: &Place) -> Result<Layer> {
     let mut findings = Findings::default();
     let header = Header::read(&*file)?;
-    let replay = log::read(&*file, &header)?;
+    let replay = log::read(&*file, &header)?.unwrap_or_else(|| {
+        findings.notes.push(format!(
+            "vhdx: {}: no entry of its log was begun, though its header says that it is in use; nothing was replayed",
+            place.shown()
+        ));
+        Replay::default()
+    });
     if let Some(entries) = replay.entries() {
         findings.notes.push(format!("vhdx: {}: its log of {entries} entries is replayed in memory", place.shown()));
     }
