@@ -94,7 +94,10 @@ pub fn write_lines<W: Write + Send>(
 ) -> Result<Written<W>> {
     thread::scope(|scope| {
         let (hands, writer) = begin(scope, out, header, &lines, None)?;
-        let merged = hand_over(lines, hands, follow).and_then(|lines| lines.differing()?.map_or(Ok(()), compare));
+        let merged = hand_over(lines, hands, follow).and_then(|lines| {
+            let differing = lines.map(Lines::differing).transpose()?.flatten();
+            differing.map_or(Ok(()), compare)
+        });
         let written = joined(writer);
         merged?;
         let (writer, hash) = written?;
@@ -241,9 +244,9 @@ impl Hands {
     }
 }
 
-/// Merges, and hands the lines on, unless the writer gave up, which says why itself. A reader that has seen enough is
-/// let go.
-fn hand_over(mut lines: Lines, mut hands: Hands, follow: &mut dyn Follow) -> Result<Lines> {
+/// Merges, and hands the lines on; returns them at their end, unless the writer gave up, which says why itself. A reader
+/// that has seen enough is let go.
+fn hand_over(mut lines: Lines, mut hands: Hands, follow: &mut dyn Follow) -> Result<Option<Lines>> {
     let reader = hands.reader.take();
     let to_reader = |next| reader.as_ref().map(|reader| reader.send(next));
     loop {
@@ -263,13 +266,13 @@ fn hand_over(mut lines: Lines, mut hands: Hands, follow: &mut dyn Follow) -> Res
         if block.len() > 0 {
             let block = Arc::new(block);
             if !hands.write(&block) {
-                return Ok(lines);
+                return Ok(None);
             }
             to_reader(Next::Block(block));
         }
         if !more {
             to_reader(Next::End);
-            return Ok(lines);
+            return Ok(Some(lines));
         }
     }
 }
@@ -277,7 +280,9 @@ fn hand_over(mut lines: Lines, mut hands: Hands, follow: &mut dyn Follow) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::{Attribute, Collector, Kind, Os, Record, Runs, Sorter, Value, write::write};
+    use crate::manifest::{
+        Attribute, Collector, Holding, Kept, Kind, Origin, Os, Record, Runs, Sorter, Value, write::write,
+    };
 
     const RECORDS: u64 = 20_000;
 
@@ -332,22 +337,104 @@ mod tests {
         assert_eq!(write_live(Vec::new(), &header(), lines(), &mut (), gives_up).unwrap_err().to_string(), "no");
     }
 
+    /// Has room for so many bytes.
+    struct Full(usize);
+
+    impl Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 = self.0.checked_sub(bytes.len()).ok_or(std::io::ErrorKind::StorageFull)?;
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
     #[test]
     fn a_writer_that_fails_says_why_and_its_reader_ends() {
-        struct Full(usize);
-        impl Write for Full {
-            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-                self.0 = self.0.checked_sub(bytes.len()).ok_or(std::io::ErrorKind::StorageFull)?;
-                Ok(bytes.len())
-            }
-            fn flush(&mut self) -> std::io::Result<()> {
-                Ok(())
-            }
-        }
         for room in [0, 1000, 20_000] {
             let read_all = |reader: Reader| reader.verify();
             let error = write_live(Full(room), &header(), lines(), &mut (), read_all).map(|_| ()).unwrap_err();
             assert!(error.to_string().starts_with("the manifest cannot be written: "), "{room}: {error}");
+        }
+    }
+
+    /// Lines that are all taken over from this manifest, which is read in a thread of its own or not.
+    fn taken_over(manifest: &Written<Vec<u8>>, threaded: bool) -> Result<Lines> {
+        let before = Reader::new("before", std::io::Cursor::new(manifest.out.clone()))?;
+        let bits = vec![u64::MAX; (RECORDS / 64 + 1) as usize];
+        let holding = Holding { bits, records: RECORDS, sha256: manifest.sha256 };
+        let sorter = Sorter::new(std::env::temp_dir(), 0);
+        let kept = Kept { before, holding, counts: manifest.counts, sorter, access_times: false, threaded };
+        Lines::new(Vec::new(), Some(kept), 1 << 20)
+    }
+
+    fn whole() -> Written<Vec<u8>> {
+        write_lines(Vec::new(), &header(), lines(), &mut (), |_| Ok(())).unwrap()
+    }
+
+    #[test]
+    fn a_writer_that_fails_says_why_and_what_was_read_till_then_is_not_compared() {
+        let whole = whole();
+        for (threaded, room) in [(false, 0), (false, 1000), (false, 20_000), (true, 0), (true, 1000), (true, 20_000)] {
+            let compare = |_| Err(Error::State("compared".to_owned()));
+            let lines = taken_over(&whole, threaded).unwrap();
+            let error = write_lines(Full(room), &header(), lines, &mut (), compare).map(|_| ()).unwrap_err();
+            assert!(error.to_string().starts_with("the manifest cannot be written: "), "{threaded} {room}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_manifest_before_that_is_damaged_anywhere_is_not_compared() {
+        let whole = whole();
+        let len = whole.out.len();
+        for threaded in [false, true] {
+            let again = |manifest: Written<Vec<u8>>| {
+                let compare = |_| Err(Error::State("compared".to_owned()));
+                write_lines(Vec::new(), &header(), taken_over(&manifest, threaded)?, &mut (), compare)
+            };
+            for at in [len / 8, len / 2, len - 40] {
+                let mut out = whole.out.clone();
+                out[at] ^= 0x10;
+                let damaged = Written { out, ..whole };
+                let error = again(damaged).map(|_| ()).unwrap_err().to_string();
+                assert!(error.starts_with("before is damaged: "), "{threaded} {at}: {error}");
+                let short = Written { out: whole.out[..at].to_vec(), ..whole };
+                let error = again(short).map(|_| ()).unwrap_err().to_string();
+                assert!(error.starts_with("before is damaged: "), "{threaded} {at}, cut short: {error}");
+            }
+            assert_eq!(again(Written { out: whole.out.clone(), ..whole }).unwrap_err().to_string(), "compared");
+        }
+    }
+
+    #[test]
+    fn a_follower_that_fails_or_panics_ends_the_writing() {
+        struct Until(u64, bool);
+        impl Follow for Until {
+            fn take(&mut self, _: Origin<'_>) -> Result<()> {
+                self.0 -= 1;
+                match self.0 {
+                    0 if self.1 => panic!("a panic that this test is about"),
+                    0 => Err(Error::State("no more".to_owned())),
+                    _ => Ok(()),
+                }
+            }
+        }
+        let whole = whole();
+        for (threaded, lines) in [(false, 1), (false, RECORDS), (true, 1), (true, RECORDS)] {
+            let write = |panics| {
+                let kept = taken_over(&whole, threaded).unwrap();
+                write_lines(Vec::new(), &header(), kept, &mut Until(lines, panics), |_| Ok(())).map(|_| ())
+            };
+            assert_eq!(write(false).unwrap_err().to_string(), "no more", "{threaded} {lines}");
+            assert!(std::panic::catch_unwind(|| write(true)).is_err(), "{threaded} {lines}");
+            let live = |panics| {
+                let read_all = |reader: Reader| reader.verify();
+                write_live(Vec::new(), &header(), self::lines(), &mut Until(lines, panics), read_all).map(|_| ())
+            };
+            assert_eq!(live(false).unwrap_err().to_string(), "no more", "{lines}");
+            let error = live(true).unwrap_err().to_string();
+            assert!(error.contains("a thread that writes the manifest died"), "{lines}: {error}");
         }
     }
 }
