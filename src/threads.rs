@@ -14,7 +14,8 @@ use std::{
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 
-/// How often who waits asks again before it sleeps: about half a millisecond, in which most of what it waits for comes.
+/// How often who waits asks again before it sleeps: for about half a millisecond, in which most of what it waits for
+/// comes; or as many turns where others want the processor, which then have it.
 const PATIENCE: u32 = 2000;
 
 /// How often a thread takes its processor again.
