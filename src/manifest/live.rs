@@ -2,19 +2,19 @@
 //! [`Reader`] besides, so that a comparison need not decompress again what was at hand a moment ago.
 
 use std::{
-    collections::VecDeque,
     io::{self, Write},
     sync::{
-        Arc, Mutex, Weak,
+        Arc,
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread::{self, Scope, ScopedJoinHandle},
 };
 
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 
 use super::{
     block::Block,
+    hashing::{Ahead, Hashing},
     header::Header,
     lines::{Differing, Follow, Lines},
     read::{Reader, damaged},
@@ -28,6 +28,9 @@ use crate::{
 /// How many blocks wait at most on either side: enough for who compresses to have something to do while a directory's
 /// worth of lines is new.
 const DEPTH: usize = 8;
+
+/// How many blocks wait at most to be hashed: those, and behind them the one that finds no room.
+const UNHASHED: usize = DEPTH + 1;
 
 /// What the new manifest is called in messages.
 const NAME: &str = "the new manifest";
@@ -141,46 +144,28 @@ fn begin<'s, W: Write + Send + 's>(
     reader: Option<SyncSender<Next>>,
 ) -> Result<(Hands, Compressor<'s, W>)> {
     let mut writer = Writer::new(out, header)?.counted(lines.counts());
-    let hashing = Arc::new(Mutex::new(Hashed { hash: writer.begin()?, blocks: 0 }));
+    let hashing = Arc::new(Hashing::new(writer.begin()?));
     let (to_writer, for_writer) = sync_channel::<Arc<Block>>(DEPTH);
     let (used, free) = sync_channel(DEPTH);
-    let hands =
-        Hands { writer: to_writer, free, reader, hashing: Arc::clone(&hashing), sent: VecDeque::new(), blocks: 0 };
+    let hands = Hands { writer: to_writer, free, reader, ahead: Ahead::new(Arc::clone(&hashing), UNHASHED) };
     let spread = Spread::of(2);
     let compress = move || {
         let mut seat = spread.seat(1);
         let mut number = 0;
         while let Some(block) = threads::receive(&for_writer) {
             seat.keep();
-            threads::lock(&hashing).hash(number, &block);
-            number += 1;
+            hashing.try_hash(number, &block);
             writer.compress(block.as_bytes())?;
+            hashing.hash(number, &block);
+            number += 1;
             if let Some(block) = Arc::into_inner(block) {
                 let _ = used.try_send(block);
             }
         }
-        let hash = threads::lock(&hashing).hash.clone();
-        Ok((writer, hash))
+        Ok((writer, hashing.finish()))
     };
     let thread = thread::Builder::new().name("compress".to_owned()).spawn_scoped(scope, compress).map_err(no_thread)?;
     Ok((hands, thread))
-}
-
-/// The hash of all lines, as far as it was made: by whoever has nothing better to do.
-struct Hashed {
-    hash: Sha256,
-    /// How many blocks it is of.
-    blocks: u64,
-}
-
-impl Hashed {
-    /// Goes on with a block, unless it is not the next one.
-    fn hash(&mut self, number: u64, block: &Block) {
-        if number == self.blocks {
-            self.hash.update(block.as_bytes());
-            self.blocks += 1;
-        }
-    }
 }
 
 fn no_thread(error: io::Error) -> Error {
@@ -197,22 +182,14 @@ struct Hands {
     /// Blocks whose lines were written.
     free: Receiver<Block>,
     reader: Option<SyncSender<Next>>,
-    hashing: Arc<Mutex<Hashed>>,
-    /// Blocks that were sent and may wait to be hashed; gone are those that were compressed.
-    sent: VecDeque<(u64, Weak<Block>)>,
-    /// How many were sent.
-    blocks: u64,
+    ahead: Ahead,
 }
 
 impl Hands {
     /// Sends a block to who compresses it, hashing what was sent before while there is no room; `false` where nobody
     /// takes it.
     fn write(&mut self, block: &Arc<Block>) -> bool {
-        self.sent.push_back((self.blocks, Arc::downgrade(block)));
-        if self.sent.len() > DEPTH {
-            self.sent.pop_front();
-        }
-        self.blocks += 1;
+        self.ahead.push(block);
         let mut block = Arc::clone(block);
         let mut patience = Patience::new();
         loop {
@@ -220,7 +197,7 @@ impl Hands {
                 Err(TrySendError::Full(block)) => block,
                 sent => return sent.is_ok(),
             };
-            if self.hash_ahead() {
+            if self.ahead.hash_one() {
                 continue;
             }
             if !patience.is_left() {
@@ -228,19 +205,6 @@ impl Hands {
             }
             patience.wait();
         }
-    }
-
-    /// Hashes a block that waits to be compressed; `false` where the other thread is at it, or none waits.
-    fn hash_ahead(&mut self) -> bool {
-        let (Some((number, sent)), Ok(mut hashed)) = (self.sent.front(), self.hashing.try_lock()) else { return false };
-        if *number > hashed.blocks {
-            return false;
-        }
-        if let Some(block) = sent.upgrade() {
-            hashed.hash(*number, &block);
-        }
-        self.sent.pop_front();
-        true
     }
 }
 

@@ -12,6 +12,7 @@ pub mod attribute;
 pub mod attribute_set;
 mod block;
 pub mod collect;
+mod hashing;
 pub mod header;
 pub mod json;
 pub mod key;
