@@ -56,6 +56,10 @@ pub(crate) struct WorkArgs {
     /// Bytes of holes hashed in all files of a target
     #[arg(long, value_name = "BYTES", default_value_t = Budgets::DEFAULT.total_hole_bytes, hide_short_help = true)]
     pub(crate) max_total_hole_bytes: u64,
+    /// Bytes hashed in all files of a target besides [default: 64 times what it holds, at least 1 TiB; of a directory no
+    /// limit]
+    #[arg(long, value_name = "BYTES", hide_short_help = true)]
+    pub(crate) max_total_bytes: Option<u64>,
     /// Directories beneath each other
     #[arg(long, value_name = "N", default_value_t = Budgets::DEFAULT.depth, hide_short_help = true)]
     pub(crate) max_depth: usize,

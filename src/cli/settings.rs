@@ -29,6 +29,7 @@ impl WorkArgs {
         Budgets {
             hole_bytes: self.max_hole_bytes,
             total_hole_bytes: self.max_total_hole_bytes,
+            total_bytes: self.max_total_bytes,
             depth: self.max_depth,
             entries: self.max_entries,
             hive_bytes: self.max_hive_bytes,

@@ -189,8 +189,8 @@ fn side(
     let target = target::open(given, &comparison.open)?;
     target.require_filesystem()?;
     let policy = policy_for(comparison.policy, machine)?;
-    let options =
-        scan::Options { threads: comparison.threads, budgets: comparison.budgets, temp: comparison.temp, reuse: None };
+    let budgets = comparison.budgets.for_target(target.bytes_held());
+    let options = scan::Options { threads: comparison.threads, budgets, temp: comparison.temp, reuse: None };
     let out = temporary(comparison.temp)?;
     let scanned = scan::scan(&target.machine, policy.clone(), &options, progress, out)?;
     super::night::count(record, &scanned.counts);

@@ -222,8 +222,8 @@ fn scan_opened(
         Some(Prepared { reuse, header, said }) => (Some(reuse), Some(header), said),
         None => (None, None, None),
     };
-    let options =
-        scan::Options { threads: night.threads, budgets: night.budgets, temp: night.temp, reuse: reuse.as_ref() };
+    let budgets = night.budgets.for_target(target.bytes_held());
+    let options = scan::Options { threads: night.threads, budgets, temp: night.temp, reuse: reuse.as_ref() };
     let seen = scan::see(&target.machine, policy.clone(), &options, progress)?;
     record.bytes = Bytes { read: target.bytes_read(), hashed: progress.bytes(), taken_over: progress.taken_over() };
     count(record, &seen.counts());

@@ -5,9 +5,9 @@ use std::sync::{PoisonError, atomic::Ordering};
 
 use super::{
     hash::{self, Hashed, Unhashed},
-    holes::{Known, Linked},
     reuse::{Digest, Fingerprint, Footprint, Trace},
     walk::{FileTask, Records},
+    work::{FREE, Known, Linked, Work},
     worker::Worker,
 };
 use crate::{
@@ -37,7 +37,7 @@ impl<R: Records> Worker<'_, '_, R> {
         let FileTask { volume, node, links, mut record, evidence, hashed } = file;
         let linked = (links > 1).then(|| (volume, node.clone()));
         if let Some(known) = linked.as_ref().and_then(|linked| self.remembered(linked)) {
-            self.walk.holes.count_name(known.holes);
+            self.walk.works.count_name(known.work);
             record.set(Attribute::Sha256, Value::Text(text::hex(&known.sha256)));
             return self.walk.emit(self.sink, record, Trace::default());
         }
@@ -58,7 +58,7 @@ impl<R: Records> Worker<'_, '_, R> {
         let hashes = self.walk.linked.lock().unwrap_or_else(PoisonError::into_inner);
         let known = hashes.get(linked).copied();
         drop(hashes);
-        known.or_else(|| self.walk.holes.known(linked))
+        known.or_else(|| self.walk.works.known(linked))
     }
 
     /// Hashes a stream into its record, unless it was `hashed` already; what cannot be read is a fault beside the record,
@@ -73,8 +73,9 @@ impl<R: Records> Worker<'_, '_, R> {
         linked: Option<&Linked>,
     ) -> Result<Outcome> {
         let walk = self.walk;
-        let footprint = self.footprint(volume, node, which)?;
-        let known = footprint.as_ref().and_then(|footprint| self.known(footprint));
+        let size = record.number(Attribute::Size);
+        let (footprint, work) = self.places(volume, node, which, size)?;
+        let known = footprint.as_ref().and_then(|footprint| self.known(footprint, work));
         let sampled = known.is_some_and(|_| walk.samples(&record.path, &record.name));
         let hashed = match (hashed, known, &footprint) {
             (Some(hashed), ..) => Ok(hashed),
@@ -82,15 +83,18 @@ impl<R: Records> Worker<'_, '_, R> {
                 walk.progress.taken_over.fetch_add(footprint.len(), Ordering::Relaxed);
                 Ok(Hashed { sha256, len: footprint.len(), holes: footprint.zeros() })
             }
-            _ => self.read(volume, node, which, record.number(Attribute::Size))?,
+            _ => self.read(volume, node, which, size, work)?,
         };
         // What is taken over counts as what is hashed, or a rescan would hash more files than a full scan.
-        match &hashed {
-            Ok(hashed) => walk.holes.count(hashed.holes, linked.map(|linked| (linked, hashed.sha256))),
-            Err(unhashed) => walk.holes.count(unhashed.holes, None),
-        }
+        let work = match &hashed {
+            Ok(hashed) => work.unwrap_or_else(|| unplaced(size, hashed.holes)),
+            Err(Unhashed { why: Error::Budget { .. }, .. }) => Work::default(),
+            Err(unhashed) => work.unwrap_or_else(|| unplaced(size, unhashed.holes)),
+        };
+        let linked = linked.zip(hashed.as_ref().ok()).map(|(linked, hashed)| (linked, hashed.sha256));
+        walk.works.count(work, linked);
         let hashed = match hashed {
-            _ if walk.holes.is_lost() => return Ok(Outcome::default()),
+            _ if walk.works.is_lost() => return Ok(Outcome::default()),
             Ok(hashed) => hashed,
             Err(Unhashed { why, .. }) => {
                 let (path, name) = (record.path.clone(), record.name.clone());
@@ -105,45 +109,66 @@ impl<R: Records> Worker<'_, '_, R> {
         record.set(Attribute::Size, Value::Number(hashed.len));
         let footprint = footprint.filter(|footprint| footprint.len() == hashed.len);
         let content = footprint.map(|footprint| (footprint.fingerprint(), hashed.sha256));
-        let known = Known { sha256: hashed.sha256, holes: hashed.holes };
+        let known = Known { sha256: hashed.sha256, work };
         Ok(Outcome { content, holds: content.is_some() || hashed.len == 0, known: Some(known) })
     }
 
-    /// Reads and hashes a stream of a file that is said to have `size` bytes.
+    /// Reads and hashes a stream of a file that is said to have `size` bytes; `work` where its places are known.
     fn read(
         &mut self,
         volume: usize,
         node: &NodeId,
         which: &Stream,
         size: Option<u64>,
+        work: Option<Work>,
     ) -> Result<Result<Hashed, Unhashed>> {
-        let walk = self.walk;
-        let limits = walk.holes.limits();
+        let works = &self.walk.works;
+        let limits = works.limits();
+        if let Err(why) = limits.check(work.unwrap_or_else(|| unplaced(size, 0))) {
+            return Ok(Err(Unhashed { why, holes: 0 }));
+        }
+        if works.is_lost() {
+            return Ok(Ok(Hashed { sha256: [0; 32], len: 0, holes: 0 }));
+        }
         let session = self.sessions.of(volume)?;
         // Holes that lie apart would be hashed up to the limit in each of any number of files, and in vain.
-        if (walk.holes.is_lowered() || size.is_none_or(|size| size > limits.least()))
+        if work.is_none()
+            && (works.is_lowered() || size.is_none_or(|size| !limits.allow_any(size)))
             && let Err(why) = hash::check(session, node, which, limits)
         {
             return Ok(Err(Unhashed { why, holes: 0 }));
         }
-        if walk.holes.is_lost() {
-            return Ok(hash::count(session, node, which, limits));
+        Ok(hash::stream(session, node, which, limits, &self.walk.progress.bytes))
+    }
+
+    /// Where a content's bytes are, when that is asked for and known: what has none is read, now and the next time. And
+    /// how many they are, unless nobody can tell.
+    fn places(
+        &mut self,
+        volume: usize,
+        node: &NodeId,
+        which: &Stream,
+        size: Option<u64>,
+    ) -> Result<(Option<Footprint>, Option<Work>)> {
+        let place = self.walk.reuse.and_then(|_| self.walk.places(volume));
+        if place.is_none() && size.is_some_and(|size| size <= FREE) {
+            return Ok((None, Some(Work::default())));
         }
-        Ok(hash::stream(session, node, which, limits, &walk.progress.bytes))
+        let Ok(extents) = self.sessions.of(volume)?.extents(node, which) else { return Ok((None, None)) };
+        let footprint = place.and_then(|place| Footprint::new(&extents, |offset| place.disk_place(offset)));
+        Ok((footprint, Some(Work::of(&extents))))
     }
 
-    /// Where a content's bytes are, when that is asked for and known: what has none is read, now and the next time.
-    fn footprint(&mut self, volume: usize, node: &NodeId, which: &Stream) -> Result<Option<Footprint>> {
-        let (Some(_), Some(place)) = (self.walk.reuse, self.walk.places(volume)) else { return Ok(None) };
-        let extents = self.sessions.of(volume)?.extents(node, which);
-        Ok(extents.ok().and_then(|extents| Footprint::new(&extents, |offset| place.disk_place(offset))))
-    }
-
-    /// The hash that the scan before made of the same bytes. More holes than a scan would hash are left to it.
-    fn known(&self, footprint: &Footprint) -> Option<Digest> {
+    /// The hash that the scan before made of the same bytes. What a scan would not hash is left to it.
+    fn known(&self, footprint: &Footprint, work: Option<Work>) -> Option<Digest> {
         let previous = self.walk.reuse.and_then(|reuse| reuse.previous.as_ref())?;
-        (footprint.zeros() <= self.walk.holes.limits().least()).then(|| previous.hash_of(footprint))?
+        work.is_some_and(|work| self.walk.works.limits().allow(work)).then(|| previous.hash_of(footprint))?
     }
+}
+
+/// What counts of a content of `size` bytes whose places are unknown, of which so many were holes.
+fn unplaced(size: Option<u64>, holes: u64) -> Work {
+    Work { holes, stored: size.unwrap_or(0) }
 }
 
 /// What was taken over is not what is there: the list of changes is wrong, and nothing that rests on it holds.

@@ -7,7 +7,7 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use super::holes::{self, FREE, Limits};
+use super::work::{Limits, Work};
 use crate::{
     error::{Error, Result},
     fs::{NodeId, Session, Sink, Stream},
@@ -37,7 +37,7 @@ pub(super) struct Unhashed {
 }
 
 struct HashSink<'a> {
-    /// Nothing where holes are counted only.
+    /// Nothing where bytes are counted only.
     sha: Option<Sha256>,
     len: u64,
     holes: u64,
@@ -61,6 +61,11 @@ impl<'a> HashSink<'a> {
 
 impl Sink for HashSink<'_> {
     fn data(&mut self, bytes: &[u8]) -> ControlFlow<()> {
+        let stored = self.len.saturating_sub(self.holes).saturating_add(bytes.len() as u64);
+        self.over = self.limits.check(Work { holes: 0, stored });
+        if self.over.is_err() {
+            return ControlFlow::Break(());
+        }
         if let Some(sha) = &mut self.sha {
             sha.update(bytes);
         }
@@ -70,7 +75,7 @@ impl Sink for HashSink<'_> {
 
     fn hole(&mut self, len: u64) -> ControlFlow<()> {
         let holes = self.holes.saturating_add(len);
-        self.over = self.limits.check(holes);
+        self.over = self.limits.check(Work { holes, stored: 0 });
         if self.over.is_err() {
             return ControlFlow::Break(());
         }
@@ -91,7 +96,7 @@ impl Sink for HashSink<'_> {
 /// Hashes one stream. `progress` counts the bytes as they go by.
 ///
 /// # Errors
-/// When the stream cannot be read in full, and [`Error::Budget`] when it has more holes than the limits allow.
+/// When the stream cannot be read in full, and [`Error::Budget`] when it has more than the limits allow.
 pub(super) fn stream(
     session: &mut dyn Session,
     node: &NodeId,
@@ -102,32 +107,11 @@ pub(super) fn stream(
     read(session, node, which, HashSink::new(Some(Sha256::new()), limits, progress))
 }
 
-/// Counts the holes of a stream as [`stream`] does, and hashes nothing: what is said to be its hash is none. What has
-/// but few is not read.
-///
-/// # Errors
-/// As [`stream`].
-pub(super) fn count(
-    session: &mut dyn Session,
-    node: &NodeId,
-    which: &Stream,
-    limits: Limits,
-) -> Result<Hashed, Unhashed> {
-    let extents = session.extents(node, which);
-    if extents.is_ok_and(|extents| holes::holes(&extents) <= FREE) {
-        return Ok(Hashed { sha256: [0; 32], len: 0, holes: 0 });
-    }
-    read(session, node, which, HashSink::new(None, limits, &AtomicU64::new(0)))
-}
-
-/// Looks whether a stream has more holes than the limits allow before any of it is hashed.
+/// Looks whether a stream whose places are unknown has more than the limits allow before any of it is hashed.
 ///
 /// # Errors
 /// [`Error::Budget`] when it has. What cannot be read shows when it is hashed.
 pub(super) fn check(session: &mut dyn Session, node: &NodeId, which: &Stream, limits: Limits) -> Result<()> {
-    if let Ok(extents) = session.extents(node, which) {
-        return limits.check(holes::holes(&extents));
-    }
     let nobody = AtomicU64::new(0);
     let mut sink = HashSink::new(None, limits, &nobody);
     let _ = session.read(node, which, &mut sink);

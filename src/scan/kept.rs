@@ -10,6 +10,7 @@ use super::{
     entity, hash,
     reuse::{Basis, Fingerprint, MAX_PIECES, Previous, on_disks},
     walk::Records,
+    work::Work,
     worker::{BIG_FILE, Found, Worker},
 };
 use crate::{
@@ -77,19 +78,20 @@ impl<'m, R: Records> Worker<'_, 'm, R> {
         if walk.samples(found.path, b"") {
             return Ok(false);
         }
-        // More holes than a scan would hash are left to it, and nothing is hashed of what is only counted.
-        let zeros = self.evidence.zeros();
-        if zeros > walk.holes.limits().least() {
+        // What a scan would not hash is left to it, and nothing is hashed of what is only counted.
+        let holes = self.evidence.zeros();
+        let work = Work { holes, stored: self.evidence.size.saturating_sub(holes) };
+        if !walk.works.limits().allow(work) {
             return Ok(false);
         }
         let holds = previous.holds(|| self.places.iter().copied());
-        if !holds && walk.holes.is_lost() {
+        if !holds && walk.works.is_lost() {
             return Ok(false);
         }
         if !(holds || self.is_same(previous, record, found)?) || !previous.take(record) {
             return Ok(false);
         }
-        walk.holes.count(zeros, None);
+        walk.works.count(work, None);
         self.kept.0 += 1;
         if holds {
             self.kept.1 = self.kept.1.saturating_add(self.evidence.size);
@@ -112,7 +114,7 @@ impl<'m, R: Records> Worker<'_, 'm, R> {
         let known = previous.trace(record).and_then(|trace| trace.content);
         let Some((_, digest)) = known.filter(|_| self.evidence.size <= BIG_FILE) else { return Ok(false) };
         let session = self.sessions.of(found.volume)?;
-        let (limits, bytes) = (walk.holes.limits(), &walk.progress.bytes);
+        let (limits, bytes) = (walk.works.limits(), &walk.progress.bytes);
         self.hashed = hash::stream(session, found.node, &Stream::Content, limits, bytes).ok();
         Ok(self.hashed.as_ref().is_some_and(|hashed| (hashed.sha256, hashed.len) == (digest, self.evidence.size)))
     }

@@ -9,7 +9,6 @@ mod directory;
 mod entity;
 mod faults;
 mod hash;
-mod holes;
 mod kept;
 mod label;
 mod listing;
@@ -21,6 +20,7 @@ mod registry;
 pub mod reuse;
 mod seen;
 mod walk;
+mod work;
 mod worker;
 
 use std::io::Write;
@@ -36,11 +36,11 @@ use crate::{
 
 pub use budget::Budgets;
 pub use faults::{FAULTS_LISTED, Faults, SeenFault};
-use holes::{Holes, Limits};
 pub use note::Note;
 pub use progress::Progress;
 use reuse::Trace;
 use walk::Walked;
+use work::{Limits, Works};
 
 /// How a scan is done; none of it changes what the manifest says.
 pub struct Options<'a> {
@@ -170,7 +170,7 @@ pub fn see(machine: &Machine, policy: EffectivePolicy, options: &Options<'_>, pr
         faults: Faults::default(),
         trace: Vec::new(),
     };
-    let mut holes = Holes::new(Limits::new(&options.budgets));
+    let mut works = Works::new(Limits::new(&options.budgets));
     let (sinks, walk_notes) = loop {
         let mut sinks: Vec<_> = (0..threads).map(|_| sink()).collect();
         if let Some(first) = sinks.first_mut() {
@@ -178,9 +178,9 @@ pub fn see(machine: &Machine, policy: EffectivePolicy, options: &Options<'_>, pr
                 walk::Records::push(first, fault.clone(), Trace::default())?;
             }
         }
-        match walk::Walk::new(machine, &plan, options, threads, progress, lines, holes).run(sinks)? {
+        match walk::Walk::new(machine, &plan, options, threads, progress, lines, works).run(sinks)? {
             Walked::Done(sinks, notes) => break (sinks, notes),
-            Walked::InVain(lowered) => holes = lowered,
+            Walked::InVain(lowered) => works = lowered,
         }
         progress.restart();
         if let Some(previous) = previous {

@@ -16,12 +16,12 @@ use super::{
     directory::{Entries, Waiting},
     entity,
     hash::Hashed,
-    holes::{Holes, Known, Linked},
     note::Note,
     plan::Plan,
     progress::Progress,
     queue::Queue,
     reuse::{Fingerprint, Previous, Reuse, Trace},
+    work::{Known, Linked, Works},
     worker::Worker,
 };
 use crate::{
@@ -84,8 +84,8 @@ pub(super) struct FileTask {
 pub(super) enum Walked<R> {
     /// All records, and what is worth knowing besides.
     Done(Vec<R>, Vec<Note>),
-    /// There were too many holes: it is to be done again with these limits.
-    InVain(Holes),
+    /// There was too much to hash: it is to be done again with these limits.
+    InVain(Works),
 }
 
 /// What all workers share.
@@ -108,7 +108,7 @@ pub(super) struct Walk<'m> {
     /// Directories that were reached through a directory which they do not name as their parent.
     aside: Mutex<BinaryHeap<Waiting>>,
     pub(super) linked: Mutex<HashMap<Linked, Known>>,
-    pub(super) holes: Holes,
+    pub(super) works: Works,
     /// Mount points in which something lies that the mount hides.
     pub(super) hidden: Mutex<BTreeSet<Vec<u8>>>,
 }
@@ -121,7 +121,7 @@ impl<'m> Walk<'m> {
         threads: usize,
         progress: &'m Progress,
         lines: Option<&'m Previous>,
-        holes: Holes,
+        works: Works,
     ) -> Self {
         Self {
             machine,
@@ -138,7 +138,7 @@ impl<'m> Walk<'m> {
             entered: Mutex::default(),
             aside: Mutex::default(),
             linked: Mutex::default(),
-            holes,
+            works,
             hidden: Mutex::default(),
         }
     }
@@ -154,8 +154,8 @@ impl<'m> Walk<'m> {
             let aside = std::mem::take(&mut *self.aside.lock().unwrap_or_else(PoisonError::into_inner));
             if aside.is_empty() {
                 let notes = self.notes();
-                return Ok(match self.holes.lowered() {
-                    Some(holes) => Walked::InVain(holes),
+                return Ok(match self.works.lowered() {
+                    Some(works) => Walked::InVain(works),
                     None => Walked::Done(sinks, notes),
                 });
             }

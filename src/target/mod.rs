@@ -88,6 +88,16 @@ impl Target {
         self.read.load(Ordering::Relaxed)
     }
 
+    /// Bytes of the files that hold it; of a directory nobody knows.
+    #[must_use]
+    pub fn bytes_held(&self) -> u64 {
+        let sizes = self.disks.iter().map(|disk| match disk.container {
+            "directory" => u64::MAX,
+            _ => disk.files.iter().fold(0, |sum: u64, (_, size)| sum.saturating_add(*size)),
+        });
+        sizes.fold(0, u64::saturating_add)
+    }
+
     /// Another image that is read beside the disk of this number: as much of the target's reading as the disk itself.
     #[must_use]
     pub fn beside(&self, disk: usize, image: Arc<dyn Image>) -> Arc<dyn Image> {

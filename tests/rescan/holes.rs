@@ -9,6 +9,8 @@ use crate::support::{Given, LIST, Scan, differences, fixture, list, put, same, s
 
 const MIB: u64 = 1 << 20;
 
+const FLAG: &str = "--max-total-hole-bytes";
+
 /// What the holes of all files may come to.
 const TOTAL: u64 = 20 * MIB;
 
@@ -16,9 +18,9 @@ fn number(bytes: &[u8], at: usize, len: usize) -> usize {
     bytes[at..at + len].iter().rev().fold(0, |number, byte| number << 8 | usize::from(*byte))
 }
 
-/// Gives the file with that inode a hole at its end: `i_size_lo` stands at 4 of an inode ("The Linux kernel
-/// documentation", ext4, "Index Nodes"); the volume's superblock at 1024, one block of it before the group descriptors.
-fn add_hole(disk: &mut [u8], inode: usize, bytes: u64) {
+/// Where an inode stands ("The Linux kernel documentation", ext4, "Block Group Descriptors"): the volume's superblock
+/// at 1024, one block of it before the group descriptors. Takes its checksums from the volume.
+pub(crate) fn inode_at(disk: &mut [u8], inode: usize) -> usize {
     let sb = 1024;
     // Without checksums of metadata: `RO_COMPAT_METADATA_CSUM` in `s_feature_ro_compat`.
     disk[sb + 0x65] &= !4;
@@ -27,20 +29,29 @@ fn add_hole(disk: &mut [u8], inode: usize, bytes: u64) {
     let descriptor_size = if number(disk, sb + 0x60, 4) & 0x80 == 0 { 32 } else { number(disk, sb + 0xfe, 2) };
     let (group, index) = ((inode - 1) / per_group, (inode - 1) % per_group);
     let descriptor = (number(disk, sb + 0x14, 4) + 1) * block + group * descriptor_size;
-    let at = number(disk, descriptor + 8, 4) * block + index * inode_size + 4;
+    number(disk, descriptor + 8, 4) * block + index * inode_size
+}
+
+/// Gives the file with that inode a hole at its end: `i_size_lo` stands at 4 of an inode (the same, "Index Nodes").
+fn add_hole(disk: &mut [u8], inode: usize, bytes: u64) {
+    let at = inode_at(disk, inode) + 4;
     let size = number(disk, at, 4) as u64 + bytes;
     disk[at..at + 4].copy_from_slice(&u32::try_from(size).unwrap().to_le_bytes());
 }
 
-fn records(scan: &Scan) -> Vec<Json> {
+pub(crate) fn records(scan: &Scan) -> Vec<Json> {
     scan.manifest.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
-fn record<'r>(records: &'r [Json], path: &str) -> &'r Json {
+pub(crate) fn record<'r>(records: &'r [Json], path: &str) -> &'r Json {
     let found = records
         .iter()
         .find(|record| record["kind"] == "file" && record["path"].as_str().is_some_and(|found| found.ends_with(path)));
     found.unwrap_or_else(|| panic!("no {path}"))
+}
+
+pub(crate) fn inode_of(record: &Json) -> usize {
+    record["id"].as_str().unwrap().split(':').next().unwrap().parse().unwrap()
 }
 
 /// A disk whose files `/many/1` to `/many/10` have so many MiB of holes, and a file of two names 3.
@@ -56,9 +67,7 @@ impl Disk {
         let mut bytes = fixture("rescan/day0.raw.zst");
         let path = put(dir.path(), "disk.raw", &bytes);
         let plain = records(&scan_with(&path, None, LIST).unwrap());
-        let inode = |path: &str| {
-            record(&plain, path)["id"].as_str().unwrap().split(':').next().unwrap().parse::<usize>().unwrap()
-        };
+        let inode = |path: &str| inode_of(record(&plain, path));
         for size in 1..=10 {
             add_hole(&mut bytes, inode(&format!("/many/{size}")), size * MIB);
         }
@@ -77,10 +86,10 @@ fn within(total_hole_bytes: u64) -> Budgets {
     Budgets { total_hole_bytes, ..Budgets::default() }
 }
 
-/// The files whose holes were too many.
-fn left_out(records: &[Json]) -> Vec<String> {
+/// The files that have more than a limit which that flag raises.
+pub(crate) fn left_out(records: &[Json], flag: &str) -> Vec<String> {
     let faults = records.iter().filter(|record| record["kind"] == "fault" && record["part"] == "content");
-    let faults = faults.filter(|fault| fault["error"].as_str().unwrap().ends_with("with --max-total-hole-bytes"));
+    let faults = faults.filter(|fault| fault["error"].as_str().unwrap().ends_with(&format!("with {flag}")));
     faults.map(|fault| fault["path"].as_str().unwrap().rsplit('/').next().unwrap().to_owned()).collect()
 }
 
@@ -90,7 +99,7 @@ fn many_files_of_holes_took_as_many_times_as_long_as_one() {
     let full = disk.scan(None, Given { budgets: within(TOTAL), threads: 1, ..LIST });
     let records = records(&full);
     // 1, 2, 3, 3 with two names, 4 and 5 MiB are within it, and what `/srv/holes` has.
-    assert_eq!(left_out(&records), ["10", "6", "7", "8", "9"]);
+    assert_eq!(left_out(&records, FLAG), ["10", "6", "7", "8", "9"]);
     for size in 1..=10 {
         let record = record(&records, &format!("/many/{size}"));
         assert!(record["size"].as_u64().unwrap() > size * MIB);
@@ -111,7 +120,7 @@ fn many_files_of_holes_took_as_many_times_as_long_as_one() {
 fn what_a_rescan_takes_over_counts_as_what_a_full_scan_hashes() {
     let disk = Disk::new();
     let [full, whole] = [TOTAL, 1 << 40].map(|total| disk.scan(None, Given { budgets: within(total), ..LIST }));
-    assert!(left_out(&records(&whole)).is_empty());
+    assert!(left_out(&records(&whole), FLAG).is_empty());
     for lines in [true, false] {
         for threads in [1, 4] {
             let rescan = |earlier, total| {
@@ -130,7 +139,7 @@ fn what_a_rescan_takes_over_counts_as_what_a_full_scan_hashes() {
             // The holes of all come to a few hundred KiB more than this.
             for total in [0, MIB, 10 * MIB, 57 * MIB, 58 * MIB, 59 * MIB] {
                 let full = disk.scan(None, Given { budgets: within(total), ..LIST });
-                assert_eq!(left_out(&records(&full)).is_empty(), total >= 59 * MIB);
+                assert_eq!(left_out(&records(&full), FLAG).is_empty(), total >= 59 * MIB);
                 same(&full.manifest, &rescan(&whole, total).manifest, &format!("{what}, {total}"));
             }
         }
