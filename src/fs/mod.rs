@@ -10,6 +10,7 @@ mod exfat;
 pub mod ext;
 mod fat;
 mod host;
+mod listings;
 pub mod memory;
 mod node;
 pub mod ntfs;

@@ -191,6 +191,10 @@ impl<'a, 'e> Lister<'a, 'e> {
         let mut done = 0;
         while done < run.len {
             let wanted = piece_of(run.len.saturating_sub(done), block_bytes, block_len);
+            if let Err(what) = self.volume.listings.take(wide(wanted)) {
+                self.fault(Fault::new(LAYER, self.inode.at(), what))?;
+                return ControlFlow::Break(());
+            }
             let mut at = run.physical.saturating_add(done).saturating_mul(block_bytes);
             // One block that cannot be read must not take its neighbours with it.
             let step = if buffered.read(self.volume, at, wanted).is_ok() { wanted } else { block_len };

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    fs::listings::Listings,
     image::Image,
 };
 
@@ -19,11 +20,13 @@ pub(super) struct Volume {
     image: Arc<dyn Image>,
     pub(super) superblock: Superblock,
     overlay: Overlay,
+    /// Of its directories.
+    pub(super) listings: Listings,
 }
 
 impl Volume {
     pub(super) fn new(image: Arc<dyn Image>, superblock: Superblock) -> Self {
-        Self { image, superblock, overlay: Overlay::default() }
+        Self { image, superblock, overlay: Overlay::default(), listings: Listings::default() }
     }
 
     pub(super) fn set_overlay(&mut self, overlay: Overlay) {

@@ -122,7 +122,7 @@ impl<'f> Index<'f> {
 
     fn open_blocks(&mut self, file: &File, name: &[u16]) -> Result<()> {
         if let Some(Value::Clusters(blocks)) = file.value(self.volume, attribute::INDEX_ALLOCATION, name)? {
-            if blocks.size <= MAX_AT_ONCE {
+            if blocks.size <= MAX_AT_ONCE && self.volume.listings.take(blocks.size).is_ok() {
                 let mut bytes = vec![0; narrow(blocks.size)];
                 self.at_once = blocks.read_at(self.volume, 0, &mut bytes).is_ok().then_some(bytes);
             }
@@ -233,6 +233,7 @@ impl Walk<'_, '_> {
         if !self.seen.insert(number) {
             return self.fault(parent, &format!("its child at {at:#x} was met before"));
         }
+        self.take(parent)?;
         match self.index.block(number) {
             Ok(bytes) => self.node(&bytes, BLOCK_HEADER, &format!("index block at {at:#x}"), depth.saturating_add(1)),
             Err(error) => self.hand_out(error.into()),
@@ -251,6 +252,7 @@ impl Walk<'_, '_> {
                 continue;
             }
             let place = format!("index block at {:#x}", number.saturating_mul(block_size));
+            self.take(&place)?;
             let bytes = match index.block(number) {
                 Ok(bytes) => bytes,
                 Err(error) => {
@@ -265,6 +267,15 @@ impl Walk<'_, '_> {
             }
         }
         ControlFlow::Continue(())
+    }
+
+    /// Counts the block that is read next.
+    fn take(&mut self, place: &str) -> ControlFlow<()> {
+        let Err(what) = self.index.volume.listings.take(wide(self.index.block_size)) else {
+            return ControlFlow::Continue(());
+        };
+        self.fault(place, &what)?;
+        ControlFlow::Break(())
     }
 
     fn fault(&mut self, place: &str, what: &str) -> ControlFlow<()> {

@@ -114,3 +114,18 @@ impl FileSystem for Ntfs {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::listings::tests::is_bounded;
+
+    #[test]
+    fn directories_that_claim_the_same_blocks_are_not_listed_for_ever() {
+        is_bounded(include_bytes!("../../../fixtures/ntfs/basic.raw.zst"), |image, listings| {
+            let mut fs = Ntfs::open(image).unwrap();
+            fs.volume.listings = listings;
+            fs
+        });
+    }
+}

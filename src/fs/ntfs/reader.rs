@@ -88,7 +88,7 @@ impl<'v> Reader<'v> {
     }
 
     fn record_bytes(&mut self, number: u64) -> Result<Vec<u8>> {
-        let Volume { image, boot, mft } = self.volume;
+        let Volume { image, boot, mft, .. } = self.volume;
         let at = number.saturating_mul(wide(boot.record_size));
         let window = wide(WINDOW);
         let index = at.checked_div(window).unwrap_or(0);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     error::{Error, Result},
+    fs::listings::Listings,
     image::Image,
 };
 
@@ -21,6 +22,8 @@ pub(super) struct Volume {
     pub(super) image: Arc<dyn Image>,
     pub(super) boot: BootSector,
     pub(super) mft: Mft,
+    /// Of its directories.
+    pub(super) listings: Listings,
 }
 
 impl Volume {
@@ -35,7 +38,7 @@ impl Volume {
             gaps.push(format!("the volume has {said:#x} bytes, of which {found:#x} are there"));
         }
         let mft = Mft::open(image.as_ref(), &boot, notes, gaps)?;
-        Ok(Self { image, boot, mft })
+        Ok(Self { image, boot, mft, listings: Listings::default() })
     }
 
     /// The clusters of which the image holds at least a part.

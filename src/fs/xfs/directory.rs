@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use super::{
     LAYER,
-    bytes::capped,
+    bytes::{capped, wide},
     dir_block::{self, Entries},
     dir_data::{self, Block},
     dir_shortform::{Entry, ShortForm},
@@ -112,6 +112,10 @@ impl Lister<'_, '_> {
 
     fn block(&mut self, number: u64, offset: u64, bytes: &[u8]) -> ControlFlow<()> {
         let place = format!(", directory block {number} at {offset:#x}");
+        if let Err(what) = self.volume.listings.take(wide(bytes.len())) {
+            self.fault_at(&place, what)?;
+            return ControlFlow::Break(());
+        }
         if let Some(what) = verify::block(self.volume, bytes, &dir_block::LAYOUT, offset, self.inode.number) {
             self.fault_at(&place, what)?;
         }

@@ -115,3 +115,18 @@ fn label(bytes: &[u8; 12]) -> Option<String> {
     let name = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
     (!name.is_empty()).then(|| String::from_utf8_lossy(name).into_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::listings::tests::is_bounded;
+
+    #[test]
+    fn directories_that_claim_the_same_blocks_are_not_listed_for_ever() {
+        is_bounded(include_bytes!("../../../fixtures/xfs/blocks-64k.img.zst"), |image, listings| {
+            let mut fs = Xfs::open(image).unwrap();
+            fs.volume.listings = listings;
+            fs
+        });
+    }
+}

@@ -4,18 +4,20 @@
 use std::sync::Arc;
 
 use super::{log::Overlay, superblock::Superblock};
-use crate::{error::Result, image::Image};
+use crate::{error::Result, fs::listings::Listings, image::Image};
 
 /// A volume with its geometry.
 pub(super) struct Volume {
     image: Arc<dyn Image>,
     pub(super) superblock: Superblock,
     pub(super) overlay: Overlay,
+    /// Of its directories.
+    pub(super) listings: Listings,
 }
 
 impl Volume {
     pub(super) fn new(image: Arc<dyn Image>, superblock: Superblock) -> Self {
-        Self { image, superblock, overlay: Overlay::default() }
+        Self { image, superblock, overlay: Overlay::default(), listings: Listings::default() }
     }
 
     pub(super) fn image_len(&self) -> u64 {
