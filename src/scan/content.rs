@@ -87,9 +87,9 @@ impl<R: Records> Worker<'_, '_, R> {
         };
         // What is taken over counts as what is hashed, or a rescan would hash more files than a full scan.
         let work = match &hashed {
-            Ok(hashed) => work.unwrap_or_else(|| unplaced(size, hashed.holes)),
-            Err(Unhashed { why: Error::Budget { .. }, .. }) => Work::default(),
-            Err(unhashed) => work.unwrap_or_else(|| unplaced(size, unhashed.holes)),
+            Ok(hashed) => work.unwrap_or_else(|| unplaced(size, hashed.work())),
+            Err(Unhashed { done: Some(done), .. }) => work.unwrap_or_else(|| unplaced(size, *done)),
+            Err(Unhashed { done: None, .. }) => Work::default(),
         };
         let linked = linked.zip(hashed.as_ref().ok()).map(|(linked, hashed)| (linked, hashed.sha256));
         walk.works.count(work, linked);
@@ -124,8 +124,8 @@ impl<R: Records> Worker<'_, '_, R> {
     ) -> Result<Result<Hashed, Unhashed>> {
         let works = &self.walk.works;
         let limits = works.limits();
-        if let Err(why) = limits.check(work.unwrap_or_else(|| unplaced(size, 0))) {
-            return Ok(Err(Unhashed { why, holes: 0 }));
+        if let Err(why) = limits.check(work.unwrap_or_else(|| unplaced(size, Work::default()))) {
+            return Ok(Err(Unhashed::refused(why)));
         }
         if works.is_lost() {
             return Ok(Ok(Hashed { sha256: [0; 32], len: 0, holes: 0 }));
@@ -136,7 +136,7 @@ impl<R: Records> Worker<'_, '_, R> {
             && (works.is_lowered() || size.is_none_or(|size| !limits.allow_any(size)))
             && let Err(why) = hash::check(session, node, which, limits)
         {
-            return Ok(Err(Unhashed { why, holes: 0 }));
+            return Ok(Err(Unhashed::refused(why)));
         }
         Ok(hash::stream(session, node, which, limits, &self.walk.progress.bytes))
     }
@@ -166,9 +166,9 @@ impl<R: Records> Worker<'_, '_, R> {
     }
 }
 
-/// What counts of a content of `size` bytes whose places are unknown, of which so many were holes.
-fn unplaced(size: Option<u64>, holes: u64) -> Work {
-    Work { holes, stored: size.unwrap_or(0) }
+/// What counts of a content of `size` bytes whose places are unknown, and of which so much was hashed.
+fn unplaced(size: Option<u64>, done: Work) -> Work {
+    Work { stored: size.unwrap_or(done.stored), ..done }
 }
 
 /// What was taken over is not what is there: the list of changes is wrong, and nothing that rests on it holds.

@@ -28,12 +28,26 @@ pub(super) struct Hashed {
     pub(super) holes: u64,
 }
 
+impl Hashed {
+    /// What it took.
+    pub(super) fn work(&self) -> Work {
+        Work { holes: self.holes, stored: self.len.saturating_sub(self.holes) }
+    }
+}
+
 /// A stream that could not be hashed.
 #[derive(Debug)]
 pub(super) struct Unhashed {
     pub(super) why: Error,
-    /// Bytes of holes that were hashed before that was seen.
-    pub(super) holes: u64,
+    /// What was hashed before that was seen; nothing of one that has more than the limits allow.
+    pub(super) done: Option<Work>,
+}
+
+impl Unhashed {
+    /// One that has more than the limits allow.
+    pub(super) fn refused(why: Error) -> Self {
+        Self { why, done: None }
+    }
 }
 
 struct HashSink<'a> {
@@ -121,9 +135,10 @@ pub(super) fn check(session: &mut dyn Session, node: &NodeId, which: &Stream, li
 fn read(session: &mut dyn Session, node: &NodeId, which: &Stream, mut sink: HashSink<'_>) -> Result<Hashed, Unhashed> {
     let done = session.read(node, which, &mut sink);
     let HashSink { sha, len, holes, over, .. } = sink;
-    match done.and(over) {
+    over.map_err(Unhashed::refused)?;
+    match done {
         Ok(()) => Ok(Hashed { sha256: sha.map_or([0; 32], |sha| sha.finalize().into()), len, holes }),
-        Err(why) => Err(Unhashed { why, holes }),
+        Err(why) => Err(Unhashed { why, done: Some(Work { holes, stored: len.saturating_sub(holes) }) }),
     }
 }
 
