@@ -186,6 +186,47 @@ fn groups_without_descriptors_are_gaps_and_their_inodes_faults() {
     assert_eq!(error, "ext4: inode 2: the descriptor of group 0 is damaged");
 }
 
+/// The image of three groups of 8192 blocks without checksums; `dumpe2fs` says of group 1 that its descriptor, the
+/// second in block 2, has a copy in block 8194, and that its inode table begins at block 8292 (0x2064).
+fn with_table_of_group_1(primary: u32, copy: u32) -> Vec<u8> {
+    let mut image = fixtures::image("ext2");
+    for (block, table) in [(2, primary), (8194, copy)] {
+        let at = block * 1024 + 32 + 8;
+        assert_eq!(image[at..at + 4], 8292_u32.to_le_bytes());
+        image[at..at + 4].copy_from_slice(&table.to_le_bytes());
+    }
+    image
+}
+
+#[test]
+fn a_wrong_inode_table_in_a_descriptor_without_checksum_was_believed() {
+    for (primary, copy) in [(8293, 8292), (8292, 8300)] {
+        let (ext, walked) = reopened(with_table_of_group_1(primary, copy));
+        let what = format!("ext4: group descriptor 1: inode table at block {primary:#x}, and at {copy:#x} in its copy");
+        assert_eq!(ext.info().gaps, [what]);
+        // What lay in that group is lost, with what is beneath it, and all else is there.
+        assert!(walked.faults.iter().any(|fault| fault.contains("the descriptor of group 1 is damaged")));
+        let mut missing = paths("ext2");
+        missing.retain(|path| !walked.rows.contains_key(path));
+        let lost: Vec<_> = walked.rows.iter().filter(|(_, row)| row["type"] == "error").map(|(path, _)| path).collect();
+        assert!(lost.len() < 10);
+        missing.retain(|path| !lost.iter().any(|lost| path.starts_with(&format!("{lost}/"))));
+        assert_eq!(missing, [""; 0]);
+    }
+}
+
+// `ext4_check_descriptors` of the kernel: but for flex_bg, an inode table lies in its own group.
+#[test]
+fn an_inode_table_outside_its_group_is_replaced_by_what_the_copy_says() {
+    for table in [8192, 16_384 - 4, 16_385, 100] {
+        let (ext, walked) = reopened(with_table_of_group_1(table, 8292));
+        assert_eq!(ext.info().notes, ["1 damaged group descriptors were read from their copies"], "{table}");
+        assert_eq!(ext.info().gaps, [""; 0]);
+        assert_eq!(walked.faults, [""; 0]);
+        assert_eq!(walked.rows.into_keys().collect::<Vec<_>>(), paths("ext2"));
+    }
+}
+
 #[test]
 fn a_wrong_superblock_checksum_is_a_gap_where_there_is_no_copy() {
     let mut image = fixtures::image("metadata");

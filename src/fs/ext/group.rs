@@ -6,6 +6,7 @@ use super::{
     bytes::{join, le16, le32},
     checksum::{crc16, crc32c},
     features,
+    reader::Buffered,
     superblock::Superblock,
     volume::Volume,
 };
@@ -33,8 +34,9 @@ impl Groups {
         }
         let mut inode_tables = Vec::new();
         let mut buf = Vec::new();
-        let (mut copies, mut lost) = (0_u32, 0_usize);
+        let (mut from_copies, mut lost) = (0_u32, 0_usize);
         let per_block = per_block(superblock);
+        let mut copies = Copies::new(volume);
         let mut loaded = None;
         for group in 0..superblock.groups {
             let (number, slot) = split(group, per_block);
@@ -45,25 +47,19 @@ impl Groups {
                 }
             }
             let table = match decode(superblock, group, slot, &buf) {
-                Ok(table) => table,
-                Err(error) => match from_copy(volume, group) {
-                    Some(table) => {
-                        copies = copies.saturating_add(1);
-                        table
-                    }
-                    None => {
-                        lost = lost.saturating_add(1);
-                        if lost <= MAX_NAMED {
-                            gaps.push(error.to_string());
-                        }
-                        0
-                    }
-                },
+                Ok(table) => copies.confirm(group, table),
+                Err(error) => copies.replace(group, error).inspect(|_| from_copies = from_copies.saturating_add(1)),
             };
-            inode_tables.push(table);
+            inode_tables.push(table.unwrap_or_else(|error| {
+                lost = lost.saturating_add(1);
+                if lost <= MAX_NAMED {
+                    gaps.push(error.to_string());
+                }
+                0
+            }));
         }
-        if copies > 0 {
-            notes.push(format!("{copies} damaged group descriptors were read from their copies"));
+        if from_copies > 0 {
+            notes.push(format!("{from_copies} damaged group descriptors were read from their copies"));
         }
         if lost > MAX_NAMED {
             gaps.push(format!("{LAYER}: {} more group descriptors are damaged", lost.saturating_sub(MAX_NAMED)));
@@ -79,7 +75,7 @@ impl Groups {
         volume
             .read_block(first_location(superblock, number), &mut buf)
             .and_then(|()| decode(superblock, group, slot, &buf))
-            .or_else(|error| from_copy(volume, group).ok_or(error))
+            .or_else(|error| Copies::new(volume).replace(group, error))
     }
 
     /// First block of a group's inode table.
@@ -120,25 +116,74 @@ fn meta_location(superblock: &Superblock, group: u32, number: u32) -> u64 {
         .saturating_add(u64::from(boot))
 }
 
-/// The inode table that a whole copy of the descriptor names.
-fn from_copy(volume: &Volume, group: u32) -> Option<u64> {
-    let superblock = &volume.superblock;
-    let per_block = per_block(superblock);
-    let (number, slot) = split(group, per_block);
-    let places = if in_meta_group(superblock, number) {
+/// The copies of the descriptors, and which blocks of them were read last.
+struct Copies<'a> {
+    volume: &'a Volume,
+    blocks: [Buffered; 2],
+}
+
+impl<'a> Copies<'a> {
+    fn new(volume: &'a Volume) -> Self {
+        Self { volume, blocks: Default::default() }
+    }
+
+    /// The inode table that the first descriptor of a group names, unless that has no checksum and its copies say
+    /// something else. A table never moves but with all copies; of the counters and flags they know nothing.
+    fn confirm(&mut self, group: u32, table: u64) -> Result<u64> {
+        if has_checksums(self.volume.superblock.features) || self.are_elsewhere() {
+            return Ok(table);
+        }
+        match self.table(0, group).or_else(|| self.table(1, group)) {
+            Some(other) if other != table && self.table(1, group) != Some(table) => Err(Error::corrupt(
+                LAYER,
+                format!("group descriptor {group}"),
+                format!("inode table at block {table:#x}, and at {other:#x} in its copy"),
+            )),
+            _ => Ok(table),
+        }
+    }
+
+    /// The inode table that the copies of a damaged descriptor name, unless they differ; what is damaged is `error`.
+    fn replace(&mut self, group: u32, error: Error) -> Result<u64> {
+        match (self.table(0, group), self.table(1, group)) {
+            (Some(one), Some(two)) if one != two => Err(error),
+            (one, two) => one.or(two).ok_or(error),
+        }
+    }
+
+    /// The inode table that a copy names, when it is whole.
+    fn table(&mut self, which: usize, group: u32) -> Option<u64> {
+        let superblock = &self.volume.superblock;
+        let (number, slot) = split(group, per_block(superblock));
+        let place = copies_of(superblock, number).get(which).copied().flatten()?;
+        if !superblock.holds(place, 1) {
+            return None;
+        }
+        let at = place.saturating_mul(superblock.block_bytes());
+        let block = self.blocks.get_mut(which)?.read(self.volume, at, superblock.block_len()).ok()?;
+        decode(superblock, group, slot, block).ok()
+    }
+
+    /// With clusters of more than one block of 1 KiB, kernels before 6.6 that enlarged the filesystem wrote the copies
+    /// one block too far.
+    fn are_elsewhere(&self) -> bool {
+        let superblock = &self.volume.superblock;
+        superblock.block_size == 1024 && superblock.first_data_block == 0
+    }
+}
+
+/// Block numbers of two copies of a descriptor block; whether the filesystem reaches as far is not looked at.
+fn copies_of(superblock: &Superblock, number: u32) -> [Option<u64>; 2] {
+    if in_meta_group(superblock, number) {
+        let per_block = per_block(superblock);
         let first = number.saturating_mul(per_block);
         let last = first.saturating_add(per_block).saturating_sub(1);
-        [first.saturating_add(1), last].map(|at| meta_location(superblock, at, number))
-    } else {
-        let [one, two] =
-            if superblock.features.compat(features::COMPAT_SPARSE_SUPER2) { superblock.backup_groups } else { [1, 3] };
-        [one, two].map(|at| superblock.group_start(at).saturating_add(1).saturating_add(u64::from(number)))
-    };
-    let mut buf = Vec::new();
-    places.into_iter().find_map(|place| {
-        volume.read_block(place, &mut buf).ok()?;
-        decode(superblock, group, slot, &buf).ok()
-    })
+        return [first.saturating_add(1), last].map(|at| Some(meta_location(superblock, at, number)));
+    }
+    let sparse = superblock.features.compat(features::COMPAT_SPARSE_SUPER2);
+    let groups = if sparse { superblock.backup_groups } else { [1, 3] };
+    // Zero stands for no copy.
+    groups.map(|at| (at != 0).then(|| superblock.group_start(at).saturating_add(1).saturating_add(u64::from(number))))
 }
 
 /// The inode table that a descriptor names, when descriptor and table are sane.
@@ -156,10 +201,22 @@ fn decode(superblock: &Superblock, group: u32, slot: u32, block: &[u8]) -> Resul
     }
     let table = join(if len >= 64 { le32(raw, 0x28) } else { 0 }, le32(raw, 0x8));
     let table_bytes = u64::from(superblock.inodes_per_group).saturating_mul(u64::from(superblock.inode_size));
-    if !superblock.holds(table, table_bytes.div_ceil(superblock.block_bytes())) {
+    let blocks = table_bytes.div_ceil(superblock.block_bytes());
+    if !superblock.holds(table, blocks) {
         return Err(bad(format!("inode table at block {table:#x} of {:#x}", superblock.blocks_count)));
     }
+    // `ext4_check_descriptors` of the kernel.
+    let start = superblock.group_start(group);
+    let own = start..start.saturating_add(u64::from(superblock.blocks_per_group));
+    let is_inside = own.contains(&table) && table.saturating_add(blocks) <= own.end;
+    if !is_inside && !superblock.features.incompat(features::INCOMPAT_FLEX_BG) {
+        return Err(bad(format!("inode table at block {table:#x}, outside its group at {start:#x}")));
+    }
     Ok(table)
+}
+
+fn has_checksums(features: features::Features) -> bool {
+    features.metadata_csum() || features.ro_compat(features::RO_GDT_CSUM)
 }
 
 /// What the descriptor's checksum must be, where the filesystem keeps one.
