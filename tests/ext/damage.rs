@@ -263,6 +263,49 @@ fn a_bad_inode_is_a_fault_beside_its_data() {
     assert_eq!(walked.rows.into_keys().collect::<Vec<_>>(), paths("metadata"));
 }
 
+/// In the image without checksums, the places of the magic number before attributes in inodes of 512 bytes.
+fn magics(image: &[u8]) -> Vec<usize> {
+    let mut places = find(image, &[0, 0, 0x02, 0xEA]);
+    places.retain(|at| at % 512 == 160 && image[at + 4] != 0);
+    assert!(places.len() > 20, "{places:?}");
+    places
+}
+
+#[test]
+fn attributes_behind_a_damaged_magic_number_dropped_out() {
+    let mut image = fixtures::image("inline-512");
+    for at in magics(&image) {
+        image[at + 3] ^= 1;
+    }
+    let (_, walked) = reopened(image);
+    let lost = |fault: &&String| {
+        fault.ends_with(
+            "attributes in the inode: magic 0xeb020000 instead of 0xea020000 before what looks like attributes",
+        )
+    };
+    for name in ["/tagged-0", "/tagged-59"] {
+        assert_eq!(walked.faults.iter().filter(lost).filter(|fault| fault.starts_with(&format!("{name}:"))).count(), 1);
+    }
+}
+
+#[test]
+fn attributes_to_which_the_extra_size_does_not_lead_dropped_out() {
+    for extra in [0, 28, 36, 40, 64] {
+        let mut image = fixtures::image("inline-512");
+        for at in magics(&image) {
+            let size = at - at % 512 + 128;
+            assert_eq!(image[size..size + 2], [32, 0]);
+            image[size] = extra;
+        }
+        let (_, walked) = reopened(image);
+        let what = "attributes in the inode: they stand at 0xa0, and the extra size of the inode does not end there";
+        for name in ["/tagged-0", "/tagged-59"] {
+            let faults: Vec<_> = walked.faults.iter().filter(|fault| fault.starts_with(&format!("{name}:"))).collect();
+            assert!(faults.iter().any(|fault| fault.ends_with(what)), "{extra}: {faults:?}");
+        }
+    }
+}
+
 #[test]
 fn a_bad_extent_node_is_a_fault() {
     let mut image = fixtures::image("extents-1k");

@@ -42,6 +42,8 @@ impl Reader<'_> {
             let list = list.to_vec();
             let at = format!("{}, attributes in the inode", inode.at());
             self.collect(&list, &list, &at, &mut collected);
+        } else {
+            collected.metadata.faults.extend(xattr::strayed(inode, &self.raw));
         }
         if inode.attribute_block != 0 {
             let at = format!("{}, attribute block {:#x}", inode.at(), inode.attribute_block);
@@ -69,7 +71,7 @@ impl Reader<'_> {
             let found = entry.and_then(|entry| {
                 let name = match entry.full_name() {
                     // The context of an encrypted inode is its own affair.
-                    _ if entry.is_inline_data() || entry.index == 9 => return Ok(None),
+                    _ if entry.is_inline_data() || entry.index == xattr::INDEX_ENCRYPTION => return Ok(None),
                     Some(name) => name,
                     None => return Err(format!("an attribute with the unknown name index {}", entry.index)),
                 };

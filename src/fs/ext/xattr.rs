@@ -4,13 +4,15 @@
 use super::{
     LAYER,
     bytes::{le16, le32, u8_at},
-    inode::Inode,
+    inode::{Inode, OLD_SIZE},
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Result};
 
 pub(super) const MAGIC: u32 = 0xEA02_0000;
 const ENTRY: usize = 16;
 const INDEX_SYSTEM: u8 = 7;
+/// How the content of an inode is encrypted.
+pub(super) const INDEX_ENCRYPTION: u8 = 9;
 
 /// One entry of a list.
 #[derive(Debug)]
@@ -97,6 +99,43 @@ impl<'a> Iterator for Entries<'a> {
 pub(super) fn list_in_inode<'a>(inode: &Inode, raw: &'a [u8]) -> Option<&'a [u8]> {
     let area = raw.get(inode.attributes_at?..)?;
     if le32(area, 0) == MAGIC { area.get(4..) } else { None }
+}
+
+/// Attributes inside an inode that nothing leads to: their magic number, or where they begin, is damaged. To the kernel
+/// there are none then. Whoever removes the last attribute, or makes an inode, leaves zeros.
+pub(super) fn strayed(inode: &Inode, raw: &[u8]) -> Option<Fault> {
+    let behind = usize::from(OLD_SIZE);
+    let extra = raw.get(behind..).filter(|extra| extra.iter().any(|byte| *byte != 0))?;
+    if list_in_inode(inode, raw).is_some() {
+        return None;
+    }
+    let (at, magic) = (behind..).zip(extra.windows(4)).step_by(4).skip(1).map(|(at, word)| (at, le32(word, 0))).find(
+        |(at, magic)| {
+            let list = raw.get(at.saturating_add(4)..).unwrap_or_default();
+            (*magic == MAGIC || inode.attributes_at == Some(*at)) && is_list(list)
+        },
+    )?;
+    let what = if magic == MAGIC {
+        format!("they stand at {at:#x}, and the extra size of the inode does not end there")
+    } else {
+        format!("magic {magic:#010x} instead of {MAGIC:#010x} before what looks like attributes")
+    };
+    Some(Fault::new(LAYER, format!("{}, attributes in the inode", inode.at()), what))
+}
+
+/// Whether these are one or more entries as somebody wrote them, and their end mark.
+fn is_list(list: &[u8]) -> bool {
+    let mut end = 0_usize;
+    let count = Entries::new(list).try_fold(0_usize, |count, entry| {
+        let entry = entry.ok()?;
+        end = end.saturating_add(ENTRY.saturating_add(entry.name.len()).next_multiple_of(4));
+        let is_named = (entry.full_name().is_some() || entry.index == INDEX_ENCRYPTION) && !entry.name.contains(&0);
+        let is_whole = entry.is_acl() || !entry.name.is_empty();
+        let has_value = entry.value_inode != 0 || entry.value(list).is_ok();
+        (is_named && is_whole && has_value).then_some(count.saturating_add(1))
+    });
+    let ends = list.get(end..).and_then(|rest| rest.first_chunk::<4>()) == Some(&[0; 4]);
+    ends && count.is_some_and(|count| count > 0)
 }
 
 /// The value of `system.data`, when the inode has it.
