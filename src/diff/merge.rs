@@ -141,6 +141,7 @@ impl Merge<'_> {
             key.assign(next);
             if key.class == Class::Fault {
                 self.cover.fault(&key, new.line()).map_err(waited)?;
+                self.candidates.fault(new.line())?;
                 out.fault(Which::New, new.line())?;
                 new.advance()?;
                 continue;

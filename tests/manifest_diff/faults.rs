@@ -89,6 +89,56 @@ fn a_fault_of_the_whole_hides_what_is_beneath_what_was_read_too() {
 }
 
 #[test]
+fn what_is_damaged_beneath_a_directory_that_was_renamed_is_lost_and_not_deleted() {
+    let old = [
+        dir("/", "0"),
+        dir("/a", "1"),
+        dir("/a/d", "3"),
+        dir("/a/d/e", "6"),
+        file("/a/d/e/v", "7", "v"),
+        file("/a/d/y", "4", "y"),
+        file("/a/x", "2", "x"),
+        stream("/a/x", "s", "stream"),
+        file("/a/z", "5", "z"),
+    ];
+    let now = [
+        dir("/", "0"),
+        dir("/b", "1"),
+        dir("/b/d", "3"),
+        fault("/b/d", Part::Listing),
+        dir("/b/d/e", "6"),
+        fault("/b/x", Part::Entity),
+    ];
+    let damaged = Scan::of(&now);
+    let first = diff(&Scan::of(&old), &damaged);
+    // `z` is gone, and so is `v`: what was above them was read.
+    let expected = [
+        "Deleted /a/d/e/v -",
+        "Deleted /a/z -",
+        "Renamed /a /b +2",
+        "Unreadable /b/d/y /b/d",
+        "Unreadable /b/x /b/x",
+        "Unreadable /b/x:s /b/x",
+    ];
+    assert_eq!(lines(&first), expected);
+
+    // It is said once, and what returns is compared where it stands now.
+    let carrying = damaged.carrying(&first);
+    let again = diff(&carrying, &carrying);
+    assert_eq!((lines(&again), &again.carried), (vec![], &first.carried));
+    let healed = [
+        dir("/", "0"),
+        dir("/b", "1"),
+        dir("/b/d", "3"),
+        dir("/b/d/e", "6"),
+        file("/b/d/y", "4", "y"),
+        file("/b/x", "2", "X"),
+        stream("/b/x", "s", "stream"),
+    ];
+    assert_eq!(lines(&diff(&carrying, &Scan::of(&healed))), ["Modified /b/x /b/x sha256"]);
+}
+
+#[test]
 fn faults_reach_down_windows_and_registry_paths_too() {
     let value = |name: &str| Record { name: name.into(), ..Record::new(*br"HKLM\SOFTWARE\Run", Kind::Value) };
     let old = [Record::new(*br"HKLM\SOFTWARE\Run", Kind::Key), value(""), value("x")];

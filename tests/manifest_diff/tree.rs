@@ -257,6 +257,12 @@ impl State {
 
     pub(crate) fn apply(&mut self, changes: &[Change]) {
         let mut renames: Vec<&Change> = Vec::new();
+        // What is lost where it should stand now was beneath a renamed directory, and is believed to have moved along.
+        let unreadable = changes.iter().filter(|change| change.kind == ChangeKind::Unreadable);
+        let lost: BTreeSet<Place> = unreadable
+            .filter_map(|change| Some(place(change.old.as_ref()?)))
+            .filter(|place| !self.0.contains_key(place))
+            .collect();
         for change in changes {
             let old = change.old.as_ref().map(place);
             match change.kind {
@@ -271,22 +277,21 @@ impl State {
         // What moved along goes with the nearest renamed entity above it.
         let mut moved = Vec::new();
         renames.sort_by_key(|change| std::cmp::Reverse(change.old.as_ref().unwrap().path.len()));
-        for change in renames.into_iter().filter(|change| change.moved_along > 0) {
+        for change in renames {
             let old = change.old.as_ref().unwrap().path.clone();
             let new = change.new.as_ref().unwrap().path.clone();
-            let along: Vec<Place> = self
-                .0
-                .keys()
-                .filter(|(path, ..)| {
-                    path.strip_prefix(old.as_slice()).is_some_and(|rest| matches!(rest.first(), None | Some(b'/')))
-                })
-                .cloned()
-                .collect();
+            let beneath = |path: &[u8]| {
+                let rest = path.strip_prefix(old.as_slice()).filter(|rest| matches!(rest.first(), None | Some(b'/')));
+                rest.map(|rest| [&new, rest].concat())
+            };
+            let along = self.0.keys().filter_map(|place| Some((place.clone(), beneath(&place.0)?)));
+            let is_lost = |(from, to): &(Place, Vec<u8>)| lost.contains(&(to.clone(), from.1, from.2.clone()));
+            let (hidden, along): (Vec<_>, Vec<_>) = along.partition(is_lost);
+            let along = if change.moved_along > 0 { along } else { Vec::new() };
             assert_eq!(along.len() as u64, change.moved_along, "{change:?}");
-            for (path, class, name) in along {
-                let mut record = self.0.remove(&(path.clone(), class, name)).unwrap();
-                record.path = [&new, &path[old.len()..]].concat();
-                moved.push(record);
+            for (from, path) in along.into_iter().chain(hidden) {
+                let record = self.0.remove(&from).unwrap();
+                moved.push(Record { path, ..record });
             }
         }
         let arrived =

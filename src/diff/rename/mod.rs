@@ -4,7 +4,7 @@
 //! id on the same volume (`unique.rs`), or where there are no ids, as in the registry and on FAT, with the same path
 //! but for its case; one deleted and one created file with the same content, not empty; and equal places beneath a
 //! renamed directory or key, or on a renamed file for its streams (`moved.rs`). What lies beneath a renamed directory or
-//! key and is unchanged is counted, not listed.
+//! key and is unchanged is counted, not listed; what should lie there and is hidden by a fault is lost, and not deleted.
 //!
 //! A key under another name is one deleted and one created: it has no id, and what it holds is not its content.
 
@@ -30,6 +30,9 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Candidates {
     waiting: RunWriter,
+    /// The new side's faults, which may hide what moved along with a renamed directory.
+    faults: RunWriter,
+    faulty: bool,
     deleted: u64,
     created: u64,
     key: Vec<u8>,
@@ -38,7 +41,16 @@ pub(super) struct Candidates {
 
 impl Candidates {
     pub(super) fn new(sorter: &Sorter) -> Self {
-        Self { waiting: sorter.writer(), deleted: 0, created: 0, key: Vec::new(), bytes: Vec::new() }
+        let (waiting, faults) = (sorter.writer(), sorter.writer());
+        Self { waiting, faults, faulty: false, deleted: 0, created: 0, key: Vec::new(), bytes: Vec::new() }
+    }
+
+    /// A fault of the new side.
+    pub(super) fn fault(&mut self, line: &[u8]) -> Result<()> {
+        self.faulty = true;
+        moved::place(line, moved::SEEN, &mut self.key)?;
+        Draft::new(ChangeKind::Unreadable, None, Some(line)).encode(&mut self.bytes);
+        self.faults.push(&self.key, &self.bytes)
     }
 
     pub(super) fn push(&mut self, draft: &Draft<'_>) -> Result<()> {
@@ -65,7 +77,8 @@ impl Candidates {
             return Ok((vec![waiting], Vec::new()));
         }
         let (mut by_identity, mut by_content) = (sorter.writer(), sorter.writer());
-        let mut moves = Moves::new(sorter);
+        let faults = self.faulty.then(|| self.faults.finish());
+        let mut moves = Moves::new(sorter, faults);
         let mut waiting = sorter::merge(vec![waiting], sorter.memory())?;
         while let Some((_, bytes)) = waiting.next()? {
             by_identity.push(&identity_key(&Draft::decode(bytes)?.raw()?)?, bytes)?;

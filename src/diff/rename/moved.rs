@@ -4,16 +4,16 @@ use super::super::{
     ancestors::{Ancestors, separator},
     change::ChangeKind,
     compare::{Compared, compare, overlay},
-    cover::Parts,
+    cover::{Cover, Parts},
+    cursor::JoinKey,
     draft::Draft,
     outbox::{Outbox, head_key, waited},
 };
 use crate::{
     error::{Error, Result},
     manifest::{
-        Class, RunWriter, Sorter,
-        json::{Head, Raw},
-        key,
+        Class, RunWriter, Runs, Sorter,
+        json::{self, Head, Raw},
         sorter::merge,
     },
 };
@@ -21,9 +21,10 @@ use crate::{
 /// How many entities of the same name, deleted beneath a renamed directory, wait for created ones.
 const WAITING_MAX: usize = 4096;
 
-/// Which side of an equal place comes first.
+/// Which side of an equal place comes first, and what only tells what was seen there.
 const DELETED: u8 = 0;
 const CREATED: u8 = 1;
+pub(super) const SEEN: u8 = 2;
 
 /// Renamed pairs, and what is deleted or created besides.
 #[derive(Debug)]
@@ -31,8 +32,11 @@ pub(super) struct Moves {
     sorter: Sorter,
     /// Pairs and deleted entities, by their old path.
     by_old: RunWriter,
-    /// Created entities, and deleted ones by the path to which they should have moved.
+    /// Created entities, and deleted ones by the path to which they should have moved; where there are faults, also
+    /// what was renamed.
     by_new: RunWriter,
+    /// The faults of the new side, if there are any.
+    faults: Option<Runs>,
     bytes: Vec<u8>,
     key: Vec<u8>,
 }
@@ -45,9 +49,9 @@ struct Mapping {
 }
 
 impl Moves {
-    pub(super) fn new(sorter: &Sorter) -> Self {
+    pub(super) fn new(sorter: &Sorter, faults: Option<Runs>) -> Self {
         let (by_old, by_new) = (sorter.writer(), sorter.writer());
-        Self { sorter: sorter.clone(), by_old, by_new, bytes: Vec::new(), key: Vec::new() }
+        Self { sorter: sorter.clone(), by_old, by_new, faults, bytes: Vec::new(), key: Vec::new() }
     }
 
     pub(super) fn pair(&mut self, old: &Draft<'_>, new: &Draft<'_>) -> Result<()> {
@@ -57,14 +61,15 @@ impl Moves {
     pub(super) fn single(&mut self, draft: &Draft<'_>) -> Result<()> {
         match draft.kind {
             ChangeKind::Deleted => self.push_old(draft),
-            _ => {
-                self.key.clear();
-                head_key(&draft.raw()?.head, &mut self.key).map_err(waited)?;
-                self.key.push(CREATED);
-                draft.encode(&mut self.bytes);
-                self.by_new.push(&self.key, &self.bytes)
-            }
+            _ => self.push_new(draft, CREATED),
         }
+    }
+
+    /// Lets a draft wait at the place of its new side.
+    fn push_new(&mut self, draft: &Draft<'_>, side: u8) -> Result<()> {
+        place(draft.new.unwrap_or_default(), side, &mut self.key)?;
+        draft.encode(&mut self.bytes);
+        self.by_new.push(&self.key, &self.bytes)
     }
 
     fn push_old(&mut self, draft: &Draft<'_>) -> Result<()> {
@@ -90,7 +95,7 @@ impl Moves {
                 above.nearest(&old_path).map(|(len, mapping)| (translate(&mapping.new, &old_path, len), mapping.owner));
             let Some(new) = draft.new else {
                 match expected {
-                    Some((path, owner)) => self.push_expected(&head, &path, &Draft { owner: Some(owner), ..draft })?,
+                    Some((path, owner)) => self.push_expected(path, &Draft { owner: Some(owner), ..draft })?,
                     None => settle.outbox.change(&draft)?,
                 }
                 continue;
@@ -99,6 +104,9 @@ impl Moves {
             Head::of(new).and_then(|head| head.path(&mut new_path)).map_err(waited)?;
             let with = expected.filter(|(path, _)| *path == new_path).map(|(_, owner)| owner);
             let owner = settle.renamed(&draft, with)?;
+            if self.faults.is_some() {
+                self.push_new(&Draft::new(ChangeKind::Renamed, None, Some(new)), SEEN)?;
+            }
             // Nothing lies beneath a stream or value; what stands at its path is beneath its file or key.
             if matches!(head.kind.class(), Class::File | Class::Key) {
                 above.push(&old_path, Mapping { new: new_path.clone(), owner });
@@ -109,33 +117,37 @@ impl Moves {
         Ok(settle.moved_along)
     }
 
-    /// A deleted entity whose directory or file was renamed: it should stand at `path` now.
-    fn push_expected(&mut self, head: &Head<'_>, path: &[u8], draft: &Draft<'_>) -> Result<()> {
-        self.key.clear();
-        key::encode_name(path, &mut self.key);
-        self.key.push(head.kind.class() as u8);
-        let mut name = Vec::new();
-        head.name(&mut name).map_err(waited)?;
-        key::encode_name(&name, &mut self.key);
-        self.key.push(DELETED);
-        draft.encode(&mut self.bytes);
-        self.by_new.push(&self.key, &self.bytes)
+    /// A deleted entity whose directory or file was renamed: it should stand at `path` now, and waits as if it did.
+    fn push_expected(&mut self, path: Vec<u8>, draft: &Draft<'_>) -> Result<()> {
+        let mut record = json::decode(draft.old.unwrap_or_default()).map_err(waited)?;
+        record.path = path;
+        let mut line = Vec::new();
+        json::encode(&record, &mut line);
+        self.push_new(&Draft { new: Some(&line), ..*draft }, DELETED)
     }
 
     fn equal_places(self, settle: &mut Settle<'_, '_>) -> Result<()> {
-        let mut places = merge(vec![self.by_new.finish()], self.sorter.memory())?;
+        let runs = std::iter::once(self.by_new.finish()).chain(self.faults).collect();
+        let mut places = merge(runs, self.sorter.memory())?;
+        let mut cover = Cover::default();
         let mut place = Vec::new();
         let mut waiting: Vec<Vec<u8>> = Vec::new();
         while let Some((key, bytes)) = places.next()? {
             let here = key.split_last().map(|(_, place)| place).unwrap_or_default();
             if here != place {
-                settle.deleted(&mut waiting)?;
+                settle.deleted(&mut waiting, &mut cover)?;
                 here.clone_into(&mut place);
             }
             let draft = Draft::decode(bytes)?;
+            if draft.kind != ChangeKind::Deleted {
+                see(&draft, &mut cover)?;
+            }
+            if matches!(draft.kind, ChangeKind::Unreadable | ChangeKind::Renamed) {
+                continue;
+            }
             if draft.kind == ChangeKind::Deleted {
                 if waiting.len() >= WAITING_MAX {
-                    settle.deleted(&mut waiting)?;
+                    settle.deleted(&mut waiting, &mut cover)?;
                 }
                 waiting.push(bytes.to_vec());
                 continue;
@@ -156,7 +168,7 @@ impl Moves {
                 None => settle.outbox.change(&draft)?,
             }
         }
-        settle.deleted(&mut waiting)
+        settle.deleted(&mut waiting, &mut cover)
     }
 }
 
@@ -195,12 +207,48 @@ impl Settle<'_, '_> {
         Ok(owner)
     }
 
-    fn deleted(&mut self, waiting: &mut Vec<Vec<u8>>) -> Result<()> {
+    /// What did not move along is deleted, or where it should stand a fault hides it: then it is lost, and is carried
+    /// at that place, where it is looked for in the nights after.
+    fn deleted(&mut self, waiting: &mut Vec<Vec<u8>>, cover: &mut Cover) -> Result<()> {
         for bytes in waiting.drain(..) {
-            self.outbox.change(&Draft { owner: None, ..Draft::decode(&bytes)? })?;
+            let draft = Draft { owner: None, ..Draft::decode(&bytes)? };
+            let moved = draft.new.unwrap_or_default();
+            match cover.hides(&join_key(moved)?, false) {
+                Some(fault) => {
+                    self.outbox.change(&Draft::new(ChangeKind::Unreadable, Some(moved), Some(fault)))?;
+                    self.outbox.carry(&json::decode(moved).map_err(waited)?)?;
+                }
+                None => self.outbox.change(&Draft { new: None, ..draft })?,
+            }
         }
         Ok(())
     }
+}
+
+/// Tells of a fault, or of an entity that was seen.
+fn see(draft: &Draft<'_>, cover: &mut Cover) -> Result<()> {
+    let line = draft.new.unwrap_or_default();
+    let key = join_key(line)?;
+    match draft.kind {
+        ChangeKind::Unreadable => cover.fault(&key, line).map_err(waited)?,
+        _ => cover.present(&key),
+    }
+    Ok(())
+}
+
+fn join_key(line: &[u8]) -> Result<JoinKey> {
+    let head = Head::of(line).map_err(waited)?;
+    let mut key = JoinKey { class: head.kind.class(), ..JoinKey::first() };
+    head.path(&mut key.path).and_then(|()| head.name(&mut key.name)).map_err(waited)?;
+    Ok(key)
+}
+
+/// Replaces `key` by the place that a line is about, and what it is there.
+pub(super) fn place(line: &[u8], side: u8, key: &mut Vec<u8>) -> Result<()> {
+    key.clear();
+    Head::of(line).and_then(|head| head_key(&head, key)).map_err(waited)?;
+    key.push(side);
+    Ok(())
 }
 
 fn pair_of<'a>(old: &Draft<'a>, new: &Draft<'a>) -> Draft<'a> {
