@@ -55,29 +55,22 @@ impl Sectors {
         let unread = || format!("cipher {} with a key of {} bytes is not read", spec.escape_debug(), key.len());
         let (name, rest) = spec.split_once('-').ok_or_else(unread)?;
         let (mode, iv) = rest.split_once('-').ok_or_else(unread)?;
-        let essiv = |name: &str, key: &[u8]| -> Result<Option<Iv>, String> {
-            let Some(hash) = iv.strip_prefix("essiv:") else { return Ok(None) };
-            let salted = Hash::named(hash)?.of(&[key]);
-            Ok(Some(Iv::Encrypted(block_cipher::named(name, &salted)?)))
-        };
-        let plain = match iv {
-            "plain" => Some(Iv::Plain),
-            "plain64" => Some(Iv::Plain64),
-            "plain64be" => Some(Iv::Plain64Be),
-            _ => None,
+        let iv = match iv {
+            "plain" => Iv::Plain,
+            "plain64" => Iv::Plain64,
+            "plain64be" => Iv::Plain64Be,
+            _ => {
+                // Of all of the key, in XTS of both halves.
+                let hash = Hash::named(iv.strip_prefix("essiv:").ok_or_else(unread)?)?;
+                Iv::Encrypted(block_cipher::named(name, &hash.of(&[key]))?)
+            }
         };
         match mode {
             "xts" if key.len().is_multiple_of(2) => {
                 let (data, tweak) = key.split_at_checked(key.len() / 2).ok_or_else(unread)?;
-                Self::xts(name, data, tweak, plain.ok_or_else(unread)?)
+                Self::xts(name, data, tweak, iv)
             }
-            "cbc" => {
-                let iv = match plain {
-                    Some(iv) => iv,
-                    None => essiv(name, key)?.ok_or_else(unread)?,
-                };
-                Ok(Self(Mode::Cbc { data: block_cipher::named(name, key)?, iv }))
-            }
+            "cbc" => Ok(Self(Mode::Cbc { data: block_cipher::named(name, key)?, iv })),
             _ => Err(unread()),
         }
     }
