@@ -4,13 +4,13 @@
 //!
 //! To add a filesystem: a folder here that implements both traits, and a row of `READERS` in `probe`.
 
+mod claims;
 mod clusters;
 mod evidence;
 mod exfat;
 pub mod ext;
 mod fat;
 mod host;
-mod listings;
 pub mod memory;
 mod node;
 pub mod ntfs;

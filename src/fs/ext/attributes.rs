@@ -103,6 +103,7 @@ impl Reader<'_> {
         if !self.volume().superblock.features.incompat(INCOMPAT_EA_INODE) {
             return Err(format!("its value is in inode {}, and the filesystem has no such values", entry.value_inode));
         }
+        self.volume().attributes.take(len)?;
         self.value_in_inode(entry.value_inode, len, collected).map_err(|error| error.to_string())
     }
 

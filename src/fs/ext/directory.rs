@@ -191,7 +191,7 @@ impl<'a, 'e> Lister<'a, 'e> {
         let mut done = 0;
         while done < run.len {
             let wanted = piece_of(run.len.saturating_sub(done), block_bytes, block_len);
-            if let Err(what) = self.volume.listings.take(wide(wanted)) {
+            if let Err(what) = self.volume.directories.take(wide(wanted)) {
                 self.fault(Fault::new(LAYER, self.inode.at(), what))?;
                 return ControlFlow::Break(());
             }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    fs::listings::Listings,
+    fs::claims::Claims,
     image::Image,
 };
 
@@ -20,13 +20,19 @@ pub(super) struct Volume {
     image: Arc<dyn Image>,
     pub(super) superblock: Superblock,
     overlay: Overlay,
-    /// Of its directories.
-    pub(super) listings: Listings,
+    pub(super) directories: Claims,
+    pub(super) attributes: Claims,
 }
 
 impl Volume {
     pub(super) fn new(image: Arc<dyn Image>, superblock: Superblock) -> Self {
-        Self { image, superblock, overlay: Overlay::default(), listings: Listings::default() }
+        Self {
+            image,
+            superblock,
+            overlay: Overlay::default(),
+            directories: Claims::of_directories(),
+            attributes: Claims::of_attributes(),
+        }
     }
 
     pub(super) fn set_overlay(&mut self, overlay: Overlay) {

@@ -122,7 +122,7 @@ impl<'f> Index<'f> {
 
     fn open_blocks(&mut self, file: &File, name: &[u16]) -> Result<()> {
         if let Some(Value::Clusters(blocks)) = file.value(self.volume, attribute::INDEX_ALLOCATION, name)? {
-            if blocks.size <= MAX_AT_ONCE && self.volume.listings.take(blocks.size).is_ok() {
+            if blocks.size <= MAX_AT_ONCE && self.volume.directories.take(blocks.size).is_ok() {
                 let mut bytes = vec![0; narrow(blocks.size)];
                 self.at_once = blocks.read_at(self.volume, 0, &mut bytes).is_ok().then_some(bytes);
             }
@@ -271,7 +271,7 @@ impl Walk<'_, '_> {
 
     /// Counts the block that is read next.
     fn take(&mut self, place: &str) -> ControlFlow<()> {
-        let Err(what) = self.index.volume.listings.take(wide(self.index.block_size)) else {
+        let Err(what) = self.index.volume.directories.take(wide(self.index.block_size)) else {
             return ControlFlow::Continue(());
         };
         self.fault(place, &what)?;

@@ -118,13 +118,14 @@ impl FileSystem for Ntfs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fs::listings::tests::is_bounded;
+    use crate::fs::claims::{Claims, tests::is_bounded};
 
     #[test]
     fn directories_that_claim_the_same_blocks_are_not_listed_for_ever() {
-        is_bounded(include_bytes!("../../../fixtures/ntfs/basic.raw.zst"), |image, listings| {
+        let packed = include_bytes!("../../../fixtures/ntfs/short-names.raw.zst");
+        is_bounded(packed, Claims::of_directories, |image, claims| {
             let mut fs = Ntfs::open(image).unwrap();
-            fs.volume.listings = listings;
+            fs.volume.directories = claims;
             fs
         });
     }

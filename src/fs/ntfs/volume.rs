@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     error::{Error, Result},
-    fs::listings::Listings,
+    fs::claims::Claims,
     image::Image,
 };
 
@@ -22,8 +22,7 @@ pub(super) struct Volume {
     pub(super) image: Arc<dyn Image>,
     pub(super) boot: BootSector,
     pub(super) mft: Mft,
-    /// Of its directories.
-    pub(super) listings: Listings,
+    pub(super) directories: Claims,
 }
 
 impl Volume {
@@ -38,7 +37,7 @@ impl Volume {
             gaps.push(format!("the volume has {said:#x} bytes, of which {found:#x} are there"));
         }
         let mft = Mft::open(image.as_ref(), &boot, notes, gaps)?;
-        Ok(Self { image, boot, mft, listings: Listings::default() })
+        Ok(Self { image, boot, mft, directories: Claims::of_directories() })
     }
 
     /// The clusters of which the image holds at least a part.

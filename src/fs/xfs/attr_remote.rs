@@ -13,6 +13,7 @@ const LAYOUT: Layout = Layout { crc: 12, place: 40, uuid: 16, owner: 32 };
 
 /// The value of `len` bytes from `block` of the fork on, and what is wrong with its blocks, if anything.
 pub(super) fn read(blocks: &Blocks<'_>, block: u32, len: usize) -> Result<(Vec<u8>, Option<String>), String> {
+    blocks.volume.attributes.take(wide(len))?;
     let (mut value, mut mismatch) = (Vec::new(), None);
     let mut number = u64::from(block);
     while value.len() < len {

@@ -112,7 +112,7 @@ impl Lister<'_, '_> {
 
     fn block(&mut self, number: u64, offset: u64, bytes: &[u8]) -> ControlFlow<()> {
         let place = format!(", directory block {number} at {offset:#x}");
-        if let Err(what) = self.volume.listings.take(wide(bytes.len())) {
+        if let Err(what) = self.volume.directories.take(wide(bytes.len())) {
             self.fault_at(&place, what)?;
             return ControlFlow::Break(());
         }

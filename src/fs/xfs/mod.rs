@@ -119,13 +119,24 @@ fn label(bytes: &[u8; 12]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fs::listings::tests::is_bounded;
+    use crate::fs::claims::{Claims, tests::is_bounded};
 
     #[test]
     fn directories_that_claim_the_same_blocks_are_not_listed_for_ever() {
-        is_bounded(include_bytes!("../../../fixtures/xfs/blocks-64k.img.zst"), |image, listings| {
+        let packed = include_bytes!("../../../fixtures/xfs/blocks-64k.img.zst");
+        is_bounded(packed, Claims::of_directories, |image, claims| {
             let mut fs = Xfs::open(image).unwrap();
-            fs.volume.listings = listings;
+            fs.volume.directories = claims;
+            fs
+        });
+    }
+
+    #[test]
+    fn inodes_that_claim_the_same_values_are_not_read_for_ever() {
+        let packed = include_bytes!("../../../fixtures/xfs/v5-1k.img.zst");
+        is_bounded(packed, Claims::of_attributes, |image, claims| {
+            let mut fs = Xfs::open(image).unwrap();
+            fs.volume.attributes = claims;
             fs
         });
     }

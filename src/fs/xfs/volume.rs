@@ -4,20 +4,26 @@
 use std::sync::Arc;
 
 use super::{log::Overlay, superblock::Superblock};
-use crate::{error::Result, fs::listings::Listings, image::Image};
+use crate::{error::Result, fs::claims::Claims, image::Image};
 
 /// A volume with its geometry.
 pub(super) struct Volume {
     image: Arc<dyn Image>,
     pub(super) superblock: Superblock,
     pub(super) overlay: Overlay,
-    /// Of its directories.
-    pub(super) listings: Listings,
+    pub(super) directories: Claims,
+    pub(super) attributes: Claims,
 }
 
 impl Volume {
     pub(super) fn new(image: Arc<dyn Image>, superblock: Superblock) -> Self {
-        Self { image, superblock, overlay: Overlay::default(), listings: Listings::default() }
+        Self {
+            image,
+            superblock,
+            overlay: Overlay::default(),
+            directories: Claims::of_directories(),
+            attributes: Claims::of_attributes(),
+        }
     }
 
     pub(super) fn image_len(&self) -> u64 {
