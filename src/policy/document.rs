@@ -1,7 +1,7 @@
 //! One policy file as written: TOML in, fields with their lines out. Values are checked one by one here; what
 //! they mean together (profiles, `disable`, machines) is `Policy`'s.
 
-use std::ops::Range;
+use std::{collections::HashMap, ops::Range};
 
 use toml::{
     Spanned,
@@ -108,7 +108,7 @@ impl Reader<'_> {
     fn monitors(&mut self, value: &Value<'_>) -> Vec<Monitor> {
         let Some(tables) = self.array("monitor", value, "a table, as [[monitor]]") else { return Vec::new() };
         let mut monitors = Vec::<Monitor>::new();
-        let mut names = Vec::<(String, Source)>::new();
+        let mut names = HashMap::<String, Source>::new();
         for value in tables {
             let source = self.issues.source(&value.span());
             let DeValue::Table(table) = value.get_ref() else {
@@ -121,11 +121,13 @@ impl Reader<'_> {
             };
             let (monitor, source) = self.monitor(table, source);
             if matches!(self.author, Author::User) && !monitor.rule.name.is_empty() {
-                if let Some((name, first)) = names.iter().find(|(name, _)| *name == monitor.rule.name) {
+                let name = &monitor.rule.name;
+                if let Some(first) = names.get(name) {
                     let what = format!("expected a name of its own, found \"{name}\", which line {} has", first.line);
                     self.issues.add(&source, "name", &what);
+                } else {
+                    names.insert(name.clone(), source);
                 }
-                names.push((monitor.rule.name.clone(), source));
             }
             monitors.push(monitor);
         }
@@ -311,6 +313,7 @@ fn rule_label(rule: &Rule) -> String {
 fn one_segment(segment: Segment) -> Result<(), String> {
     match segment {
         Segment::Globstar => Err("expected a name, found \"**\"".into()),
+        Segment::Literal(name) if name.is_empty() => Err("expected a name, found \"\"".into()),
         _ => Ok(()),
     }
 }

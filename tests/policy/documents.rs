@@ -209,3 +209,24 @@ fn mutated_policies_end_in_a_policy_or_an_error() {
     }
     assert!(fine > 50 && wrong > 50, "{fine} {wrong}");
 }
+
+#[test]
+fn names_that_nothing_has_are_mistakes() {
+    let rule = "[[monitor]]\nname = \"a\"\npaths = [\"/x\"]\n";
+    for (text, line, what) in [
+        (
+            format!("version = 1\naccept = [\"volumes:@8f3c\"]\n{rule}"),
+            2,
+            "expected volume or path as the kind of a gap",
+        ),
+        (format!("version = 1\n{rule}machines = [\"web-*\", \"\"]\n"), 5, "machines: expected a name, found \"\""),
+        (
+            format!("version = 1\n{rule}registry = ['HKLM\\S']\nvalues = [\"\"]\n"),
+            6,
+            "values: expected a name, found \"\"",
+        ),
+    ] {
+        let error = Policy::parse(&text, "policy.toml", KNOWN).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("policy.toml:{line}: ")) && error.contains(what), "{error}");
+    }
+}
