@@ -1,6 +1,6 @@
 //! `snapfim man [VERB]`: manual pages, from the definitions that give the help.
 
-use std::path::Path;
+use std::{fs, io, path::Path};
 
 use clap::{Command, CommandFactory};
 
@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 pub(super) fn run(args: &ManArgs, output: &mut Output) -> Result<u8> {
     match &args.dir {
         Some(dir) => write_all(dir)?,
-        None => output.data(&page(of(&args.verb)?)?),
+        None => output.data(&page(&of(&args.verb)?)?),
     }
     Ok(0)
 }
@@ -46,17 +46,25 @@ fn name(command: &Command) -> &str {
     command.get_bin_name().unwrap_or_else(|| command.get_name())
 }
 
-fn page(command: Command) -> Result<Vec<u8>> {
+/// At the foot of every page stands what it belongs to, which is the program and not the verb.
+fn page(command: &Command) -> Result<Vec<u8>> {
     let mut page = Vec::new();
-    let rendered = clap_mangen::Man::new(command).render(&mut page);
-    rendered.map_err(|error| Error::Bug(format!("manual page: {error}")))?;
+    let man = clap_mangen::Man::new(command.clone()).source(concat!("snapfim ", env!("CARGO_PKG_VERSION")));
+    man.render(&mut page).map_err(|error| Error::Bug(format!("manual page: {error}")))?;
     Ok(page)
 }
 
 /// Writes the pages of the program and of all its verbs, `snapfim-scan.1` and so on.
 fn write_all(dir: &Path) -> Result<()> {
-    let written = std::fs::create_dir_all(dir).and_then(|()| clap_mangen::generate_to(definitions(), dir));
-    written.map_err(|error| Error::State(format!("manual pages in {}: {error}", dir.display())))
+    let unwritten = |error: io::Error| Error::State(format!("manual pages in {}: {error}", dir.display()));
+    fs::create_dir_all(dir).map_err(unwritten)?;
+    write_below(&definitions(), &|file, page| fs::write(dir.join(file), page).map_err(unwritten))
+}
+
+/// Writes the page of a command, and those of the verbs beneath it.
+fn write_below(command: &Command, write: &dyn Fn(String, Vec<u8>) -> Result<()>) -> Result<()> {
+    write(format!("{}.1", name(command).replace(' ', "-")), page(command)?)?;
+    command.get_subcommands().try_for_each(|verb| write_below(verb, write))
 }
 
 #[cfg(test)]
@@ -82,9 +90,11 @@ mod tests {
         }
         for words in verbs {
             let command = of(&words).unwrap();
-            let page = String::from_utf8(page(command.clone()).unwrap()).unwrap();
+            let page = String::from_utf8(page(&command).unwrap()).unwrap();
             let name = format!("snapfim-{}", words.join("-"));
-            assert!(page.lines().any(|line| line.starts_with(&format!(".TH {name} 1"))), "{name}: {page}");
+            // At the foot of each stands the program, and not "show 0.1.0".
+            let title = format!(".TH {name} 1  \"snapfim {}\" ", env!("CARGO_PKG_VERSION"));
+            assert!(page.lines().any(|line| line == title), "{title}: {page}");
             let lines: Vec<_> = page.lines().collect();
             for option in command.get_arguments().filter_map(clap::Arg::get_long) {
                 // A hyphen that is one is escaped: groff_char(7). The line below says what the option means.
