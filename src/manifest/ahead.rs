@@ -17,8 +17,8 @@ const DEPTH: usize = 3;
 /// What the thread has read.
 enum Next {
     Lines(Block),
-    /// The footer, which is right and holds this SHA-256.
-    End(Option<[u8; 32]>),
+    /// The footer, which is right.
+    End,
 }
 
 /// The near end of the thread.
@@ -29,7 +29,6 @@ pub(super) struct Ahead {
     /// Blocks that were read, to be filled again.
     empty: SyncSender<Block>,
     ended: bool,
-    proof: Option<[u8; 32]>,
 }
 
 impl Ahead {
@@ -43,7 +42,7 @@ impl Ahead {
                 let mut block = emptied.try_recv().unwrap_or_default();
                 let next = match blocks.fill(&mut block) {
                     Ok(true) => Ok(Next::Lines(block)),
-                    Ok(false) => Ok(Next::End(blocks.proof())),
+                    Ok(false) => Ok(Next::End),
                     Err(error) => Err(error),
                 };
                 let last = !matches!(next, Ok(Next::Lines(_)));
@@ -54,7 +53,7 @@ impl Ahead {
             }
         };
         thread.spawn(work).map_err(|error| Error::State(format!("{name}: no thread to read it: {error}")))?;
-        Ok(Self { name, full, empty, ended: false, proof: None })
+        Ok(Self { name, full, empty, ended: false })
     }
 
     /// As [`Blocks::fill`].
@@ -70,16 +69,11 @@ impl Ahead {
                 let _ = self.empty.try_send(std::mem::replace(block, next));
                 Ok(true)
             }
-            Next::End(proof) => {
-                (self.ended, self.proof) = (true, proof);
+            Next::End => {
+                self.ended = true;
                 *block = Block::default();
                 Ok(false)
             }
         }
-    }
-
-    /// As [`Blocks::proof`].
-    pub(super) fn proof(&self) -> Option<[u8; 32]> {
-        self.proof
     }
 }

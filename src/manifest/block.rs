@@ -257,11 +257,6 @@ impl Blocks {
         }
     }
 
-    /// The SHA-256 in the footer, once that was reached and is right.
-    pub(super) fn proof(&self) -> Option<[u8; 32]> {
-        self.proof
-    }
-
     fn check_length(&self, length: usize) -> Result<()> {
         if length <= LINE_MAX {
             return Ok(());

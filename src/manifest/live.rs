@@ -327,7 +327,7 @@ mod tests {
     fn taken_over(manifest: &Written<Vec<u8>>, threaded: bool) -> Result<Lines> {
         let before = Reader::new("before", std::io::Cursor::new(manifest.out.clone()))?;
         let bits = vec![u64::MAX; (RECORDS / 64 + 1) as usize];
-        let holding = Holding { bits, records: RECORDS, sha256: manifest.sha256 };
+        let holding = Holding { bits, records: RECORDS };
         let sorter = Sorter::new(std::env::temp_dir(), 0);
         let kept = Kept { before, holding, counts: manifest.counts, sorter, access_times: false, threaded };
         Lines::new(Vec::new(), Some(kept), 1 << 20)

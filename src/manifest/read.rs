@@ -180,15 +180,6 @@ impl Reader {
         Ok(true)
     }
 
-    /// The SHA-256 that the footer holds, once it was reached and is right.
-    pub(super) fn proof(&self) -> Option<[u8; 32]> {
-        match &self.source {
-            Source::Here(blocks) => blocks.proof(),
-            Source::Ahead(ahead) => ahead.proof(),
-            Source::Live(_) | Source::Sorted(_) => None,
-        }
-    }
-
     /// The lines at hand.
     fn block(&self) -> &Block {
         match &self.source {

@@ -184,7 +184,7 @@ pub(crate) fn diff_of_what_differs(old: &Scan, new: &Scan, every: usize, access_
         }
     }
     let counts = Counts::sum(&[kept.finish()]);
-    let holding = Holding { bits, records: before.counts.records(), sha256: before.sha256 };
+    let holding = Holding { bits, records: before.counts.records() };
     let kept =
         Kept { before: of(&before.out), holding, counts, sorter: sorter(), access_times, threaded: access_times };
     let lines = manifest::Lines::new(vec![made.finish()], Some(kept), 1 << 20).unwrap();

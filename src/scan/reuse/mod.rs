@@ -31,7 +31,6 @@ pub(super) use footprint::{Footprint, MAX_PIECES, on_disks};
 pub(super) use trace::{Basis, Trace};
 
 use index::Index;
-use side_file::End;
 
 use crate::{
     changed::ChangedRanges,
@@ -146,10 +145,10 @@ impl Previous {
     /// Which lines are taken over, where any is, and what is to be kept of them for the next scan.
     #[must_use]
     pub fn into_holding(self) -> (Option<Holding>, Before) {
-        let End { records, manifest } = self.index.end();
+        let records = self.index.end().records;
         let bits: Vec<_> = self.taken.into_iter().map(AtomicU64::into_inner).collect();
         let any = bits.iter().any(|word| *word != 0);
-        (any.then_some(Holding { bits, records, sha256: manifest }), Before(self.index))
+        (any.then_some(Holding { bits, records }), Before(self.index))
     }
 }
 
