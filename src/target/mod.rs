@@ -2,6 +2,7 @@
 //! places. This room joins images, volumes and filesystems; it reads no policy and hashes nothing.
 
 mod hive;
+mod images;
 mod name;
 mod volumes;
 
@@ -19,11 +20,14 @@ use crate::{
     error::{Error, Result},
     fs::HostDir,
     image::{self, Image, Metered, mapped::Layered, qcow2::Snapshot},
-    machine::{Machine, State, Volume},
+    machine::{Family, Machine, State, Volume},
     volume,
 };
 
 pub use name::{Disk as DiskName, parse};
+
+/// What stands for the container of a directory.
+const DIRECTORY: &str = "directory";
 
 /// Is called before bytes are read of an image, with their number; may wait.
 pub type OnRead = Arc<dyn Fn(u64) + Send + Sync>;
@@ -247,6 +251,8 @@ impl<'o> Opening<'o> {
         volumes.extend(found_volumes.iter().zip(owned).map(|(found, owner)| volumes::of_volume(found, owner)));
         volumes::make_ids_unique(&mut volumes);
         let machine = Machine::assemble_within(volumes, options.root.as_deref(), options.hive_bytes)?;
+        let directory = disks.iter().find(|disk| disk.container == DIRECTORY && machine.os.family == Family::None);
+        notes.extend(directory.and_then(|disk| images::mistaken(&disk.files.first()?.0)));
         let target = Target { given, disks, machine, notes, gaps, modified, read, on_read: options.on_read.clone() };
         let is_gap = |volume: &Volume| matches!(volume.state, State::Gap(_));
         if target.gaps.is_empty() && !target.machine.volumes.iter().any(is_gap) {
@@ -267,7 +273,7 @@ fn directory(name: &DiskName, options: &Options) -> Result<(Disk, Volume)> {
     }
     let host = HostDir::open(&name.path, options.cross_devices)?;
     let disk = Disk {
-        container: "directory",
+        container: DIRECTORY,
         files: vec![(name.path.clone(), 0)],
         size: 0,
         table: None,

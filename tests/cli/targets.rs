@@ -83,3 +83,29 @@ fn two_disks_that_differ_in_nothing_but_the_extension_do_not_share_a_history() {
     }
     assert!(!folder.path("state/machines/web01").exists() && folder.path("state/machines/db").is_dir());
 }
+
+#[test]
+fn a_folder_of_images_that_is_taken_for_a_mounted_tree_says_how_to_name_them() {
+    let folder = Folder::new();
+    let images = folder.path("snapshots");
+    std::fs::create_dir(&images).unwrap();
+    for name in ["web01-2026-11-21.RAW", "db01.qcow2", "notes.txt"] {
+        std::fs::write(images.join(name), b"x").unwrap();
+    }
+    std::os::unix::fs::symlink("/absent", images.join("a.raw")).unwrap();
+    let (images, state) = (images.to_str().unwrap(), folder.path("state"));
+    let state = state.to_str().unwrap();
+    let hint = format!(
+        "db01.qcow2 and 1 more are called like disk images and are recorded as files: to scan the machines in them, \
+         name the images as targets, as {images}/db01.qcow2"
+    );
+    snapfim(["scan", images, "--state", state]).exits(0).prints(&hint);
+    snapfim(["inspect", images]).prints(&hint);
+    // The tree of a machine may have images anywhere.
+    let tree = folder.path("tree");
+    std::fs::create_dir_all(tree.join("etc")).unwrap();
+    std::fs::write(tree.join("etc/os-release"), "NAME=x\n").unwrap();
+    std::fs::write(tree.join("initrd.img"), b"x").unwrap();
+    let run = snapfim(["scan", tree.to_str().unwrap(), "--state", state]).exits(0);
+    assert!(!run.out.contains("disk images"), "{run:?}");
+}
