@@ -30,6 +30,22 @@ pub fn write_json<W: Write, T: Serialize + ?Sized>(out: W, value: &T) -> io::Res
     value.serialize(&mut Serializer::with_formatter(out, Plain)).map_err(io::Error::from)
 }
 
+/// Writes a text of JSON with `\uXXXX` in place of every character that deceives.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn write_escaped<W: Write + ?Sized>(out: &mut W, text: &str) -> io::Result<()> {
+    let mut shown = 0;
+    for (at, c) in text.char_indices().filter(|(_, c)| is_deceptive(*c)) {
+        out.write_all(text.get(shown..at).unwrap_or_default().as_bytes())?;
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            write!(out, "\\u{unit:04x}")?;
+        }
+        shown = at.saturating_add(c.len_utf8());
+    }
+    out.write_all(text.get(shown..).unwrap_or_default().as_bytes())
+}
+
 struct Plain;
 
 impl Formatter for Plain {
@@ -38,15 +54,7 @@ impl Formatter for Plain {
         if fragment.is_ascii() && memchr::memchr(0x7f, fragment.as_bytes()).is_none() {
             return CompactFormatter.write_string_fragment(out, fragment);
         }
-        let mut shown = 0;
-        for (at, c) in fragment.char_indices().filter(|(_, c)| is_deceptive(*c)) {
-            CompactFormatter.write_string_fragment(out, fragment.get(shown..at).unwrap_or_default())?;
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                write!(out, "\\u{unit:04x}")?;
-            }
-            shown = at.saturating_add(c.len_utf8());
-        }
-        CompactFormatter.write_string_fragment(out, fragment.get(shown..).unwrap_or_default())
+        write_escaped(out, fragment)
     }
 }
 

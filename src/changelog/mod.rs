@@ -49,7 +49,7 @@ pub mod verify;
 pub use event::{ChangeType, EntityType, Event, Ext, Window};
 pub use event_file::{EventFile, EventWriter, Problem, Tally};
 pub use from_change::Context;
-pub use line::{is_deceptive, write_json};
+pub use line::{is_deceptive, write_escaped, write_json};
 pub use machine::{Machine, RECOVERY};
 pub use machine_name::MachineName;
 pub use manifest_proof::ManifestProof;

@@ -45,12 +45,12 @@ impl DryRun<'_> {
             && !cadence::is_due(Some(last.time()), every, self.now)
         {
             let target = target.display().to_string();
-            output.line(&if is_text {
-                report::escaped(&format!("{target}: not due, {machine} was last scanned {last}")).into_owned()
+            if is_text {
+                output.line(&report::escaped(&format!("{target}: not due, {machine} was last scanned {last}")));
             } else {
-                json!({"target": target, "machine": machine.as_str(), "due": false, "last_scan": last.to_string()})
-                    .to_string()
-            });
+                let (machine, last) = (machine.as_str(), last.to_string());
+                output.json(&json!({"target": target, "machine": machine, "due": false, "last_scan": last}))?;
+            }
             return Ok(0);
         }
         let opened = target::open(target, self.open)?;
@@ -67,7 +67,7 @@ impl DryRun<'_> {
         if is_text {
             text(&opened, &record, output)?;
         } else {
-            output.line(&as_json(&opened, &record).to_string());
+            output.json(&as_json(&opened, &record))?;
         }
         Ok(record.exit)
     }

@@ -17,7 +17,7 @@ pub(super) fn run(args: &InspectArgs, output: &mut Output) -> Result<u8> {
     let target = target::open(&args.target, &args.open.options(None)?)?;
     match args.format {
         ReportFormat::Text => text(&target, output),
-        ReportFormat::Ndjson => output.line(&as_json(&target).to_string()),
+        ReportFormat::Ndjson => output.json(&as_json(&target))?,
     }
     let gap = !target.gaps.is_empty()
         || !target.machine.missing.is_empty()

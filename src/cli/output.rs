@@ -5,8 +5,8 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use super::args::{Cli, When};
 use crate::{
     changelog::Problem,
-    error::Error,
-    report::{Style, escape},
+    error::{Error, Result},
+    report::{Style, escape, ndjson},
 };
 
 /// Where a verb prints to.
@@ -82,6 +82,11 @@ impl Output {
     pub(super) fn note(&mut self, text: &str) {
         if !self.quiet {
             self.say(text);
+    /// Prints a line of JSON.
+    pub(super) fn json(&mut self, value: &serde_json::Value) -> Result<()> {
+        ndjson::write(self, value).map_err(|error| Error::io("report", "write", error))
+    }
+
         }
     }
 

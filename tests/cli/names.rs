@@ -4,7 +4,7 @@ use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt, path::Path};
 
 use crate::{
     Nights, nights,
-    support::{Folder, snapfim},
+    support::{Folder, newest_manifest, snapfim},
 };
 
 #[test]
@@ -82,4 +82,35 @@ fn a_link_that_leads_nowhere_is_not_called_missing() {
     let dir = dir.to_str().unwrap();
     snapfim(["cat", dir, "/motd"]).exits(65).says(r"/motd: it is a link to /run/mo\x1btd, which does not exist");
     snapfim(["cat", dir, "/motd/x"]).exits(65).says("/motd/x: no such file in the target");
+}
+
+#[test]
+fn names_reach_no_terminal_as_they_are_in_json_either() {
+    let folder = Folder::new();
+    let tree = folder.path("tree");
+    std::fs::create_dir_all(tree.join("etc")).unwrap();
+    // U+202E turns what follows round, U+009B begins an escape sequence for some terminals.
+    let evil = "e\u{202e}vil\u{9b}2J\u{7f}ä";
+    for (file, text) in [("hostname", evil.to_owned()), ("os-release", format!("NAME={evil}\n")), (evil, String::new())]
+    {
+        std::fs::write(tree.join("etc").join(file), text).unwrap();
+    }
+    let state = folder.path("state");
+    let (tree, state) = (tree.to_str().unwrap(), state.to_str().unwrap());
+    let scan = ["scan", tree, "--state", state, "--machine", "web01", "--profile", "full"];
+    snapfim(scan).exits(0);
+    let manifest = newest_manifest(&folder.path("state"));
+    let manifest = manifest.to_str().unwrap();
+    let dry = [&scan[..], &["--dry-run", "--format", "ndjson"]].concat();
+    for (args, path) in [
+        (&["inspect", tree, "--format", "ndjson"][..], "/os/host"),
+        (&dry, "/os/host"),
+        (&["manifest", manifest, "--header"], "/os/host"),
+        (&["manifest", manifest], "/path"),
+    ] {
+        let run = snapfim(args.iter().copied()).exits(0);
+        assert!(!run.out.contains(['\u{202e}', '\u{9b}', '\u{7f}']), "{args:?}: {run:?}");
+        let is_there = |line: &serde_json::Value| line.pointer(path).unwrap().as_str().unwrap().ends_with(evil);
+        assert!(run.json().iter().any(is_there), "{args:?}: {run:?}");
+    }
 }
