@@ -19,9 +19,10 @@ mod settings;
 mod status;
 mod throttle;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::{ColorChoice, CommandFactory, FromArgMatches};
 
 use crate::error::Result;
 use args::{Cli, Verb};
@@ -30,7 +31,7 @@ use output::Output;
 /// Parses the command line, does what it says, and gives the exit code of `docs/cli.md`.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match parse(std::env::args_os().collect()) {
         Ok(cli) => cli,
         // Help and version are no errors; clap knows which stream and which code they want.
         Err(error) => {
@@ -51,6 +52,19 @@ pub fn main() -> ExitCode {
         }
     };
     ExitCode::from(output.finish().unwrap_or(code))
+}
+
+/// Help and usage errors are printed before it is known what was typed, and go by `--color` too.
+fn parse(typed: Vec<OsString>) -> Result<Cli, clap::Error> {
+    let follows = |at: usize| typed.get(at.saturating_add(1)).and_then(|word| word.to_str());
+    let words = typed.iter().enumerate().filter_map(|(at, word)| match word.to_str()? {
+        "--color" => follows(at),
+        word => word.strip_prefix("--color="),
+    });
+    let color = words.filter_map(|word| word.parse::<ColorChoice>().ok()).next_back().unwrap_or(ColorChoice::Auto);
+    let mut command = Cli::command().color(color);
+    let matches = command.clone().try_get_matches_from(&typed)?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
 fn run(cli: &Cli, output: &mut Output) -> Result<u8> {

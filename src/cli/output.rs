@@ -28,7 +28,11 @@ pub(super) struct Output {
 
 impl Output {
     pub(super) fn new(cli: &Cli) -> Self {
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        // A dumb terminal shows escape sequences as they are.
+        let is = |name, value: &str| std::env::var_os(name).is_some_and(|is| is == value);
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || is("CLICOLOR", "0")
+            || is("TERM", "dumb");
         let colour = match cli.color {
             When::Always => true,
             When::Never => false,
@@ -78,15 +82,15 @@ impl Output {
         self.data(b"\n");
     }
 
-    /// Says something on standard error, unless told to be quiet.
-    pub(super) fn note(&mut self, text: &str) {
-        if !self.quiet {
-            self.say(text);
     /// Prints a line of JSON.
     pub(super) fn json(&mut self, value: &serde_json::Value) -> Result<()> {
         ndjson::write(self, value).map_err(|error| Error::io("report", "write", error))
     }
 
+    /// Says something on standard error, unless told to be quiet.
+    pub(super) fn note(&mut self, text: &str) {
+        if !self.quiet {
+            self.say(text);
         }
     }
 
