@@ -125,16 +125,21 @@ impl<'h> KeyNode<'h> {
         if self.is_latin1() { name::from_latin1(raw) } else { Cow::Owned(name::from_utf16(raw)) }
     }
 
-    /// Why the name is not whole: it leaves its cell, and what there is of it is another key's name; or there is none,
-    /// which only a root may do without.
+    /// Why the name is not whole: it leaves its cell or ends inside a character, and what there is of it is another key's
+    /// name; or there is none, which only a root may do without.
     pub(super) fn name_fault(&self) -> Option<Fault> {
         let len = usize::from(self.half(72));
-        if len == 0 {
-            return Some(cell::fault(self.at, "key name expected, found none"));
-        }
-        (self.raw_name().len() < len).then(|| {
-            cell::fault(self.at, format!("key name of {len} bytes leaves its cell, {} bytes", self.record.len()))
-        })
+        let what = match len {
+            0 => "key name expected, found none".to_owned(),
+            _ if self.raw_name().len() < len => {
+                format!("key name of {len} bytes leaves its cell, {} bytes", self.record.len())
+            }
+            _ if !self.is_latin1() && !len.is_multiple_of(2) => {
+                format!("key name in UTF-16 of {len} bytes, an odd number")
+            }
+            _ => return None,
+        };
+        Some(cell::fault(self.at, what))
     }
 
     fn is_latin1(&self) -> bool {

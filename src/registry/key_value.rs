@@ -106,9 +106,12 @@ impl<'h> ValueRecord<'h> {
     /// As much of the name as there is, and why it is not whole.
     fn name(&self) -> (Cow<'h, [u8]>, Option<Fault>) {
         let (raw, len) = (self.raw_name(), usize::from(self.name_len));
-        let cut = (raw.len() < len).then(|| {
-            cell::fault(self.at, format!("value name of {len} bytes leaves its cell, {} bytes", self.record.len()))
-        });
+        let cut = match (raw.len() < len, self.is_latin1()) {
+            (true, _) => Some(format!("value name of {len} bytes leaves its cell, {} bytes", self.record.len())),
+            (_, false) if !len.is_multiple_of(2) => Some(format!("value name in UTF-16 of {len} bytes, an odd number")),
+            _ => None,
+        };
+        let cut = cut.map(|what| cell::fault(self.at, what));
         (if self.is_latin1() { name::from_latin1(raw) } else { Cow::Owned(name::from_utf16(raw)) }, cut)
     }
 }

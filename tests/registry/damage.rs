@@ -191,6 +191,19 @@ fn a_name_that_leaves_its_cell_is_a_fault_of_the_key_above() {
     assert_eq!(faulted(&hive), ["Run"]);
 }
 
+/// Names of 16-bit characters have even lengths: where the mark of Latin-1 is lost, an odd one tells.
+#[test]
+fn a_name_that_ends_inside_a_character_is_a_fault_of_the_key_above() {
+    let sound = small(5);
+    let (run, agent) = (find_key(&sound, "Run"), find(&sound, b"vk", 0));
+    assert!(sound[agent + 20..].starts_with(b"Agent"));
+    for (at, faulty) in [(agent + 16, "Run"), (run + 2, "")] {
+        let mut hive = sound.clone();
+        hive[at] = 0;
+        assert_eq!(faulted(&hive), [faulty], "{at}");
+    }
+}
+
 /// Whether a value or key is absent is not known either.
 #[test]
 fn a_look_up_beside_a_count_of_0_is_an_error() {
