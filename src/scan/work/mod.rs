@@ -7,14 +7,17 @@
 //! budget, it is done once more with a lower limit for each file: the highest with which the files that keep to it are
 //! within the budget together. So small files are hashed, and those with the most are faults.
 
+mod tally;
+
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
 
+use self::tally::{EACH_FILE, EACH_NAME, Tally};
 use super::{budget::Budgets, reuse::Digest};
 use crate::{
     error::{Error, Result},
@@ -218,28 +221,6 @@ impl Works {
     }
 }
 
-/// Of [`Counted`], what counts where files of several names are known, and where they are too many for that.
-const EACH_FILE: usize = 0;
-const EACH_NAME: usize = 1;
-
-/// Bytes, of which there may be more than fit.
-#[derive(Debug, Clone, Copy, Default)]
-struct Bytes(u64);
-
-impl Bytes {
-    fn add(&mut self, bytes: u64) {
-        self.0 = self.0.saturating_add(bytes);
-    }
-}
-
-/// The bytes of one kind.
-#[derive(Default)]
-struct Tally {
-    /// Those in files of about so many; the key is the most that one of them may have.
-    classes: BTreeMap<u64, [Bytes; 2]>,
-    totals: [Bytes; 2],
-}
-
 #[derive(Default)]
 struct Counted {
     tallies: [Tally; KINDS],
@@ -268,10 +249,9 @@ impl Counted {
     }
 
     fn add_to(&mut self, counts: usize, work: Work) {
-        for (Tally { classes, totals }, bytes) in self.tallies.iter_mut().zip(work.kinds()) {
+        for (tally, bytes) in self.tallies.iter_mut().zip(work.kinds()) {
             if bytes > FREE {
-                classes.entry(class(bytes)).or_default()[counts].add(bytes);
-                totals[counts].add(bytes);
+                tally.add(counts, bytes);
             }
         }
     }
@@ -281,30 +261,13 @@ impl Counted {
     }
 
     fn total(&self, kind: usize) -> u64 {
-        self.tallies[kind].totals[self.counts()].0
+        self.tallies[kind].total(self.counts())
     }
 
     /// The highest limit for each file with which all together are within the budget.
     fn fair(&self, kind: usize, budget: u64) -> u64 {
-        if self.total(kind) <= budget {
-            return u64::MAX;
-        }
-        let (mut sum, mut fair) = (Bytes::default(), FREE);
-        for (most, bytes) in &self.tallies[kind].classes {
-            sum.add(bytes[self.counts()].0);
-            if sum.0 > budget {
-                break;
-            }
-            fair = *most;
-        }
-        fair
+        self.tallies[kind].fair(self.counts(), budget)
     }
-}
-
-/// Eight classes for each doubling, so that there are few and none is wide; each is called by its greatest number.
-fn class(bytes: u64) -> u64 {
-    let step = 1_u64 << 63_u32.saturating_sub(bytes.leading_zeros()).saturating_sub(3);
-    bytes.checked_next_multiple_of(step).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -328,20 +291,6 @@ mod tests {
     /// What is left for each file; `None` where there is enough for all.
     fn fair(works: Works) -> Option<u64> {
         works.lowered().map(|lowered| lowered.limits().least()[HOLES])
-    }
-
-    #[test]
-    fn classes_are_narrow_and_in_order() {
-        let mut last = 0;
-        for shift in 0..64 {
-            for holes in [1_u64 << shift, (1 << shift) + (1 << shift) / 3, u64::MAX >> shift] {
-                let most = class(holes);
-                assert!(most >= holes && most - holes <= holes / 8 && class(most) == most, "{holes}");
-            }
-            assert!(class(1 << shift) > last);
-            last = class(1 << shift);
-        }
-        assert_eq!((class(0), class(u64::MAX)), (0, u64::MAX));
     }
 
     #[test]
