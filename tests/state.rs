@@ -219,3 +219,33 @@ fn a_machine_whose_folder_is_moved_away_is_taken_out() {
     let verified = folder.read(&["verify"]).exits(0);
     assert_eq!(verified.err, "");
 }
+
+#[test]
+fn status_says_that_the_next_scan_would_have_nothing_to_compare_with() {
+    let folder = Folder::new();
+    let disk = folder.disk("day0.raw", 0);
+    folder.night(&disk, 0, &[]).exits(0);
+    folder.night(&disk, 1, &["--max-depth", "1"]).exits(5);
+    let ends_with = |end: &str| {
+        let files = below(&folder.path("state"));
+        files.into_iter().rev().find(|path| path.to_string_lossy().ends_with(end)).unwrap()
+    };
+    folder.read(&["status"]).exits(0).prints("ok");
+    for (file, what) in
+        [(".manifest.zst", "the manifest of web01"), (".carried.zst", "the file of carried records of web01")]
+    {
+        let (file, aside) = (ends_with(file), folder.path("aside"));
+        fs::rename(&file, &aside).unwrap();
+        let status = folder.read(&["status"]).exits(74);
+        status.prints(what).prints("is missing; restore it from a backup, or move the machine's folder away");
+        fs::rename(&aside, &file).unwrap();
+    }
+    let manifest = ends_with(".manifest.zst");
+    let bytes = fs::read(&manifest).unwrap();
+    fs::write(&manifest, &bytes[..bytes.len() - 100]).unwrap();
+    folder.read(&["status"]).exits(74).prints("is damaged: it has");
+    fs::remove_file(&manifest).unwrap();
+    symlink("elsewhere", &manifest).unwrap();
+    let status = folder.read(&["status", "--format", "ndjson"]).exits(74);
+    assert!(status.json()[0]["problem"].as_str().unwrap().ends_with("is a link"), "{status:?}");
+}

@@ -6,7 +6,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::directory::Directory;
-use super::machine::missing;
+use super::machine::{RECOVERY, missing};
 use super::{EventFile, Machine, MachineName, ScanId, ScanRecord};
 use crate::error::{Error, Result};
 
@@ -174,6 +174,27 @@ impl State {
     /// [`Error::State`] when it is missing or cannot be opened.
     pub fn latest_manifest(&self, scan: &ScanRef) -> Result<File> {
         self.manifest(scan)?.ok_or_else(|| missing(scan, "manifest"))
+    }
+
+    /// That the next scan has what it compares with: the manifest of the newest complete scan, as long as its record
+    /// says, and the carried records that it counts. Bytes are not read: [`State::verify`] does.
+    ///
+    /// # Errors
+    /// [`Error::State`] when anything of it is missing, cannot be opened or has another size.
+    pub(super) fn is_comparable(&self, scan: &ScanRef, record: &ScanRecord) -> Result<()> {
+        if self.lacks_carried(scan, record)? {
+            return Err(missing(scan, "file of carried records"));
+        }
+        let unread = |error| Error::State(format!("state: the manifest of {} {}: {error}", scan.machine, scan.scan_id));
+        let size = self.latest_manifest(scan)?.metadata().map_err(unread)?.len();
+        match &record.manifest {
+            Some(proof) if proof.size != size => Err(Error::State(format!(
+                "state: the manifest of {} {}, the newest complete scan, is damaged: it has {size} bytes, and its scan \
+                 record says {}; {RECOVERY}",
+                scan.machine, scan.scan_id, proof.size
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// The scans that have a record, complete and failed, oldest first: of one machine or of all, and of those

@@ -104,6 +104,10 @@ impl State {
         if let (None, Some(latest)) = (&row.last, latest) {
             row.problem.get_or_insert_with(|| format!("the record of the newest complete scan, {latest}, is missing"));
         }
+        if let (Some(last), None) = (&row.last, &row.problem) {
+            let scan = ScanRef { machine: row.machine.clone(), scan_id: last.scan_id };
+            row.problem = self.is_comparable(&scan, last).err().map(|error| error.to_string());
+        }
         row.age = row.last.as_ref().map(|last| now.duration_since(last.started));
         row.every =
             row.every.or_else(|| row.last.as_ref().and_then(|last| last.every_seconds).map(SignedDuration::from_secs));
