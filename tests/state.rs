@@ -249,3 +249,18 @@ fn status_says_that_the_next_scan_would_have_nothing_to_compare_with() {
     let status = folder.read(&["status", "--format", "ndjson"]).exits(74);
     assert!(status.json()[0]["problem"].as_str().unwrap().ends_with("is a link"), "{status:?}");
 }
+
+#[test]
+fn a_file_of_events_that_cannot_be_opened_is_named_with_its_folder() {
+    let folder = Folder::new();
+    folder.night(&folder.disk("day0.raw", 0), 0, &[]).exits(0);
+    folder.night(&folder.disk("day1.raw", 1), 1, &[]).exits(1);
+    let events = below(&folder.path("state/changes")).pop().unwrap();
+    fs::remove_file(&events).unwrap();
+    fs::create_dir(&events).unwrap();
+    let name = format!("snapfim: {}: ", events.strip_prefix(folder.path("state")).unwrap().display());
+    assert!(name.contains("changes/date="));
+    for verb in [&["log"][..], &["log", "--count-by", "Computer"], &["history", "/etc/passwd"]] {
+        folder.read(verb).exits(74).says(&name).says("is not a regular file");
+    }
+}

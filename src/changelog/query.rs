@@ -245,7 +245,7 @@ impl State {
             Ok(file) => file,
             Err(error) => {
                 if report {
-                    reading.problem(whole_file(format!("{CHANGES}/{}", scan.file_name(EVENTS)), &error));
+                    reading.problem(whole_file(scan.events_label(), &error));
                 }
                 None
             }
