@@ -139,6 +139,23 @@ fn a_mistyped_target_makes_no_machine_and_fails_a_known_one() {
 }
 
 #[test]
+fn a_mistyped_option_makes_no_machine_and_fails_none() {
+    let folder = Folder::new();
+    let disk = folder.disk("day0.raw", 0);
+    let (disk, state) = (disk.to_str().unwrap(), folder.path("state"));
+    let scan = ["scan", disk, disk, "--state", state.to_str().unwrap()];
+    let slips = [
+        (["--snapshot-time", "2999-01-01"], "lies after the start of the scan"),
+        (["--verify-reuse", "200%"], "expected a percentage from 0 to 100, as 5%"),
+    ];
+    for (slip, what) in slips {
+        let run = snapfim(scan.into_iter().chain(slip)).exits(2).says(what);
+        assert_eq!(run.err.lines().count(), 1, "it is said once, and not for each target: {run:?}");
+        assert!(!state.exists(), "{slip:?}");
+    }
+}
+
+#[test]
 fn a_failed_scan_records_no_policy_that_is_not_known() {
     let folder = Folder::new();
     fs::write(folder.path("empty.raw"), b"").unwrap();

@@ -116,7 +116,8 @@ pub fn is_stale(snapshot: Timestamp, scanned: Timestamp, every: Option<SignedDur
 pub fn snapshot_time(given: Option<Timestamp>, modified: Option<Timestamp>, start: Timestamp) -> Result<Timestamp> {
     match given {
         Some(given) if given > start => {
-            Err(Error::Usage(format!("--snapshot-time {given} lies after the start of the scan, {start}")))
+            let what = "name when the snapshot was taken, or leave it out and the image's modification time says";
+            Err(Error::Usage(format!("--snapshot-time {given} lies after the start of the scan, {start}: {what}")))
         }
         Some(given) => Ok(given),
         None => Ok(modified.map_or(start, |modified| modified.min(start))),

@@ -40,11 +40,14 @@ pub(super) fn run(args: &ScanArgs, output: &mut Output) -> Result<u8> {
     let lists = args.rescan.changed.iter().map(|path| path.as_os_str());
     standard_input_once(lists.chain(args.open.files()).chain(args.policy.files()))?;
     let rescan = args.rescan.rescan();
+    rescan.check()?;
     let open = args.open.options(Some(&args.work))?;
     let NamedPolicy { policy, name } = args.policy.policy("recommended")?;
     let now = Timestamp::now();
     let every = option("--every", args.every.as_deref(), cadence::parse_span)?;
     let snapshot = option("--snapshot-time", args.snapshot_time.as_deref(), |text| cadence::parse_time(text, now))?;
+    // Before anything of a target is touched: a slip of the pen makes no machine that failed.
+    cadence::snapshot_time(snapshot, None, now)?;
     let time = Time { snapshot, allow_older: args.allow_older };
     for target in &args.targets {
         job::refuse_state_inside(&args.state, target)?;

@@ -46,6 +46,16 @@ pub struct Rescan {
     pub verify: Option<String>,
 }
 
+impl Rescan {
+    /// That what was typed can be done, before anything of a target is touched.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when it cannot.
+    pub fn check(&self) -> Result<()> {
+        self.verify.as_deref().map_or(Ok(()), |percent| Sample::parse(percent, String::new()).map(drop))
+    }
+}
+
 /// A rescan, or a full scan that the next one can stand on.
 pub(super) struct Prepared {
     pub(super) reuse: Reuse,
