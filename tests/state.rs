@@ -281,3 +281,28 @@ fn a_file_of_events_that_cannot_be_opened_is_named_with_its_folder() {
         folder.read(verb).exits(74).says(&name).says("is not a regular file");
     }
 }
+
+/// As after a night on which the host's clock was years ahead: ids stay greater than that one's.
+#[test]
+fn after_a_clock_that_was_ahead_a_machine_is_not_due_at_every_call() {
+    let folder = Folder::new();
+    let disk = folder.disk("day0.raw", 0);
+    folder.night(&disk, 0, &["--every", "24h"]).exits(0).says("the baseline is written");
+    let id = fs::read_to_string(folder.path("state/machines/web01/latest")).unwrap().trim().to_owned();
+    let ahead = "20991121T190000Z";
+    for file in below(&folder.path("state")).into_iter().filter(|file| file.is_file()) {
+        let renamed = PathBuf::from(file.to_str().unwrap().replace(&id, ahead));
+        if file.ends_with("latest") || file.extension().is_some_and(|extension| extension == "json") {
+            fs::write(&file, fs::read_to_string(&file).unwrap().replace(&id, ahead)).unwrap();
+        }
+        fs::rename(&file, renamed).unwrap();
+    }
+    let day =
+        below(&folder.path("state/scans")).into_iter().find(|path| path.to_string_lossy().contains("date=")).unwrap();
+    fs::rename(&day, day.with_file_name("date=2099-11-21")).unwrap();
+    folder.night(&disk, 1, &["--every", "24h", "--dry-run"]).exits(0).prints("\"due\":false");
+    folder.night(&disk, 1, &["--every", "24h"]).exits(0).says("not due");
+    folder.night(&disk, 1, &[]).exits(0);
+    folder.night(&disk, 2, &["--every", "24h"]).exits(0).says("not due, last scanned 20991121T190001Z");
+    folder.read(&["status"]).exits(0).prints("ok");
+}

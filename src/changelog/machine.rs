@@ -52,6 +52,12 @@ impl<'s> Machine<'s> {
         self.latest
     }
 
+    /// When that started.
+    #[must_use]
+    pub fn latest_started(&self) -> Option<Timestamp> {
+        self.latest.map(|scan_id| self.state.started(&self.scan(scan_id)))
+    }
+
     /// The unfinished scan of a killed run of which anything was taken back when the lock was taken; worth a note.
     #[must_use]
     pub fn taken_back(&self) -> Option<ScanId> {

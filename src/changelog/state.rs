@@ -257,6 +257,14 @@ impl State {
         }
     }
 
+    /// When a scan started: by its record, since ids run ahead for ever where a clock once did; by its id where the
+    /// record cannot be read.
+    #[must_use]
+    pub fn started(&self, scan: &ScanRef) -> Timestamp {
+        let record = self.record(scan).ok().flatten();
+        record.map_or_else(|| scan.scan_id.time(), |record| record.started)
+    }
+
     /// The events of a scan; `None` when there are none.
     ///
     /// # Errors

@@ -41,8 +41,10 @@ impl DryRun<'_> {
         let is_text = matches!(self.args.format, ReportFormat::Text);
         let state = StateDirectory::find(&self.args.state)?;
         let last = state.as_ref().map(|state| state.latest(&machine)).transpose()?.flatten();
+        let started =
+            |(state, scan_id): (&StateDirectory, _)| state.started(&ScanRef { machine: machine.clone(), scan_id });
         if let (Some(every), Some(last)) = (self.every, last)
-            && !cadence::is_due(Some(last.time()), every, self.now)
+            && !cadence::is_due(state.as_ref().zip(Some(last)).map(started), every, self.now)
         {
             let target = target.display().to_string();
             if is_text {

@@ -111,7 +111,7 @@ pub fn scan(night: &Night<'_>, progress: &Progress) -> Result<Outcome> {
     let taken_back = machine.taken_back();
     let last = machine.latest();
     if let (Some(every), Some(last)) = (night.every, last)
-        && !cadence::is_due(Some(last.time()), every, start)
+        && !cadence::is_due(machine.latest_started(), every, start)
     {
         return Ok(Outcome::NotDue { machine: name, last, taken_back });
     }
@@ -194,7 +194,7 @@ fn run(night: &Night<'_>, progress: &Progress, publish: &mut Publish<'_, '_>, re
     let opening = Opening::begin(night.target, &night.open)?;
     thread::scope(|scope| {
         // While the volumes are looked for, what the scan before kept is loaded.
-        let begun = rescan::begin(scope, night.rescan, opening.disks(), publish.machine(), publish.scan_id().time());
+        let begun = rescan::begin(scope, night.rescan, opening.disks(), publish.machine(), record.started);
         scan_opened(night, progress, publish, record, opening.finish()?, begun)
     })
 }
