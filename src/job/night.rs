@@ -135,7 +135,9 @@ pub fn scan(night: &Night<'_>, progress: &Progress) -> Result<Outcome> {
         Err(error) => {
             record.error = Some(error.to_string());
             record.exit = error.exit_code();
-            let record = publish.fail(record)?;
+            // Where both fail, the first is what somebody can do most about.
+            let unwritten = |unwritten| Error::State(format!("{error}; that could not be written down: {unwritten}"));
+            let record = publish.fail(record).map_err(unwritten)?;
             Ok(Outcome::Failed { record: Box::new(record), error, taken_back })
         }
     }
