@@ -312,8 +312,9 @@ fn is_made(root: &Directory, path: &Path) -> Result<bool> {
     if root.child(MACHINES)?.is_some() {
         return Ok(true);
     }
-    let foreign = root.names()?.into_iter().find(|name| !name.starts_with('.') && name != "lost+found");
-    match foreign.filter(|name| ![CHANGES, SCANS].contains(&name.as_str())) {
+    // Another run may make a state of it at this moment: then there are machines now.
+    let is_ours = |name: &str| [MACHINES, CHANGES, SCANS, "lost+found"].contains(&name) || name.starts_with('.');
+    match root.names()?.into_iter().find(|name| !is_ours(name)) {
         Some(foreign) => Err(Error::State(format!(
             "{} is neither a state directory nor empty: it holds {foreign:?}",
             path.display()

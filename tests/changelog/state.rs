@@ -218,3 +218,26 @@ fn damage_anywhere_in_the_state_ends_in_an_answer_or_an_error() {
     }
     assert_eq!(state.verify(&mut check).unwrap().problems, []);
 }
+
+#[test]
+fn many_runs_that_make_one_state_at_once_all_have_it() {
+    for _ in 0..100 {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, start) = (dir.path().join("state"), std::sync::Barrier::new(8));
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    start.wait();
+                    if let Err(error) = State::create(&path) {
+                        panic!("{error}");
+                    }
+                });
+            }
+        });
+    }
+    // What is beside the folders of a state all the same, is foreign.
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("changes")).unwrap();
+    fs::write(dir.path().join("photo.jpg"), "x").unwrap();
+    assert!(State::create(dir.path()).err().unwrap().to_string().contains("it holds \"photo.jpg\""));
+}
