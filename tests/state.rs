@@ -282,6 +282,30 @@ fn a_file_of_events_that_cannot_be_opened_is_named_with_its_folder() {
     }
 }
 
+#[test]
+fn verify_finds_a_flipped_bit_in_a_text_of_an_event_or_a_scan_record() {
+    let folder = Folder::new();
+    folder.night(&folder.disk("day0.raw", 0), 0, &[]).exits(0);
+    folder.night(&folder.disk("day1.raw", 1), 1, &[]).exits(1);
+    folder.read(&["verify"]).exits(0);
+    let newest = |place: &str| below(&folder.path(place)).pop().unwrap();
+    let (events, record) = (newest("state/changes"), newest("state/scans"));
+    let says_events = "is not the file of events that the scan's record names";
+    for (file, text, says) in [(&events, "kworkerd", says_events), (&record, "day1.raw", "is damaged: RecordSha256")] {
+        let before = fs::read_to_string(file).unwrap();
+        assert!(before.contains(text));
+        fs::write(file, before.replacen(text, &text.replace('r', "s"), 1)).unwrap();
+        folder.read(&["verify"]).exits(74).says(says).prints("1 problems");
+        fs::write(file, before).unwrap();
+    }
+    // As a program of before wrote it.
+    let mut old: serde_json::Value = serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
+    assert!(old.as_object_mut().unwrap().remove("Events").is_some());
+    assert!(old.as_object_mut().unwrap().remove("RecordSha256").is_some());
+    fs::write(&record, format!("{old}\n")).unwrap();
+    folder.read(&["verify"]).exits(0);
+}
+
 /// As after a night on which the host's clock was years ahead: ids stay greater than that one's.
 #[test]
 fn after_a_clock_that_was_ahead_a_machine_is_not_due_at_every_call() {

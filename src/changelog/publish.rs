@@ -4,9 +4,9 @@
 use std::fs::File;
 
 use super::directory::Directory;
-use super::manifest_proof::Proving;
+use super::file_proof::Proving;
 use super::state::{CARRIED, CHANGES, EVENTS, EXTENTS, MANIFEST, RECORD, SCANS, TEMPORARY};
-use super::{Event, EventFile, EventWriter, Machine, ManifestProof, Outcome, ScanId, ScanRecord, ScanRef, Tally};
+use super::{Event, EventFile, EventWriter, FileProof, Machine, Outcome, ScanId, ScanRecord, ScanRef, Tally};
 use crate::error::{Error, Result};
 
 /// A scan that is being written down. Dropped without [`Publish::commit`], it leaves nothing behind.
@@ -14,7 +14,7 @@ pub struct Publish<'m, 's> {
     machine: &'m mut Machine<'s>,
     scan_id: ScanId,
     manifest: Option<File>,
-    proof: Option<ManifestProof>,
+    proof: Option<FileProof>,
     carried: Option<File>,
     extents: Option<File>,
     events: Option<EventWriter>,
@@ -48,7 +48,7 @@ impl<'m, 's> Publish<'m, 's> {
     }
 
     /// Takes the proof of the manifest that was written.
-    pub fn prove(&mut self, proof: ManifestProof) {
+    pub fn prove(&mut self, proof: FileProof) {
         self.proof = Some(proof);
     }
 
@@ -99,7 +99,7 @@ impl<'m, 's> Publish<'m, 's> {
     }
 
     /// Puts everything in place: the manifest, the carried records, the extents, the events, the record, and `latest`. The
-    /// record's outcome, previous scan, counts of events and proof of the manifest are set here. Returns the record as it was written,
+    /// record's outcome, previous scan, counts of events and proofs of manifest and events are set here. Returns the record as it was written,
     /// and the events, if there are any.
     ///
     /// # Errors
@@ -132,6 +132,8 @@ impl<'m, 's> Publish<'m, 's> {
                 let (events, scan) = (events.finish()?.0, self.scan());
                 let (temporary, name) = (scan.temporary_name(EVENTS), scan.file_name(EVENTS));
                 self.day(CHANGES)?.settle(events.file(), &temporary, &name)?;
+                let unread = |error| Error::State(format!("events: read {}: {error}", events.label()));
+                record.events = Some(FileProof::of(events.file()).map_err(unread)?);
                 Some(events)
             }
             None => None,
@@ -151,7 +153,7 @@ impl<'m, 's> Publish<'m, 's> {
         self.check(&record)?;
         record.outcome = Outcome::Failed;
         record.previous = self.machine.latest();
-        record.manifest = None;
+        (record.manifest, record.events) = (None, None);
         record.tally(&Tally::default());
         self.put_record(&record)?;
         Ok(record)
@@ -165,9 +167,7 @@ impl<'m, 's> Publish<'m, 's> {
     }
 
     fn put_record(&self, record: &ScanRecord) -> Result<()> {
-        let mut bytes = Vec::new();
-        super::write_json(&mut bytes, record).map_err(|error| Error::Bug(format!("a scan record: {error}")))?;
-        bytes.push(b'\n');
+        let bytes = record.sealed().map_err(|error| Error::Bug(format!("a scan record: {error}")))?;
         let scan = self.scan();
         self.day(SCANS)?.put(&scan.file_name(RECORD), &scan.temporary_name(RECORD), &bytes)
     }

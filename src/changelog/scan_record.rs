@@ -1,12 +1,15 @@
 //! The proof that a scan ran: what belongs to the run and not to the disk.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
-use super::{ChangeType, MachineName, ManifestProof, ScanId, Tally, Window};
+use super::{ChangeType, FileProof, MachineName, ScanId, Tally, Window, write_json};
 use crate::severity::Severity;
+use crate::text::hex;
 
 /// The version of [`ScanRecord`].
 const VERSION: u32 = 1;
@@ -22,6 +25,20 @@ pub const UNMONITORED: &str = "policy";
 
 /// The name of the note that a machine with scans on record begins anew.
 pub const ANEW: &str = "baseline";
+
+/// How the last field of a record's text begins, and how it ends. It holds the SHA-256 of the text without it.
+const SEAL: (&[u8], &[u8]) = (b",\"RecordSha256\":\"", b"\"}\n");
+
+/// Whether a record's text is another one than that which was written. One without a seal, of before there were any,
+/// may be right.
+pub(super) fn is_damaged(text: &[u8]) -> bool {
+    let sealed = || {
+        let (rest, sum) = text.strip_suffix(SEAL.1)?.split_last_chunk::<64>()?;
+        Some((rest.strip_suffix(SEAL.0)?, sum))
+    };
+    let sum_of = |rest| hex(&Sha256::new().chain_update(rest).chain_update(b"}").finalize());
+    sealed().is_some_and(|(rest, sum)| sum_of(rest).as_bytes() != sum)
+}
 
 /// How a scan ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -177,7 +194,10 @@ pub struct ScanRecord {
     pub threads: u64,
     /// The manifest's file; none where the scan failed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub manifest: Option<ManifestProof>,
+    pub manifest: Option<FileProof>,
+    /// The file of its events; none where there are no events, and in records of before this was kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub events: Option<FileProof>,
 }
 
 impl ScanRecord {
@@ -214,7 +234,18 @@ impl ScanRecord {
             policy_sha256: String::new(),
             threads: 0,
             manifest: None,
+            events: None,
         }
+    }
+
+    /// The text of its file: one line, sealed.
+    pub(super) fn sealed(&self) -> io::Result<Vec<u8>> {
+        let mut text = Vec::new();
+        write_json(&mut text, self)?;
+        let sum = hex(&Sha256::digest(&text));
+        text.pop();
+        text.write_all(&[SEAL.0, sum.as_bytes(), SEAL.1].concat())?;
+        Ok(text)
     }
 
     /// Notes when the scan ended.
@@ -296,5 +327,29 @@ impl ScanRecord {
     pub fn coverage_unlisted(&self) -> u64 {
         let all = self.coverage_counts.values().fold(0_u64, |sum, count| sum.saturating_add(*count));
         all.saturating_sub(self.coverage.len() as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_changed_byte_of_a_text_shows() {
+        let start = "2026-11-20T19:00:00Z".parse().unwrap();
+        let record = ScanRecord::new(MachineName::given("web01").unwrap(), ScanId::at(start), start, "web01.raw");
+        let text = record.sealed().unwrap();
+        assert!(!is_damaged(&text));
+        assert_eq!(serde_json::from_slice::<ScanRecord>(&text).unwrap(), record);
+        let seal = text.windows(SEAL.0.len()).position(|bytes| bytes == SEAL.0).unwrap();
+        for at in (0..seal).chain(seal + SEAL.0.len()..text.len() - SEAL.1.len()) {
+            let mut changed = text.clone();
+            changed[at] ^= 1;
+            assert!(is_damaged(&changed), "{at}");
+        }
+        // As it was written before.
+        let mut unsealed = Vec::new();
+        write_json(&mut unsealed, &record).unwrap();
+        assert!(!is_damaged(&[unsealed.as_slice(), b"\n"].concat()));
     }
 }

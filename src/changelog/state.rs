@@ -22,7 +22,7 @@ pub(super) const RECORD: &str = ".json";
 pub(super) const TEMPORARY: &str = ".tmp";
 
 const MAX_LATEST: u64 = 64;
-const MAX_RECORD: u64 = 16 * 1024 * 1024;
+pub(super) const MAX_RECORD: u64 = 16 * 1024 * 1024;
 
 /// The state directory.
 pub struct State {

@@ -12,10 +12,11 @@ use super::event_file::Line;
 use super::history::Histories;
 use super::lock::LOCK;
 use super::machine::outdated;
+use super::scan_record::is_damaged;
 use super::state::{
-    CARRIED, CHANGES, EVENTS, EXTENTS, LATEST, MACHINES, MANIFEST, RECORD, SCANS, TEMPORARY, read_record,
+    CARRIED, CHANGES, EVENTS, EXTENTS, LATEST, MACHINES, MANIFEST, MAX_RECORD, RECORD, SCANS, TEMPORARY, read_record,
 };
-use super::{MachineName, ManifestProof, Outcome, Problem, ScanId, ScanRef, State};
+use super::{FileProof, MachineName, Outcome, Problem, ScanId, ScanRef, State};
 use crate::error::Result;
 
 /// What a check of the state has found.
@@ -178,7 +179,7 @@ impl Verifier<'_> {
             return;
         }
         let proof = match directory.file(name) {
-            Ok(Some(file)) => ManifestProof::of(&file).ok(),
+            Ok(Some(file)) => FileProof::of(&file).ok(),
             _ => None,
         };
         match self.state.record(scan) {
@@ -245,6 +246,9 @@ impl Verifier<'_> {
                 return Ok(());
             }
         };
+        if matches!(day.read(name, MAX_RECORD), Ok(Some(text)) if is_damaged(&text)) {
+            self.problem(day, name, "is damaged: RecordSha256 is not that of the rest of it");
+        }
         self.verified.scans = self.verified.scans.saturating_add(1);
         if record.outcome == Outcome::Failed {
             return Ok(());
@@ -298,10 +302,17 @@ impl Verifier<'_> {
         self.verified.events = self.verified.events.saturating_add(events);
         problems.extend(read.err().map(|error| error.to_string()));
         match self.state.record(scan) {
-            Ok(Some(record)) if record.changes_total() == events => {}
-            Ok(Some(record)) => {
+            Ok(Some(record)) if record.changes_total() != events => {
                 problems
                     .insert(format!("holds {events} events, and the scan's record names {}", record.changes_total()));
+            }
+            // Also what is changed in a text, and is an event all the same.
+            Ok(Some(record)) => {
+                if problems.is_empty()
+                    && record.events.is_some_and(|named| FileProof::of(file.file()).ok() != Some(named))
+                {
+                    problems.insert("is not the file of events that the scan's record names".to_owned());
+                }
             }
             Ok(None) => {
                 problems.insert("belongs to a scan without a record".to_owned());

@@ -9,7 +9,7 @@ use super::{
     scope::Rules,
 };
 use crate::{
-    changelog::{Event, Machine, ManifestProof, Publish, RECOVERY, ScanRecord, Window},
+    changelog::{Event, FileProof, Machine, Publish, RECOVERY, ScanRecord, Window},
     error::{Error, Result},
     manifest::{self, Attribute, Differing, Follow, Header, Kept, Lines, Reader, Record, Sorter, Writer},
     policy::EffectivePolicy,
@@ -43,7 +43,7 @@ pub(super) fn write(
     record: &mut ScanRecord,
     present: Present<'_>,
     past: Past,
-) -> Result<ManifestProof> {
+) -> Result<FileProof> {
     let (out, memory, threaded) = (publish.manifest()?, sorter.memory(), record.threads > 2);
     let Present { seen: Seen { header, records, kept: counts, context, .. }, policy, window, extents } = present;
     let (holding, before) = past.taken.map(Previous::into_holding).unzip();
@@ -91,7 +91,7 @@ pub(super) fn write(
 }
 
 /// The manifest of the scan before, of which its record says what `proof` says.
-pub(super) fn previous(machine: &Machine<'_>, proof: Option<&ManifestProof>) -> Result<Option<Reader>> {
+pub(super) fn previous(machine: &Machine<'_>, proof: Option<&FileProof>) -> Result<Option<Reader>> {
     let Some(file) = machine.latest_manifest()? else { return Ok(None) };
     const NAME: &str = "the previous manifest";
     let reader = match proof {

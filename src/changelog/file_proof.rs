@@ -1,4 +1,4 @@
-//! That a manifest is the one that a scan has written.
+//! That a manifest, or a file of events, is the one that a scan has written.
 
 use std::fs::File;
 use std::io::{self, BufReader, Write};
@@ -12,17 +12,17 @@ use crate::text::hex;
 /// How many bytes are read at once.
 const BUFFER: usize = 256 * 1024;
 
-/// Size and hash of a manifest's file.
+/// Size and hash of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct ManifestProof {
+pub struct FileProof {
     /// Bytes of the file.
     pub size: u64,
     /// SHA-256 of the file.
     pub sha256: String,
 }
 
-impl ManifestProof {
+impl FileProof {
     /// What a file is, from its start to its end.
     ///
     /// # Errors
@@ -48,8 +48,8 @@ impl<W> Proving<W> {
     }
 
     /// Of all that was written.
-    pub fn proof(self) -> ManifestProof {
-        ManifestProof { size: self.size, sha256: hex(&self.hash.finalize()) }
+    pub fn proof(self) -> FileProof {
+        FileProof { size: self.size, sha256: hex(&self.hash.finalize()) }
     }
 }
 
@@ -92,6 +92,6 @@ mod tests {
         let proof = proving.proof();
         // FIPS 180-2, B.2.
         assert_eq!(proof.sha256, "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
-        assert_eq!(ManifestProof::of(&file).unwrap(), proof);
+        assert_eq!(FileProof::of(&file).unwrap(), proof);
     }
 }
