@@ -2,7 +2,7 @@
 
 use snapfim::{image::Image, volume::content::State};
 
-use crate::{Found, digest, gap, image, table};
+use crate::{Found, digest, gap, image, md_partitions::edited, table};
 
 /// The one volume that was assembled.
 fn only(found: &Found) -> &snapfim::volume::Volume {
@@ -49,6 +49,28 @@ fn one_member_of_a_mirror_is_read_and_one_of_linear_is_a_gap() {
     let found = Found::of(&["md-linear-0"]);
     assert_eq!(found.assembled().count(), 0);
     assert!(gap(&found.volumes[0]).contains("member 1 is missing"));
+}
+
+#[test]
+fn the_first_member_of_linear_shows_what_the_array_begins_with() {
+    // Boot sector of a FAT12 volume, where the superblocks stand at the end.
+    let mut boot = vec![0; 512];
+    boot[11..24].copy_from_slice(&[0, 2, 1, 1, 0, 2, 64, 0, 0x20, 3, 0xf8, 3, 0]);
+    let member = |number: u64| {
+        edited(image(&format!("md-mirror10-{number}")), |block| block[72..76].copy_from_slice(&(-1_i32).to_le_bytes()))
+    };
+    for order in [[0, 1], [1, 0]] {
+        let found = Found::on(order.map(|number| if number == 0 { member(0).put(0, &boot) } else { member(1) }));
+        let array = only(&found);
+        assert_eq!((array.content.kind, &array.content.ambiguous), ("vfat", &None));
+        assert!(array.image.len() > 1 << 20);
+        for member in found.volumes.iter().filter(|volume| volume.start.is_some()) {
+            assert!(member.closed && matches!(&member.content.state, State::Note(why) if why.starts_with("member of")));
+        }
+        // A later member does not: what stands at its beginning lies in the middle of the array.
+        let found = Found::on(order.map(|number| if number == 1 { member(1).put(0, &boot) } else { member(0) }));
+        assert!(found.volumes.iter().any(|volume| volume.start.is_some() && volume.content.ambiguous.is_some()));
+    }
 }
 
 #[test]

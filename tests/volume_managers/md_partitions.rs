@@ -32,7 +32,7 @@ fn whole_disk(number: u64) -> Patched {
 }
 
 /// A superblock at the end of a member (Linux kernel, `md_p.h`, `struct mdp_superblock_1`), changed, its checksum right.
-fn edited(disk: Patched, edit: impl Fn(&mut [u8])) -> Patched {
+pub(crate) fn edited(disk: Patched, edit: impl Fn(&mut [u8])) -> Patched {
     edited_at(disk, (MEMBER - 8192) & !4095, edit)
 }
 

@@ -132,8 +132,14 @@ impl Array {
         notes
     }
 
-    /// Its bytes, and whether a member shows the same bytes at the same place when its data begin at 0.
-    pub(super) fn image(&self) -> Result<(Arc<dyn Image>, bool), String> {
+    /// Whether a member shows the array's first bytes at the same place when its data begin at 0.
+    pub(super) fn begins_like(&self, member: &Member) -> bool {
+        let first = || self.sound().0.get(&0).is_some_and(|first| first.index == member.index);
+        self.newest.level == MIRROR || (self.newest.level == LINEAR && first())
+    }
+
+    /// Its bytes.
+    pub(super) fn image(&self) -> Result<Arc<dyn Image>, String> {
         let about = |what: String| format!("{LAYER}: array {}: {what}", self.name());
         if self.newest.reshaping {
             return Err(about("it is being reshaped, which is not read".to_owned()));
@@ -144,7 +150,7 @@ impl Array {
                 let mut wrong = wrong;
                 for (place, member) in &sound {
                     match part(member, self.newest.size) {
-                        Ok(image) => return Ok((image, true)),
+                        Ok(image) => return Ok(image),
                         Err(why) => wrong.push(format!("member {place}: {why}")),
                     }
                 }
@@ -166,7 +172,7 @@ impl Array {
                     })
                     .collect::<Result<Vec<_>, _>>()
                     .map_err(about)?;
-                Segmented::join(parts).map(|image| (image, false)).map_err(|error| about(error.to_string()))
+                Segmented::join(parts).map_err(|error| about(error.to_string()))
             }
             level => {
                 let level = match level {

@@ -83,7 +83,7 @@ pub(super) fn assemble(volumes: &mut Vec<Volume>, pass: Pass, progress: &mut Pro
         if pass == Pass::Complete && !array.is_complete() {
             continue;
         }
-        let Ok((image, transparent)) = array.image() else { continue };
+        let Ok(image) = array.image() else { continue };
         if !progress.done.insert(array.id()) {
             continue;
         }
@@ -92,7 +92,7 @@ pub(super) fn assemble(volumes: &mut Vec<Volume>, pass: Pass, progress: &mut Pro
         let used = array.used();
         for member in &array.members {
             if let Some(volume) = volumes.get_mut(member.index) {
-                take_part(volume, member, &name, transparent);
+                take_part(volume, member, &name, array.begins_like(member));
                 if used.contains(&member.index) {
                     hide_shown(volumes, member.index, &name);
                 } else {
@@ -107,11 +107,11 @@ pub(super) fn assemble(volumes: &mut Vec<Volume>, pass: Pass, progress: &mut Pro
     more
 }
 
-/// A member shows what the array shows when its data begin where it begins itself; one that looks like a filesystem
-/// and does not is read as that besides.
-fn take_part(volume: &mut Volume, member: &Member, name: &str, transparent: bool) {
+/// A member that begins like the array shows what the array shows when its data begin where it begins itself; one that
+/// looks like a filesystem and does not is read as that besides.
+fn take_part(volume: &mut Volume, member: &Member, name: &str, begins_like: bool) {
     let what = format!("member of the Linux RAID {name}");
-    let same = transparent && member.superblock.data_offset == 0;
+    let same = begins_like && member.superblock.data_offset == 0;
     if volume.content.kind == MEMBER || same {
         volume.rename_by_place();
         volume.closed = true;
