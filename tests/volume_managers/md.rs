@@ -74,6 +74,30 @@ fn the_first_member_of_linear_shows_what_the_array_begins_with() {
 }
 
 #[test]
+fn members_that_were_each_used_without_the_other_are_a_gap() {
+    // Each knows the other as missing (`MD_DISK_ROLE_SPARE`, 0xffff), as many events later.
+    let alone = |number: u64, events: u8| {
+        edited(image(&format!("md-mirror10-{number}")), |block| {
+            let other = 256 + 2 * (1 - number as usize);
+            block[other..other + 2].fill(0xff);
+            block[200] = events;
+        })
+    };
+    for order in [[0, 1], [1, 0]] {
+        let found = Found::on(order.map(|number| alone(number, 99)));
+        assert_eq!(found.assembled().count(), 0);
+        for volume in &found.volumes {
+            assert!(gap(volume).contains("members 0 and 1 were each used without the other"), "{}", gap(volume));
+        }
+        // mdadm takes the one with more events.
+        let found = Found::on(order.map(|number| alone(number, 98 + number as u8)));
+        assert_eq!(digest(only(&found).image.as_ref()).unwrap(), table("md")["mirror10"]);
+        let found = Found::on([alone(order[0], 99)]);
+        assert_eq!(digest(only(&found).image.as_ref()).unwrap(), table("md")["mirror10"]);
+    }
+}
+
+#[test]
 fn a_level_that_is_not_read_is_named() {
     let found = Found::of(&["md-five-0", "md-five-1", "md-five-2"]);
     assert_eq!(found.assembled().count(), 0);

@@ -132,6 +132,25 @@ impl Array {
         notes
     }
 
+    /// Two members with the most events that know each other as missing or failed (mdadm, `Assemble.c`: of two with as
+    /// many it takes the one that it is given first).
+    fn divided(&self) -> Option<[u16; 2]> {
+        let newest = self.members.iter().map(|member| &member.superblock);
+        let mut newest = newest.filter(|found| found.events == self.newest.events);
+        let knows = |own: &Superblock, other: &Superblock| own.roles.get(other.number).copied().unwrap_or(Role::Idle);
+        let place = |own: &Superblock| match knows(own, own) {
+            Role::Active(place) => Some(place),
+            Role::Idle => None,
+        };
+        let first = &self.newest;
+        newest.find_map(|other| {
+            let denied = knows(first, other) == Role::Idle && knows(other, first) == Role::Idle;
+            let mut places = [place(first)?, place(other)?];
+            places.sort_unstable();
+            denied.then_some(places)
+        })
+    }
+
     /// Whether a member shows the array's first bytes at the same place when its data begin at 0.
     pub(super) fn begins_like(&self, member: &Member) -> bool {
         let first = || self.sound().0.get(&0).is_some_and(|first| first.index == member.index);
@@ -143,6 +162,11 @@ impl Array {
         let about = |what: String| format!("{LAYER}: array {}: {what}", self.name());
         if self.newest.reshaping {
             return Err(about("it is being reshaped, which is not read".to_owned()));
+        }
+        if let Some([one, other]) = self.divided() {
+            return Err(about(format!(
+                "members {one} and {other} were each used without the other, and nothing tells which of them is in use now: scan that one's disk alone"
+            )));
         }
         let (sound, wrong) = self.sound();
         match self.newest.level {
