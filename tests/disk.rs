@@ -25,6 +25,8 @@ mod exfat_volume;
 mod fat;
 #[path = "disk/fat_hostile.rs"]
 mod fat_hostile;
+#[path = "disk/fat_lost.rs"]
+mod fat_lost;
 #[path = "disk/host.rs"]
 mod host;
 #[path = "disk/images.rs"]

@@ -101,6 +101,11 @@ impl Ownership {
         }
     }
 
+    /// Whether no directory that was gone through has this cluster.
+    pub(in crate::fs) fn is_nobodys(&self, cluster: u32) -> bool {
+        !self.full && !self.owners.contains_key(&cluster)
+    }
+
     /// Where the directory that holds the byte at `offset` goes on: the end of this cluster, and the offset of the
     /// next one, where there is one.
     pub(in crate::fs) fn around(&self, table: &mut Table<'_>, offset: u64) -> Result<(u64, Option<u64>)> {

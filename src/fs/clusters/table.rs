@@ -27,6 +27,18 @@ pub(in crate::fs) enum Width {
     Bits32,
 }
 
+impl Width {
+    /// An entry with all bits set.
+    pub(in crate::fs) fn largest(self) -> u32 {
+        match self {
+            Self::Bits12 => 0xfff,
+            Self::Bits16 => 0xffff,
+            Self::Bits28 => 0x0fff_ffff,
+            Self::Bits32 => u32::MAX,
+        }
+    }
+}
+
 /// What an entry says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
@@ -106,12 +118,7 @@ impl<'a> Table<'a> {
 
     /// The entry of a cluster. That the next cluster exists is checked where it is read.
     fn next(&mut self, cluster: u32) -> Result<Next> {
-        let marks = match self.width {
-            Width::Bits12 => 0xff0,
-            Width::Bits16 => 0xfff0,
-            Width::Bits28 => 0x0fff_fff0,
-            Width::Bits32 => 0xffff_fff0,
-        };
+        let marks = self.width.largest() & !0xf;
         let value = self.raw(cluster)?;
         Ok(match value.checked_sub(marks) {
             // exFAT ends chains with the last of these only; Linux takes the others for the end too.

@@ -39,7 +39,10 @@ pub(super) struct BootSector {
     pub(super) width: Width,
     pub(super) heap: Heap,
     /// The FAT that is in use.
-    pub(super) fat_start: u64,
+    fat_start: u64,
+    /// All FATs in order.
+    fats: Vec<u64>,
+    media: u8,
     pub(super) root: Dir,
     pub(super) serial: Option<u32>,
     pub(super) size: u64,
@@ -101,10 +104,12 @@ impl BootSector {
             _ => fat_len.checked_div(4)?,
         };
         let clusters = clusters.min(room.saturating_sub(2)).min(MAX_CLUSTERS_32);
-        let (root, active) = match width {
-            Width::Bits28 => (Dir::Chain { first: le32(sector, 44)?, len: None }, active_fat(le16(sector, 40)?, fats)),
-            _ => (Dir::Area { start: after_fats, len: root_len }, 0),
+        let (root, only) = match width {
+            Width::Bits28 => (Dir::Chain { first: le32(sector, 44)?, len: None }, only_fat(le16(sector, 40)?, fats)),
+            _ => (Dir::Area { start: after_fats, len: root_len }, None),
         };
+        let fat = |number: u8| first_fat.checked_add(fat_len.checked_mul(number.into())?);
+        let fats = (0..fats).map(fat).collect::<Option<Vec<_>>>()?;
         let extended: usize = if is_fat32 { 64 } else { 36 };
         let serial = match byte(sector, extended.checked_add(2)?)? {
             0x28 | 0x29 => le32(sector, extended.checked_add(3)?).filter(|&serial| serial != 0),
@@ -113,7 +118,9 @@ impl BootSector {
         Some(Ok(Self {
             width,
             heap: Heap { layer: LAYER, start: data_start, cluster_size, clusters: u32::try_from(clusters).ok()? },
-            fat_start: first_fat.checked_add(fat_len.checked_mul(active)?)?,
+            fat_start: *fats.get(only.unwrap_or(0))?,
+            fats,
+            media: byte(sector, 21)?,
             root,
             serial,
             size,
@@ -125,6 +132,12 @@ impl BootSector {
     /// The table that is in use.
     pub(super) fn table<'a>(&'a self, image: &'a dyn Image) -> Table<'a> {
         Table::new(image, &self.heap, self.width, self.fat_start)
+    }
+
+    /// All tables in order, and what the first entry of each is (`BPB_Media`).
+    pub(super) fn tables<'a>(&'a self, image: &'a dyn Image) -> (impl Iterator<Item = Table<'a>>, u32) {
+        let tables = self.fats.iter().map(move |&start| Table::new(image, &self.heap, self.width, start));
+        (tables, self.width.largest() & 0xffff_ff00 | u32::from(self.media))
     }
 
     pub(super) fn root(&self) -> Source {
@@ -141,9 +154,9 @@ fn either(short: u16, long: u32) -> u64 {
     if short == 0 { u64::from(long) } else { u64::from(short) }
 }
 
-/// Which FAT is in use, where they are not kept alike (`BPB_ExtFlags`).
-fn active_fat(flags: u16, fats: u8) -> u64 {
+/// The FAT that is in use, where they are not kept alike (`BPB_ExtFlags`).
+fn only_fat(flags: u16, fats: u8) -> Option<usize> {
     const NOT_MIRRORED: u16 = 0x80;
     let active = flags & 0xf;
-    if flags & NOT_MIRRORED != 0 && active < u16::from(fats) { u64::from(active) } else { 0 }
+    (flags & NOT_MIRRORED != 0).then(|| if active < u16::from(fats) { usize::from(active) } else { 0 })
 }

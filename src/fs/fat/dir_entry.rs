@@ -71,6 +71,11 @@ impl<'a> DirEntry<'a> {
         self.attributes() & DIRECTORY != 0
     }
 
+    /// Whether it is that of a directory beneath the one that it stands in.
+    pub(super) fn leads_to_directory(&self) -> bool {
+        self.is_dir() && !self.is_label() && !self.is_long_name() && !self.is_deleted() && !self.is_dot()
+    }
+
     /// Whether the name is `.` or `..`.
     pub(super) fn is_dot(&self) -> bool {
         let name = self.raw_name();

@@ -14,8 +14,13 @@ const MAX_PIECES: u8 = 20;
 
 const LAST: u8 = 0x40;
 
-/// Units in a piece, and where they stand in the entry.
+const UNITS_OF_PIECE: usize = 13;
+
+/// Where they stand in the entry.
 const UNITS: [std::ops::Range<usize>; 3] = [1..11, 14..26, 28..32];
+
+/// Behind the end of a name; some fill with zeros.
+const FILL: [u16; 2] = [0, 0xffff];
 
 /// Gathers the pieces of a name; whatever breaks the row drops it, and the short name stands.
 #[derive(Default)]
@@ -24,28 +29,29 @@ pub(super) struct LongName {
     missing: u8,
     checksum: u8,
     /// Pieces as they came, the last of the name first.
-    pieces: Vec<[u16; 13]>,
+    pieces: Vec<[u16; UNITS_OF_PIECE]>,
+    /// Some were dropped.
+    broken: bool,
 }
 
 impl LongName {
-    pub(super) fn clear(&mut self) {
-        self.pieces.clear();
-        self.missing = 0;
-    }
-
     pub(super) fn push(&mut self, entry: &DirEntry<'_>) {
         let bytes = entry.bytes();
-        let (Some(order), Some(checksum)) = (byte(bytes, 0), byte(bytes, 13)) else { return self.clear() };
+        let (order, checksum) = (byte(bytes, 0).unwrap_or_default(), byte(bytes, 13).unwrap_or_default());
         let number = order & !LAST;
         if order & LAST != 0 {
-            self.clear();
+            self.broken |= !self.pieces.is_empty();
+            self.pieces.clear();
             self.missing = number;
             self.checksum = checksum;
         }
         if number == 0 || number > MAX_PIECES || number != self.missing || checksum != self.checksum {
-            return self.clear();
+            self.pieces.clear();
+            self.missing = 0;
+            self.broken = true;
+            return;
         }
-        let mut piece = [0; 13];
+        let mut piece = [0; UNITS_OF_PIECE];
         let pairs = UNITS.iter().flat_map(|range| bytes.get(range.clone()).unwrap_or_default().as_chunks().0);
         for (unit, pair) in piece.iter_mut().zip(pairs) {
             *unit = u16::from_le_bytes(*pair);
@@ -54,12 +60,21 @@ impl LongName {
         self.missing = number.saturating_sub(1);
     }
 
-    /// The name in WTF-8 for the short entry that follows the pieces; `None` when they do not belong to it.
-    pub(super) fn take(&mut self, entry: &DirEntry<'_>) -> Option<Vec<u8>> {
-        let whole = !self.pieces.is_empty() && self.missing == 0 && self.checksum == entry.checksum();
-        let units = self.pieces.iter().rev().flatten().copied().take_while(|&unit| unit != 0);
-        let name = if whole { wtf8::encode(units) } else { Vec::new() };
-        self.clear();
-        (!name.is_empty()).then_some(name)
+    /// The name in WTF-8 for the entry that follows the pieces, if it is whole and the entry's; and whether there are
+    /// pieces that are not, or units behind the name's end. Nothing follows where the directory ends.
+    pub(super) fn take(&mut self, entry: Option<&DirEntry<'_>>) -> (Option<Vec<u8>>, bool) {
+        let Self { missing, checksum, pieces, broken } = std::mem::take(self);
+        if pieces.is_empty() {
+            return (None, broken);
+        }
+        let units: Vec<u16> = pieces.iter().rev().flatten().copied().collect();
+        let (name, rest) = units.split_at(units.iter().position(|&unit| unit == 0).unwrap_or(units.len()));
+        let belongs = missing == 0 && entry.is_some_and(|entry| !entry.is_deleted() && entry.checksum() == checksum);
+        if !belongs || name.is_empty() {
+            return (None, true);
+        }
+        // It ends in its last piece, and the others are full.
+        let ends = rest.len() <= UNITS_OF_PIECE && rest.iter().all(|unit| FILL.contains(unit));
+        (Some(wtf8::encode(name.iter().copied())), broken || !ends)
     }
 }

@@ -14,6 +14,7 @@ mod backup;
 mod boot_sector;
 mod code_page;
 mod dir_entry;
+mod layout;
 mod long_name;
 mod session;
 
@@ -80,6 +81,11 @@ impl Fat {
                 Some(Fault::new(LAYER, "root directory", "the boot sector and its backup give different layouts"))
             }
         };
+        let doubt = doubt.or_else(|| {
+            let why = layout::contradiction(&boot, image.as_ref())?;
+            info.gaps.push(layout::gap(&why));
+            Some(Fault::new(LAYER, "root directory", why))
+        });
         let mut table = boot.table(image.as_ref());
         if is_dirty(&mut table, boot.width) {
             info.notes.push("it was not unmounted cleanly".to_owned());
@@ -87,6 +93,17 @@ impl Fat {
         info.label = label(boot.root(), &mut table);
         let ownership = Ownership::learn(&mut table, boot.root(), || |offset, bytes: &_| child(&boot, offset, bytes));
         Ok(Self { image, boot, ownership, doubt, info })
+    }
+
+    /// Whether a deleted entry is that of a directory that still has its clusters and entries, and no other name.
+    /// Systems delete empty ones only, and free their clusters.
+    fn is_lost(&self, entry: &DirEntry<'_>) -> bool {
+        let first = entry.first_cluster(self.boot.width);
+        let image = self.image.as_ref();
+        entry.is_dir()
+            && self.ownership.is_nobodys(first)
+            && layout::holds_entries(&self.boot, image, first)
+            && self.boot.table(image).raw(first).is_ok_and(|next| next != 0)
     }
 }
 
@@ -125,12 +142,7 @@ fn child(boot: &BootSector, offset: u64, bytes: &[u8; 32]) -> Child {
     if entry.is_end() {
         return Child::End;
     }
-    let is_dir = entry.is_dir() && !entry.is_label() && !entry.is_long_name();
-    if is_dir && !entry.is_deleted() && !entry.is_dot() {
-        Child::Dir(offset, boot.source(&entry).dir)
-    } else {
-        Child::None
-    }
+    if entry.leads_to_directory() { Child::Dir(offset, boot.source(&entry).dir) } else { Child::None }
 }
 
 impl FileSystem for Fat {

@@ -5,13 +5,14 @@ use std::ops::ControlFlow;
 use super::{
     Fat, LAYER, corrupt,
     dir_entry::{DIRECTORY, DirEntry},
+    layout,
     long_name::LongName,
 };
 use crate::{
     error::{Error, Fault, Result},
     fs::{
         Extent, Kind, Listed, Metadata, NodeId, Search, Session, Sink, Stream, Times, Windows,
-        clusters::{self, Chain, ROOT, Slot, Source, Table},
+        clusters::{self, Chain, Dir, ROOT, Slot, Source, Table},
     },
 };
 
@@ -129,12 +130,24 @@ impl FatSession<'_> {
     fn entries(&mut self, dir: &NodeId, each: &mut dyn FnMut(Listed<'_>, &str) -> ControlFlow<()>) -> Result<()> {
         let (owner, dir) = self.dir(dir)?;
         let fat = self.fat;
+        // All but the root begin with an entry that leads to themselves.
+        let first = match dir.dir {
+            Dir::Chain { first, .. } if owner != ROOT => Some(first),
+            _ => None,
+        };
         let mut long_name = LongName::default();
         let mut label_seen = owner != ROOT;
         let mut ended = false;
         let mut index = 0_u64;
         // By the wrong layout a directory is read that may well be empty, without anything else that is wrong.
         let doubt = fat.doubt.as_ref().filter(|_| owner == ROOT);
+        let mut stopped = false;
+        let hand_out = each;
+        let mut each = |listed: Listed<'_>, short: &str| {
+            let flow = hand_out(listed, short);
+            stopped |= flow.is_break();
+            flow
+        };
         if doubt.is_some_and(|doubt| each(Listed::Fault(doubt.clone()), "").is_break()) {
             return Ok(());
         }
@@ -145,7 +158,7 @@ impl FatSession<'_> {
             &mut |slot| {
                 let (offset, bytes) = match slot {
                     Slot::Fault(fault) => {
-                        long_name.clear();
+                        long_name = LongName::default();
                         return each(Listed::Fault(fault), "");
                     }
                     Slot::Raw { offset, bytes } => (offset, bytes),
@@ -155,6 +168,9 @@ impl FatSession<'_> {
                 let entry = DirEntry::parse(bytes);
                 let mut fault =
                     |error: &str| each(Listed::Fault(Fault::new(LAYER, format!("entry at {offset:#x}"), error)), "");
+                if position == 0 && first.is_some_and(|first| !layout::is_itself(&fat.boot, &entry, first)) {
+                    fault("the directory does not begin with `.` that leads to itself")?;
+                }
                 if ended {
                     // Linux shows what stands behind the mark; firmware and Windows do not.
                     if entry.is_end() || entry.is_deleted() {
@@ -163,24 +179,35 @@ impl FatSession<'_> {
                     let _ = fault("an entry behind the mark that ends the directory");
                     return ControlFlow::Break(());
                 }
-                if entry.is_end() {
-                    ended = true;
-                    return ControlFlow::Continue(());
-                }
-                if entry.is_deleted() {
-                    long_name.clear();
-                    return ControlFlow::Continue(());
-                }
-                if entry.is_long_name() {
+                if entry.is_long_name() && !entry.is_end() && !entry.is_deleted() {
                     long_name.push(&entry);
                     return ControlFlow::Continue(());
                 }
-                let name = long_name.take(&entry);
+                let (name, broken) = long_name.take(Some(&entry));
+                if broken {
+                    fault("before it stands a long name, or a part of one, that is not its own or is damaged")?;
+                }
+                if entry.is_end() {
+                    ended = true;
+                    if bytes.iter().any(|&byte| byte != 0) {
+                        return fault("the mark that ends the directory holds an entry");
+                    }
+                    return ControlFlow::Continue(());
+                }
+                if entry.is_deleted() {
+                    if fat.is_lost(&entry) {
+                        return fault("a directory that is not empty is marked as deleted");
+                    }
+                    return ControlFlow::Continue(());
+                }
                 if entry.is_label() {
                     if label_seen {
                         return fault("a volume label where none belongs");
                     }
                     label_seen = true;
+                    if entry.size() != 0 || entry.first_cluster(fat.boot.width) != 0 {
+                        return fault("a volume label with content, as a file has");
+                    }
                     return ControlFlow::Continue(());
                 }
                 if entry.is_dot() {
@@ -188,6 +215,15 @@ impl FatSession<'_> {
                         return fault("`.` or `..` where none belongs");
                     }
                     return ControlFlow::Continue(());
+                }
+                let first_cluster = entry.first_cluster(fat.boot.width);
+                if !entry.is_dir()
+                    && entry.size() == 0
+                    && first_cluster != 0
+                    && layout::begins_with_itself(&fat.boot, fat.image.as_ref(), first_cluster)
+                {
+                    // As a file it would deny what is beneath it.
+                    return fault("a file without bytes, where a directory is");
                 }
                 let short = entry.short_name();
                 let name = match name {
@@ -203,6 +239,10 @@ impl FatSession<'_> {
                 each(Listed::Entry(entry), &short)
             },
         );
+        if !ended && !stopped && long_name.take(None).1 {
+            let what = "a long name, or a part of one, without an entry behind it";
+            let _ = hand_out(Listed::Fault(Fault::new(LAYER, "end of the directory", what)), "");
+        }
         Ok(())
     }
 }
