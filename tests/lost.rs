@@ -116,6 +116,7 @@ fn what_a_damaged_byte_hides_is_lost_and_not_deleted() {
         ("a directory has a name that no path can hold", "disk/fat12.raw", &[(0x1ea41, &[0])]),
         ("a directory is a file by its attributes", "disk/fat12.raw", &[(0x278b, &[0x20])]),
         ("a directory that is not empty is marked as deleted", "disk/fat12.raw", &[(0x2780, &[0xe5])]),
+        ("the first FAT ends the chain of a directory", "disk/fat16.raw", &[(0x528, &[0xff, 0xff])]),
         ("a FAT12 has a reserved sector more", "disk/fat12.raw", &[(14, &[2])]),
         ("a FAT16 has a root directory of 16 entries", "disk/fat16.raw", &[(17, &[0x10, 0])]),
         ("an inline directory has an entry less, and a wrong checksum", "ext/inline.img", &[(0x2602c, &[0])]),

@@ -10,6 +10,19 @@ use crate::{
 const LONG: &str = "a long name with spaces and more than thirteen letters.text";
 
 #[test]
+fn a_directory_that_the_copy_of_the_table_continues() {
+    let many = Volume::new().first_cluster("many");
+    let second = Volume::new().next(many);
+    let fault = one_fault(&Volume::new().link(second, 0xffff), Some("/many/"));
+    let told = "the tables differ in what follows: nothing in the one that is in use, cluster";
+    assert!(fault.starts_with("/many: ") && fault.contains(told), "{fault}");
+    // Another mark for the end of a chain is no difference.
+    let boot = Volume::new().first_cluster("EFI/BOOT");
+    assert_eq!(Volume::new().next(boot) & 0xfff8, 0xfff8);
+    assert_eq!(Volume::new().link(boot, 0xfff9).walk().all_faults(), [""; 0]);
+}
+
+#[test]
 fn a_directory_that_begins_elsewhere() {
     let volume = Volume::new();
     let boot = volume.offset(volume.first_cluster("EFI/BOOT"));

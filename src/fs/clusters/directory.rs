@@ -61,7 +61,8 @@ pub(in crate::fs) fn slots(
 }
 
 impl Source {
-    /// The clusters of the directory in order: number, offset, and how many bytes of it are the directory's.
+    /// The clusters of the directory in order: number, offset, and how many bytes of it are the directory's. At the end
+    /// comes an error where another table gives others: those that were handed out may not be all.
     pub(super) fn areas(
         self,
         table: &mut Table<'_>,
@@ -81,6 +82,7 @@ impl Source {
         let heap = table.heap();
         let mut seen = BTreeSet::new();
         let mut clusters = 0_u64;
+        let mut contradiction = None;
         loop {
             let offset = heap.offset(cluster)?;
             if !contiguous && !seen.insert(cluster) {
@@ -100,10 +102,13 @@ impl Source {
                     return Ok(());
                 }
             }
+            if !contiguous {
+                contradiction = contradiction.or_else(|| table.contradiction(cluster));
+            }
             let next = if contiguous { cluster.checked_add(1) } else { table.follow(cluster)? };
             cluster = match (next, left) {
                 (Some(next), _) => next,
-                (None, None) => return Ok(()),
+                (None, None) => return contradiction.map_or(Ok(()), Err),
                 (None, Some(left)) => {
                     let what = format!("the directory's chain ends here; {left} bytes are missing");
                     return Err(heap.corrupt(cluster, what));

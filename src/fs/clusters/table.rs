@@ -60,12 +60,20 @@ pub(in crate::fs) struct Table<'a> {
     start: u64,
     page: Vec<u8>,
     page_start: u64,
+    /// Another table that is kept alike.
+    mirror: Option<Box<Table<'a>>>,
 }
 
 impl<'a> Table<'a> {
     /// The table that begins at byte `start` of the volume.
     pub(in crate::fs) fn new(image: &'a dyn Image, heap: &'a Heap, width: Width, start: u64) -> Self {
-        Self { image, heap, width, start, page: Vec::new(), page_start: 0 }
+        Self { image, heap, width, start, page: Vec::new(), page_start: 0, mirror: None }
+    }
+
+    /// With another one that is kept alike, at byte `start` of the volume.
+    pub(in crate::fs) fn mirrored(self, start: u64) -> Self {
+        let mirror = Table::new(self.image, self.heap, self.width, start);
+        Self { mirror: Some(Box::new(mirror)), ..self }
     }
 
     pub(super) fn heap(&self) -> &'a Heap {
@@ -137,6 +145,29 @@ impl<'a> Table<'a> {
             Next::End => Ok(None),
             Next::Bad => wrong("bad"),
             Next::Free => wrong("free"),
+        }
+    }
+
+    /// That the table which is kept alike gives another cluster after `cluster`. One that cannot be read says nothing.
+    pub(super) fn contradiction(&mut self, cluster: u32) -> Option<Error> {
+        let other = self.mirror.as_mut()?.next(cluster).ok()?;
+        let own = self.next(cluster).ok()?;
+        (own != other).then(|| {
+            self.heap.corrupt(
+                cluster,
+                format!("the tables differ in what follows: {own} in the one that is in use, {other} in its copy"),
+            )
+        })
+    }
+}
+
+impl std::fmt::Display for Next {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Cluster(number) => write!(f, "cluster {number}"),
+            Self::End => f.write_str("nothing"),
+            Self::Bad => f.write_str("a bad cluster"),
+            Self::Free => f.write_str("a free cluster"),
         }
     }
 }

@@ -40,6 +40,8 @@ pub(super) struct BootSector {
     pub(super) heap: Heap,
     /// The FAT that is in use.
     fat_start: u64,
+    /// One that is kept like it.
+    mirror: Option<u64>,
     /// All FATs in order.
     fats: Vec<u64>,
     media: u8,
@@ -119,6 +121,7 @@ impl BootSector {
             width,
             heap: Heap { layer: LAYER, start: data_start, cluster_size, clusters: u32::try_from(clusters).ok()? },
             fat_start: *fats.get(only.unwrap_or(0))?,
+            mirror: fats.get(1).copied().filter(|_| only.is_none()),
             fats,
             media: byte(sector, 21)?,
             root,
@@ -129,9 +132,13 @@ impl BootSector {
 }
 
 impl BootSector {
-    /// The table that is in use.
+    /// The table that is in use, with one that is kept like it.
     pub(super) fn table<'a>(&'a self, image: &'a dyn Image) -> Table<'a> {
-        Table::new(image, &self.heap, self.width, self.fat_start)
+        let table = Table::new(image, &self.heap, self.width, self.fat_start);
+        match self.mirror {
+            Some(start) => table.mirrored(start),
+            None => table,
+        }
     }
 
     /// All tables in order, and what the first entry of each is (`BPB_Media`).
