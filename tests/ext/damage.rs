@@ -322,18 +322,49 @@ fn a_bad_extent_node_is_a_fault() {
     assert!(walked.faults.iter().all(|fault| fault.contains("extent node") && fault.contains("checksum")));
 }
 
+/// Blocks of the log of one type, 1 a descriptor and 2 a commit, by transaction; places in the image.
+fn log(image: &[u8], kind: u8) -> Vec<(u32, usize)> {
+    let begin = [0xC0, 0x3B, 0x39, 0x98, 0, 0, 0, kind];
+    let starts = (0..image.len()).step_by(1024).filter(|block| image[*block..].starts_with(&begin));
+    let number = |block: usize| u32::from_be_bytes(image[block + 8..block + 12].try_into().unwrap());
+    let mut blocks: Vec<_> = starts.map(|block| (number(block), block)).collect();
+    blocks.sort_unstable();
+    blocks
+}
+
+#[test]
+fn a_journal_that_a_damaged_byte_broke_off_seemed_to_end_there() {
+    for name in ["dirty-csum-none", "dirty-csum-v1", "dirty-csum-v3", "dirty-async", "dirty-ext3", "revoked-v2"] {
+        let whole = fixtures::image(name);
+        let gaps = |at: usize, byte: u8| {
+            let mut image = whole.clone();
+            image[at] ^= byte;
+            Ext::open(Arc::new(Memory(image))).unwrap().info().gaps.clone()
+        };
+        let (commits, descriptors) = (log(&whole, 2), log(&whole, 1));
+        let (last, last_commit) = *commits.last().unwrap();
+        // Magic number, type and transaction of descriptors near the log's end; where there is one more, of commits too.
+        for (number, block) in descriptors.into_iter().filter(|(number, _)| (last - 5..=last).contains(number)) {
+            for at in [0, 2, 7, 10, 11] {
+                assert_eq!(gaps(block + at, 0x40).len(), 1, "{name}: byte {at} of descriptor {number} of {last}");
+            }
+        }
+        for (number, block) in commits.into_iter().filter(|(number, _)| (last - 5..last).contains(number)) {
+            for at in [0, 2, 7, 10, 11] {
+                assert_eq!(gaps(block + at, 0x40).len(), 1, "{name}: byte {at} of commit {number} of {last}");
+            }
+        }
+        for at in [0, 3, 7] {
+            assert_eq!(gaps(last_commit + at, 0x40).len(), 1, "{name}: byte {at} of the last commit");
+        }
+    }
+}
+
 #[test]
 fn what_a_broken_journal_does_not_give_is_a_gap() {
     for name in ["dirty-csum-v3", "dirty-csum-v1", "revoked-v2"] {
         let mut image = fixtures::image(name);
-        // The last commit block of the log: magic number, type 2.
-        let mut commits = Vec::new();
-        for block in (0..image.len()).step_by(1024) {
-            if image[block..].starts_with(&[0xC0, 0x3B, 0x39, 0x98, 0, 0, 0, 2]) {
-                commits.push((u32::from_be_bytes(image[block + 8..block + 12].try_into().unwrap()), block));
-            }
-        }
-        let (_, last) = commits.into_iter().max().unwrap();
+        let (_, last) = log(&image, 2).pop().unwrap();
         image[last + 17] ^= 1;
         let ext = Ext::open(Arc::new(Memory(image))).unwrap();
         assert!(ext.info().gaps[0].contains("has a wrong checksum"), "{name}: {:?}", ext.info());

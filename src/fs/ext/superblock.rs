@@ -47,6 +47,8 @@ pub(super) struct Superblock {
     pub(super) features: Features,
     pub(super) uuid: [u8; 16],
     pub(super) label: [u8; 16],
+    /// Seconds since 1970 when it was mounted last, in the 32 bits that everyone writes.
+    pub(super) mounted: u32,
     pub(super) journal_inode: u32,
     pub(super) last_orphan: u32,
     pub(super) orphan_file_inode: u32,
@@ -141,6 +143,7 @@ impl Superblock {
             features,
             uuid,
             label: array(raw, 0x78),
+            mounted: le32(raw, 0x2C),
             journal_inode: le32(raw, 0xE0),
             last_orphan: le32(raw, 0xE8),
             orphan_file_inode: le32(raw, 0x280),

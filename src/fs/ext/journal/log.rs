@@ -96,6 +96,7 @@ pub(super) fn scan(file: &JournalFile<'_>, journal: &JournalSuperblock) -> Resul
     while left > 0 {
         file.read(at, &mut buf)?;
         if be32(&buf, 0) != MAGIC || be32(&buf, 8) != sequence {
+            scan.gap = broken_off(file, journal, &End { sequence, at, left, last_time }, &mut buf)?;
             break;
         }
         let mut consumed = 1;
@@ -135,7 +136,10 @@ pub(super) fn scan(file: &JournalFile<'_>, journal: &JournalSuperblock) -> Resul
                 sequence = sequence.wrapping_add(1);
                 scan.end = sequence;
             }
-            _ => break,
+            other => {
+                scan.gap = Some(format!("block {at} of transaction {sequence} is of the unknown type {other}"));
+                break;
+            }
         }
         if left < consumed {
             scan.gap = Some(format!("transaction {sequence} is longer than the log"));
@@ -148,6 +152,51 @@ pub(super) fn scan(file: &JournalFile<'_>, journal: &JournalSuperblock) -> Resul
     scan.descriptors.retain(|place| precedes(place.sequence, end));
     scan.revokes.retain(|place| precedes(place.sequence, end));
     Ok(scan)
+}
+
+/// Where a log ends.
+struct End {
+    /// The transaction that is expected there.
+    sequence: u32,
+    at: u32,
+    /// Blocks of the log from there on.
+    left: u32,
+    /// When the last whole transaction was committed, or zero.
+    last_time: u64,
+}
+
+/// Why a log does not simply end where the block in `buf` is none of the expected transaction's, if so: the block begins
+/// like one, but for its magic number, or that transaction or a later one was committed behind it. What is left of
+/// earlier rounds of the log, or of an earlier filesystem, was committed before.
+fn broken_off(
+    file: &JournalFile<'_>,
+    journal: &JournalSuperblock,
+    end: &End,
+    buf: &mut Vec<u8>,
+) -> Result<Option<String>> {
+    let End { sequence, at, left, last_time } = *end;
+    let (magic, kind) = (be32(buf, 0), be32(buf, 4));
+    if be32(buf, 8) == sequence && matches!(kind, DESCRIPTOR | COMMIT | REVOKE) {
+        return Ok(Some(format!("block {at} of transaction {sequence} has magic {magic:#010x}, not {MAGIC:#010x}")));
+    }
+    let since = last_time.max(u64::from(file.volume.superblock.mounted));
+    // The kernel gives a transaction a third of the log at most.
+    let within = left.min(journal.last.saturating_sub(journal.first) / 2);
+    for step in 1..within {
+        let behind = journal.advance(at, step);
+        file.read(behind, buf)?;
+        let later = be32(buf, 8);
+        let is_next = later == sequence || (precedes(sequence, later) && later.wrapping_sub(sequence) <= within);
+        if be32(buf, 0) != MAGIC || be32(buf, 4) != COMMIT || !is_next {
+            continue;
+        }
+        let commit = block::Commit(buf);
+        if commit.time() >= since && commit.checksum_matches(journal) {
+            let what = format!("block {at} is none of transaction {sequence}, but behind it, in block {behind}");
+            return Ok(Some(format!("{what}, transaction {later} is committed")));
+        }
+    }
+    Ok(None)
 }
 
 /// Whether a transaction comes before another; their numbers wrap.
