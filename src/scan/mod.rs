@@ -93,6 +93,7 @@ struct Sink<'p> {
 impl walk::Records for Sink<'_> {
     fn push(&mut self, record: Record, trace: Trace) -> Result<()> {
         self.faults.add(&record, self.policy);
+        self.trace.clear();
         trace.encode(&mut self.trace);
         for fault in self.records.push_traced(&record, &self.trace)? {
             self.faults.add(&fault, self.policy);
@@ -209,12 +210,15 @@ pub fn see(machine: &Machine, policy: EffectivePolicy, options: &Options<'_>, pr
     Ok(Seen { header, records, faults, notes, kept, context })
 }
 
-/// What all workers saw, each one's sorted in a thread of its own.
+/// What all workers saw, sorted at the same time.
 fn sorted(sinks: Vec<Sink<'_>>) -> Result<Vec<Runs>> {
     std::thread::scope(|scope| {
-        let threads: Vec<_> = sinks.into_iter().map(|sink| scope.spawn(move || sink.records.finish())).collect();
+        let mut sinks = sinks.into_iter();
+        let first = sinks.next();
+        let threads: Vec<_> = sinks.map(|sink| scope.spawn(move || sink.records.finish())).collect();
+        let first = first.map(|sink| Ok(sink.records.finish()));
         let died = |_| Error::Bug("a thread that sorts records died".to_owned());
-        threads.into_iter().map(|thread| thread.join().map_err(died)).collect()
+        first.into_iter().chain(threads.into_iter().map(|thread| thread.join().map_err(died))).collect()
     })
 }
 

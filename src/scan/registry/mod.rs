@@ -59,7 +59,8 @@ impl Registry<'_> {
             }
         };
         std::thread::scope(|scope| {
-            let workers: Vec<_> = sinks.iter_mut().take(HIVES_AT_ONCE).map(|sink| scope.spawn(|| work(sink))).collect();
+            let workers = HIVES_AT_ONCE.min(self.machine.hives.len());
+            let workers: Vec<_> = sinks.iter_mut().take(workers).map(|sink| scope.spawn(|| work(sink))).collect();
             let done = workers.into_iter().map(|worker| {
                 worker.join().unwrap_or_else(|_| Err(Error::Bug("a worker of the registry died".to_owned())))
             });

@@ -191,11 +191,7 @@ mod tests {
     fn index(traces: &[Trace], max: usize) -> Index {
         let header = SideHeader::new("scan", Layout { disks: Vec::new(), volumes: Vec::new() });
         let mut writer = Writer::new(Vec::new(), &header).unwrap();
-        let mut bytes = Vec::new();
-        for trace in traces {
-            trace.encode(&mut bytes);
-            writer.push(&bytes).unwrap();
-        }
+        traces.iter().for_each(|trace| writer.push_trace(trace).unwrap());
         let file = writer.finish(&[0; 32]).unwrap();
         Index::read(Reader::new(file.as_slice()).unwrap().1, 100, max).unwrap()
     }

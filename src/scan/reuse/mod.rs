@@ -202,7 +202,6 @@ pub fn open(file: File) -> Result<(SideHeader, SideReader)> {
 pub struct SideWriter {
     writer: side_file::Writer<File>,
     before: Option<Before>,
-    trace: Vec<u8>,
 }
 
 impl SideWriter {
@@ -211,7 +210,7 @@ impl SideWriter {
     /// # Errors
     /// When `file` cannot be written.
     pub fn new(file: File, header: &SideHeader, before: Option<Before>) -> Result<Self> {
-        Ok(Self { writer: side_file::Writer::new(file, header)?, before, trace: Vec::new() })
+        Ok(Self { writer: side_file::Writer::new(file, header)?, before })
     }
 
     /// Ends the file of the manifest whose footer holds that SHA-256.
@@ -230,10 +229,8 @@ impl Follow for SideWriter {
             Origin::Before(record) => {
                 let before = self.before.as_ref().zip(usize::try_from(record).ok());
                 let trace = before.and_then(|(before, record)| before.0.trace(record));
-                trace
-                    .ok_or_else(|| Error::Bug(format!("nothing was kept of record {record}")))?
-                    .encode(&mut self.trace);
-                self.writer.push(&self.trace)
+                self.writer
+                    .push_trace(&trace.ok_or_else(|| Error::Bug(format!("nothing was kept of record {record}")))?)
             }
         }
     }

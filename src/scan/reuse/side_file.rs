@@ -96,6 +96,20 @@ impl<W: Write> Writer<W> {
     /// Takes the next record's encoded trace; an empty one says nothing.
     pub(super) fn push(&mut self, trace: &[u8]) -> Result<()> {
         self.buffer.extend_from_slice(if trace.is_empty() { &[0] } else { trace });
+        self.count()
+    }
+
+    /// Takes the next record's trace.
+    pub(super) fn push_trace(&mut self, trace: &Trace) -> Result<()> {
+        let before = self.buffer.len();
+        trace.encode(&mut self.buffer);
+        if self.buffer.len() == before {
+            self.buffer.push(0);
+        }
+        self.count()
+    }
+
+    fn count(&mut self) -> Result<()> {
         self.records = self.records.saturating_add(1);
         if self.buffer.len() >= BUFFER { self.flush() } else { Ok(()) }
     }
@@ -217,10 +231,14 @@ mod tests {
 
     fn written(records: u64) -> Vec<u8> {
         let mut writer = Writer::new(Vec::new(), &header()).unwrap();
-        let mut bytes = Vec::new();
         for number in 0..records {
-            trace(number).encode(&mut bytes);
-            writer.push(&bytes).unwrap();
+            if number % 5 == 0 {
+                let mut bytes = Vec::new();
+                trace(number).encode(&mut bytes);
+                writer.push(&bytes).unwrap();
+            } else {
+                writer.push_trace(&trace(number)).unwrap();
+            }
         }
         writer.finish(&[7; 32]).unwrap()
     }

@@ -18,9 +18,8 @@ pub(in crate::scan) struct Trace {
 }
 
 impl Trace {
-    /// As it travels beside its line; nothing at all for a trace that says nothing.
+    /// Appends it as it travels beside its line; nothing at all for a trace that says nothing.
     pub(in crate::scan) fn encode(&self, out: &mut Vec<u8>) {
-        out.clear();
         if *self == Self::default() {
             return;
         }
@@ -130,6 +129,7 @@ mod tests {
         ] {
             let mut bytes = vec![9];
             trace.encode(&mut bytes);
+            assert_eq!(bytes.remove(0), 9, "it is appended");
             assert_eq!(bytes.is_empty(), trace == Trace::default());
             if let Some(first) = bytes.first() {
                 assert_eq!(Trace::encoded_len(*first), Some(bytes.len()));
