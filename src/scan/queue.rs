@@ -55,6 +55,12 @@ impl<T> Queue<T> {
         self.lock().tasks.len() >= tasks
     }
 
+    /// Whether of so many workers one has nothing to do, and no task waits for it.
+    pub(super) fn has_idle(&self, workers: usize) -> bool {
+        let state = self.lock();
+        !state.stopped && state.tasks.len().saturating_add(state.working) < workers
+    }
+
     /// What a worker with tasks of its own is to do with them, when fewer than `enough` wait for others.
     pub(super) fn need(&self, enough: usize) -> Need {
         let state = self.lock();
@@ -102,5 +108,26 @@ impl<T> Queue<T> {
     pub(super) fn stop(&self) {
         self.lock().stopped = true;
         self.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_nothing_to_do_is_idle_until_a_task_waits_for_him() {
+        let queue = Queue::new(vec![1]);
+        assert!(!queue.has_idle(1) && queue.has_idle(2));
+        assert_eq!(queue.take(), Some(1));
+        assert!(!queue.has_idle(1) && queue.has_idle(2), "one works");
+        queue.push([2]);
+        assert!(!queue.has_idle(2) && queue.has_idle(3), "one works, and a task waits");
+        assert_eq!(queue.take(), Some(2));
+        assert!(!queue.has_idle(2), "both work");
+        queue.done();
+        assert!(queue.has_idle(2));
+        queue.stop();
+        assert!(!queue.has_idle(2), "who has stopped takes nothing");
     }
 }

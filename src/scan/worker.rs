@@ -29,6 +29,10 @@ use crate::{
 /// Files larger than this, in bytes, are hashed as tasks of their own.
 pub(super) const BIG_FILE: u64 = 4 << 20;
 
+/// Files of more than that are handed to a worker that has nothing to do: a policy may take of all directories but few,
+/// which fewer workers list.
+const SMALL_FILE: u64 = 16 << 10;
+
 /// One worker: its readers, and where its records go.
 pub(super) struct Worker<'w, 'm, R: Records> {
     pub(super) walk: &'w Walk<'m>,
@@ -273,8 +277,15 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
             return Ok(is_dir);
         }
         let links = metadata.nlink.unwrap_or(1);
+        let is_others = walk.threads > 1
+            && hashed.is_none()
+            && match metadata.size {
+                ..=SMALL_FILE => false,
+                ..=BIG_FILE => walk.queue.has_idle(walk.threads),
+                _ => !walk.queue.has_at_least(64 * walk.threads),
+            };
         let file = FileTask { volume, node: node.clone(), links, record, evidence, hashed };
-        if metadata.size > BIG_FILE && walk.threads > 1 && !walk.queue.has_at_least(64 * walk.threads) {
+        if is_others {
             walk.queue.push([Task::Hash(file)]);
         } else {
             self.hash(file)?;
