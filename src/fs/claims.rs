@@ -1,11 +1,15 @@
-//! What the directories of one volume may hold together, and its attributes. Any number of them may claim the same
-//! blocks, and blocks of a directory that name nothing cost their writer nothing: a few megabytes may ask for years of
-//! reading.
+//! What the directories of one volume may hold together, its attributes, and the maps of its files. Any number of them
+//! may claim the same blocks, and blocks of a directory that name nothing, or of a map that lead nowhere, cost their
+//! writer nothing: a few megabytes may ask for years of reading.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes of either, each counted as often as it is read: directories of a hundred million entries, twice over.
 const MOST: u64 = 64 << 30;
+
+/// Maps may come to so many bytes for each of a volume that is larger than that: a block of 1 KiB that leads to 256
+/// others is a 256th of them, and is read some six times.
+const MAPPED: u64 = 16;
 
 /// What was read so far, by all sessions of a volume.
 pub(super) struct Claims {
@@ -21,6 +25,12 @@ impl Claims {
 
     pub(super) fn of_attributes() -> Self {
         Self { what: "attributes", ..Self::of_directories() }
+    }
+
+    /// Of a volume of so many bytes.
+    pub(super) fn of_maps(volume: u64) -> Self {
+        let most = volume.checked_div(MAPPED).unwrap_or(0).max(MOST);
+        Self { what: "block maps", most, ..Self::of_directories() }
     }
 
     /// With room for so many bytes.

@@ -130,9 +130,9 @@ impl Tree<'_, '_> {
             let block = join(u32::from(le16(entry, 8)), le32(entry, 4));
             let Some(level) = self.scratch.levels.get_mut(usize::from(below)) else { continue };
             let mut buf = std::mem::take(level);
-            let flow = match self.out.volume.read_block(block, &mut buf) {
-                Ok(()) => self.node(&buf, Some(Expected { depth: below, first, block })),
-                Err(error) => self.out.report(Piece::Broken(error)),
+            let flow = match self.out.read(block, &mut buf) {
+                ControlFlow::Continue(true) => self.node(&buf, Some(Expected { depth: below, first, block })),
+                unread => unread.map_continue(drop),
             };
             if let Some(level) = self.scratch.levels.get_mut(usize::from(below)) {
                 *level = buf;

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use super::{
     bytes::le32,
-    map::{Out, Piece, Run, Scratch},
+    map::{Out, Run, Scratch},
 };
 
 const DIRECT: usize = 12;
@@ -61,18 +61,10 @@ impl Pointers<'_, '_> {
         let after = std::mem::replace(&mut self.logical, first);
         let Some(level) = self.scratch.levels.get_mut(below) else { return ControlFlow::Break(()) };
         let mut buf = std::mem::take(level);
-        let mut flow = ControlFlow::Continue(());
-        match self.out.volume.read_block(block, &mut buf) {
-            Ok(()) => {
-                for pointer in buf.as_chunks::<4>().0 {
-                    flow = self.pointer(pointer, below);
-                    if flow.is_break() {
-                        break;
-                    }
-                }
-            }
-            Err(error) => flow = self.out.report(Piece::Broken(error)),
-        }
+        let flow = match self.out.read(block, &mut buf) {
+            ControlFlow::Continue(true) => buf.as_chunks::<4>().0.iter().try_for_each(|at| self.pointer(at, below)),
+            unread => unread.map_continue(drop),
+        };
         if let Some(level) = self.scratch.levels.get_mut(below) {
             *level = buf;
         }

@@ -79,6 +79,19 @@ impl Out<'_> {
         self.next
     }
 
+    /// Reads a block of the map; whether it could be read.
+    pub(super) fn read(&mut self, block: u64, buf: &mut Vec<u8>) -> ControlFlow<(), bool> {
+        if let Err(what) = self.volume.maps.take(self.volume.superblock.block_bytes()) {
+            self.broken(what)?;
+            return ControlFlow::Break(());
+        }
+        if let Err(error) = self.volume.read_block(block, buf) {
+            self.report(Piece::Broken(error))?;
+            return ControlFlow::Continue(false);
+        }
+        ControlFlow::Continue(true)
+    }
+
     /// Takes the next run. A break means that the map need not be walked any further.
     pub(super) fn run(&mut self, mut run: Run) -> ControlFlow<()> {
         let superblock = &self.volume.superblock;
@@ -143,7 +156,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::{super::superblock, *};
-    use crate::image::Memory;
+    use crate::{fs::claims::Claims, image::Memory};
 
     /// Blocks that the image holds; the superblock of [`superblock::tests::raw`] claims a million.
     const HELD: u64 = 40;
@@ -151,15 +164,23 @@ mod tests {
 
     /// What the map that begins with `root` gives: its runs, and its faults.
     fn walked(image: Vec<u8>, flags: u32, root: &[u8]) -> (Vec<Run>, Vec<String>) {
+        let (volume, inode) = opened(image, flags, root);
+        collected(&volume, &inode)
+    }
+
+    fn opened(image: Vec<u8>, flags: u32, root: &[u8]) -> (Volume, Inode) {
         let superblock = superblock::Superblock::parse(&superblock::tests::raw(1 << 20)).unwrap();
         let mut raw = [0; 128];
         raw[..2].copy_from_slice(&0o100_644_u16.to_le_bytes());
         raw[0x20..0x24].copy_from_slice(&flags.to_le_bytes());
         raw[0x28..0x28 + root.len()].copy_from_slice(root);
         let inode = Inode::parse(&superblock, 12, &raw).unwrap();
-        let volume = Volume::new(Arc::new(Memory(image)), superblock);
+        (Volume::new(Arc::new(Memory(image)), superblock), inode)
+    }
+
+    fn collected(volume: &Volume, inode: &Inode) -> (Vec<Run>, Vec<String>) {
         let (mut runs, mut faults) = (Vec::new(), Vec::new());
-        walk(&volume, &inode, &mut Scratch::default(), u64::MAX, &mut |piece| {
+        walk(volume, inode, &mut Scratch::default(), u64::MAX, &mut |piece| {
             match piece {
                 Piece::Run(run) => runs.push(run),
                 Piece::Mismatch(error) | Piece::Broken(error) => faults.push(error.to_string()),
@@ -221,5 +242,29 @@ mod tests {
         image[9 * BLOCK..10 * BLOCK].fill(0);
         let (_, faults) = walked(image, 0, &root);
         assert_eq!(faults, ["ext4: inode 12, block map: more indirect blocks than the image holds (0x28)"]);
+    }
+
+    /// Any number of inodes may lead to the same blocks of a map, which need not lead to data.
+    #[test]
+    fn maps_that_many_inodes_claim_are_not_read_for_ever() {
+        let mut image = image();
+        // Block 8 is a block of pointers, whose one leads to block 9; block 10 a leaf of an extent, at block 9 too.
+        image[8 * BLOCK] = 9;
+        image[10 * BLOCK..10 * BLOCK + 24].copy_from_slice(&extents(&[(0, 1, 9)])[..24]);
+        let mut pointers = vec![0; 60];
+        pointers[48] = 8;
+        let mut tree = vec![0; 24];
+        tree[..12].copy_from_slice(&[0x0A, 0xF3, 1, 0, 4, 0, 1, 0, 0, 0, 0, 0]);
+        tree[16] = 10;
+        for (flags, root) in [(0, pointers), (FLAG_EXTENTS, tree)] {
+            let (mut volume, inode) = opened(image.clone(), flags, &root);
+            volume.maps = Claims::of_maps(0).within(8192);
+            for _ in 0..2 {
+                let (runs, faults) = collected(&volume, &inode);
+                assert_eq!((runs.len(), faults), (1, Vec::new()));
+            }
+            let said = "ext4: inode 12, block map: the block maps of this volume hold more than 8192 bytes: the rest is not read";
+            assert_eq!(collected(&volume, &inode), (Vec::new(), vec![said.to_owned()]));
+        }
     }
 }

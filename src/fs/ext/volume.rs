@@ -22,11 +22,13 @@ pub(super) struct Volume {
     overlay: Overlay,
     pub(super) directories: Claims,
     pub(super) attributes: Claims,
+    pub(super) maps: Claims,
 }
 
 impl Volume {
     pub(super) fn new(image: Arc<dyn Image>, superblock: Superblock) -> Self {
         Self {
+            maps: Claims::of_maps(image.len()),
             image,
             superblock,
             overlay: Overlay::default(),

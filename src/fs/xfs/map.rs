@@ -195,6 +195,10 @@ impl Walk<'_, '_> {
             let _ = self.broken(format!("the tree has more than {MAX_TREE_BLOCKS} blocks"));
             return ControlFlow::Break(());
         }
+        if let Err(what) = self.volume.maps.take(wide(self.volume.superblock.block_len())) {
+            let _ = self.broken(what);
+            return ControlFlow::Break(());
+        }
         let (bytes, offset) = match self.read(number) {
             Ok(read) => read,
             Err(error) => {
@@ -241,7 +245,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::{super::superblock, *};
-    use crate::image::Memory;
+    use crate::{fs::claims::Claims, image::Memory};
 
     #[test]
     fn a_tree_that_repeats_a_broken_leaf_gives_some_errors_and_says_that_there_are_more() {
@@ -264,5 +268,26 @@ mod tests {
         let (runs, errors) = collect(&volume, &inode, Which::Data, u64::MAX);
         assert_eq!((runs.len(), errors.len()), (0, 257));
         assert_eq!(errors[256].to_string(), "xfs: inode 3, data fork: more than 256 errors; the rest was not read");
+    }
+
+    /// Any number of inodes may lead to the same tree.
+    #[test]
+    fn trees_that_many_inodes_claim_are_not_read_for_ever() {
+        let superblock = superblock::tests::superblock();
+        let mut image = vec![0; 32 << 12];
+        // An empty leaf.
+        image[20 << 12..][..4].copy_from_slice(b"BMAP");
+        let mut raw = vec![0; 256];
+        raw[..6].copy_from_slice(&[b'I', b'N', 0x81, 0xA4, 2, 3]);
+        raw[100..104].copy_from_slice(&[0, 1, 0, 1]);
+        raw[183] = 20;
+        let inode = Inode::parse(&superblock, 3, &raw).unwrap();
+        let mut volume = Volume::new(Arc::new(Memory(image)), superblock);
+        volume.maps = Claims::of_maps(0).within(2 << 12);
+        let errors = || collect(&volume, &inode, Which::Data, u64::MAX).1;
+        assert_eq!((errors().len(), errors().len()), (0, 0));
+        let said =
+            "xfs: inode 3, data fork: the block maps of this volume hold more than 8192 bytes: the rest is not read";
+        assert_eq!(errors()[0].to_string(), said);
     }
 }

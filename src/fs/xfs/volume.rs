@@ -13,11 +13,13 @@ pub(super) struct Volume {
     pub(super) overlay: Overlay,
     pub(super) directories: Claims,
     pub(super) attributes: Claims,
+    pub(super) maps: Claims,
 }
 
 impl Volume {
     pub(super) fn new(image: Arc<dyn Image>, superblock: Superblock) -> Self {
         Self {
+            maps: Claims::of_maps(image.len()),
             image,
             superblock,
             overlay: Overlay::default(),
