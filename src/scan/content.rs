@@ -81,15 +81,14 @@ impl<R: Records> Worker<'_, '_, R> {
             (Some(hashed), ..) => Ok(hashed),
             (None, Some(sha256), Some(footprint)) if !sampled => {
                 walk.progress.taken_over.fetch_add(footprint.len(), Ordering::Relaxed);
-                Ok(Hashed { sha256, len: footprint.len(), holes: footprint.zeros() })
+                Ok(Hashed { sha256, len: footprint.len() })
             }
             _ => self.read(volume, node, which, size, work)?,
         };
         // What is taken over counts as what is hashed, or a rescan would hash more files than a full scan.
         let work = match &hashed {
-            Ok(hashed) => work.unwrap_or_else(|| unplaced(size, hashed.work())),
-            Err(Unhashed { done: Some(done), .. }) => work.unwrap_or_else(|| unplaced(size, *done)),
-            Err(Unhashed { done: None, .. }) => Work::default(),
+            Err(Unhashed { is_refused: true, .. }) => Work::default(),
+            _ => work.unwrap_or_else(|| unplaced(size)),
         };
         let linked = linked.zip(hashed.as_ref().ok()).map(|(linked, hashed)| (linked, hashed.sha256));
         walk.works.count(work, linked);
@@ -124,11 +123,11 @@ impl<R: Records> Worker<'_, '_, R> {
     ) -> Result<Result<Hashed, Unhashed>> {
         let works = &self.walk.works;
         let limits = works.limits();
-        if let Err(why) = limits.check(work.unwrap_or_else(|| unplaced(size, Work::default()))) {
+        if let Err(why) = limits.check(work.unwrap_or_else(|| unplaced(size))) {
             return Ok(Err(Unhashed::refused(why)));
         }
         if works.is_lost() {
-            return Ok(Ok(Hashed { sha256: [0; 32], len: 0, holes: 0 }));
+            return Ok(Ok(Hashed { sha256: [0; 32], len: 0 }));
         }
         let session = self.sessions.of(volume)?;
         // Holes that lie apart would be hashed up to the limit in each of any number of files, and in vain.
@@ -166,9 +165,10 @@ impl<R: Records> Worker<'_, '_, R> {
     }
 }
 
-/// What counts of a content of `size` bytes whose places are unknown, and of which so much was hashed.
-fn unplaced(size: Option<u64>, done: Work) -> Work {
-    Work { stored: size.unwrap_or(done.stored), ..done }
+/// What counts of a content of `size` bytes whose places are unknown, whether any of it is read or not: holes that a
+/// reader meets are part of that.
+fn unplaced(size: Option<u64>) -> Work {
+    Work { holes: 0, stored: size.unwrap_or_default() }
 }
 
 /// What was taken over is not what is there: the list of changes is wrong, and nothing that rests on it holds.

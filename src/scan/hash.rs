@@ -24,29 +24,20 @@ pub(super) struct Hashed {
     pub(super) sha256: [u8; 32],
     /// Bytes of the stream, holes included.
     pub(super) len: u64,
-    /// Bytes of holes in it.
-    pub(super) holes: u64,
-}
-
-impl Hashed {
-    /// What it took.
-    pub(super) fn work(&self) -> Work {
-        Work { holes: self.holes, stored: self.len.saturating_sub(self.holes) }
-    }
 }
 
 /// A stream that could not be hashed.
 #[derive(Debug)]
 pub(super) struct Unhashed {
     pub(super) why: Error,
-    /// What was hashed before that was seen; nothing of one that has more than the limits allow.
-    pub(super) done: Option<Work>,
+    /// Whether it has more than the limits allow.
+    pub(super) is_refused: bool,
 }
 
 impl Unhashed {
     /// One that has more than the limits allow.
     pub(super) fn refused(why: Error) -> Self {
-        Self { why, done: None }
+        Self { why, is_refused: true }
     }
 }
 
@@ -134,11 +125,11 @@ pub(super) fn check(session: &mut dyn Session, node: &NodeId, which: &Stream, li
 
 fn read(session: &mut dyn Session, node: &NodeId, which: &Stream, mut sink: HashSink<'_>) -> Result<Hashed, Unhashed> {
     let done = session.read(node, which, &mut sink);
-    let HashSink { sha, len, holes, over, .. } = sink;
+    let HashSink { sha, len, over, .. } = sink;
     over.map_err(Unhashed::refused)?;
     match done {
-        Ok(()) => Ok(Hashed { sha256: sha.map_or([0; 32], |sha| sha.finalize().into()), len, holes }),
-        Err(why) => Err(Unhashed { why, done: Some(Work { holes, stored: len.saturating_sub(holes) }) }),
+        Ok(()) => Ok(Hashed { sha256: sha.map_or([0; 32], |sha| sha.finalize().into()), len }),
+        Err(why) => Err(Unhashed { why, is_refused: false }),
     }
 }
 

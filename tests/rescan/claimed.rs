@@ -77,3 +77,32 @@ fn many_files_of_the_same_blocks_took_as_many_times_as_long_as_one() {
         }
     }
 }
+
+/// The map of `/many/…` has a hole of 200 blocks, a block, and an extent without a length ("The Linux kernel
+/// documentation", ext4, "Extent Tree"): where the file lies is not known, and who reads it meets the hole first.
+#[test]
+fn holes_before_the_damage_of_a_file_counted_only_where_it_was_read_before_there_was_too_much() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut bytes, path) = disk(dir.path());
+    let plain = records(&scan_with(&path, None, LIST).unwrap());
+    let mut inodes: Vec<_> = (1..=10).map(|number| inode_of(record(&plain, &format!("/many/{number}")))).collect();
+    inodes.sort_unstable();
+    let budgets = Budgets { total_bytes: Some(TOTAL), total_hole_bytes: 400_000, ..Budgets::default() };
+    for inode in [inodes[0], inodes[9]] {
+        let at = inode_at(&mut bytes, inode);
+        let before = bytes[at..at + 100].to_vec();
+        bytes[at + 4..at + 8].copy_from_slice(&300_000_u32.to_le_bytes());
+        let block = bytes[at + 60..at + 64].to_vec();
+        bytes[at + 42] = 2;
+        bytes[at + 52..at + 58].copy_from_slice(&[200, 0, 0, 0, 1, 0]);
+        bytes[at + 64..at + 76].copy_from_slice(&[210, 0, 0, 0, 0, 0, 0, 0, block[0], block[1], block[2], block[3]]);
+        put(dir.path(), "disk.raw", &bytes);
+        let scan = |threads| scan_with(&path, None, Given { budgets, threads, ..LIST }).unwrap();
+        let full = scan(1);
+        let found = records(&full);
+        assert!(!left_out(&found, FLAG).is_empty());
+        assert!(record(&found, "/srv/holes")["sha256"].is_string(), "it has less than all may have");
+        same(&full.manifest, &scan(3).manifest, "three threads");
+        bytes[at..at + 100].copy_from_slice(&before);
+    }
+}

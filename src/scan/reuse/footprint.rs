@@ -27,7 +27,6 @@ const BEHIND_LEN: usize = 31;
 pub(in crate::scan) struct Footprint {
     encoded: Vec<u8>,
     len: u64,
-    zeros: u64,
 }
 
 /// The pieces of a content as they come by.
@@ -49,7 +48,7 @@ impl Footprint {
     /// byte is not on a disk: inside metadata, served from a journal, compressed; and where there are no bytes, too many
     /// pieces, or pieces that do not fit together.
     pub(in crate::scan) fn new(extents: &[Extent], place: impl Fn(u64) -> Option<DiskPlace>) -> Option<Self> {
-        let mut footprint = Self { encoded: Vec::with_capacity(2 * STORED_LEN), len: 0, zeros: 0 };
+        let mut footprint = Self { encoded: Vec::with_capacity(2 * STORED_LEN), len: 0 };
         let mut pieces = Pieces::default();
         for extent in extents {
             if extent.start != footprint.len {
@@ -68,7 +67,6 @@ impl Footprint {
                 Place::Unwritten => UNWRITTEN,
                 Place::Metadata | Place::Encoded { .. } => return None,
             };
-            footprint.zeros = footprint.zeros.checked_add(extent.len)?;
             footprint.take(&mut pieces, Piece::Zeros { kind, len: extent.len })?;
         }
         footprint.encode(pieces.pending?);
@@ -115,11 +113,6 @@ impl Footprint {
     /// Bytes of the content.
     pub(in crate::scan) fn len(&self) -> u64 {
         self.len
-    }
-
-    /// How many of them are stored nowhere.
-    pub(in crate::scan) fn zeros(&self) -> u64 {
-        self.zeros
     }
 
     /// What it is found by.
@@ -239,7 +232,7 @@ mod tests {
         ];
         let footprint = Footprint::new(&whole, on((1, 1 << 20), 1 << 16)).unwrap();
         assert_eq!(Footprint::new(&cut, on((1, 1 << 20), 1 << 16)).unwrap(), footprint);
-        assert_eq!((footprint.len(), footprint.zeros()), (8292, 100));
+        assert_eq!(footprint.len(), 8292);
         assert_eq!(footprint.stored().collect::<Vec<_>>(), [at(1, (1 << 20) + 4096, 8192)]);
         let unwritten = [whole[0], extent(8192, 100, Place::Unwritten)];
         for other in [(&unwritten, (1, 1 << 20)), (&whole, (0, 1 << 20)), (&whole, (1, 1 << 21))] {
