@@ -11,7 +11,11 @@ const MOST: u64 = 64 << 30;
 /// others is a 256th of them, and is read some six times.
 const MAPPED: u64 = 16;
 
+/// Bytes of a table of clusters that are read: those of some ten million files that lie apart, four times over.
+const CHAINED: u64 = 1 << 40;
+
 /// What was read so far, by all sessions of a volume.
+#[derive(Debug)]
 pub(super) struct Claims {
     what: &'static str,
     read: AtomicU64,
@@ -31,6 +35,11 @@ impl Claims {
     pub(super) fn of_maps(volume: u64) -> Self {
         let most = volume.checked_div(MAPPED).unwrap_or(0).max(MOST);
         Self { what: "block maps", most, ..Self::of_directories() }
+    }
+
+    /// The table that chains clusters: whoever follows any number of chains reads it again.
+    pub(super) fn of_chains() -> Self {
+        Self { what: "chains of clusters", most: CHAINED, ..Self::of_directories() }
     }
 
     /// With room for so many bytes.

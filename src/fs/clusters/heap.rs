@@ -1,6 +1,11 @@
 //! The heap: clusters of one size, counted from 2.
 
-use crate::error::{Error, Result};
+use std::sync::Arc;
+
+use crate::{
+    error::{Error, Result},
+    fs::claims::Claims,
+};
 
 /// Where the clusters are; offsets and lengths in bytes.
 #[derive(Debug, Clone)]
@@ -12,9 +17,15 @@ pub(in crate::fs) struct Heap {
     pub(in crate::fs) cluster_size: u64,
     /// The number of clusters; the last one is this plus 1.
     pub(in crate::fs) clusters: u32,
+    /// What all chains may have read of the table.
+    pub(super) chains: Arc<Claims>,
 }
 
 impl Heap {
+    pub(in crate::fs) fn new(layer: &'static str, start: u64, cluster_size: u64, clusters: u32) -> Self {
+        Self { layer, start, cluster_size, clusters, chains: Arc::new(Claims::of_chains()) }
+    }
+
     /// Where a cluster lies; an error for numbers that no cluster has.
     pub(in crate::fs) fn offset(&self, cluster: u32) -> Result<u64> {
         let index = cluster.checked_sub(2).filter(|&index| index < self.clusters);

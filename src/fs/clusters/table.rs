@@ -11,6 +11,9 @@ use crate::{
 /// The part of the table that is kept in memory.
 const PAGE: u64 = 32 << 10;
 
+/// How many steps from one cluster to the next take as long as it takes to read a page, about.
+const STEPS: u32 = 1024;
+
 /// Behind a page, so that an entry never lies in two.
 const SLACK: u64 = 4;
 
@@ -62,12 +65,14 @@ pub(in crate::fs) struct Table<'a> {
     page_start: u64,
     /// Another table that is kept alike.
     mirror: Option<Box<Table<'a>>>,
+    /// Steps that were not counted yet as what they take.
+    steps: u32,
 }
 
 impl<'a> Table<'a> {
     /// The table that begins at byte `start` of the volume.
     pub(in crate::fs) fn new(image: &'a dyn Image, heap: &'a Heap, width: Width, start: u64) -> Self {
-        Self { image, heap, width, start, page: Vec::new(), page_start: 0, mirror: None }
+        Self { image, heap, width, start, page: Vec::new(), page_start: 0, mirror: None, steps: 0 }
     }
 
     /// With another one that is kept alike, at byte `start` of the volume.
@@ -90,6 +95,7 @@ impl<'a> Table<'a> {
             |start: u64| at.checked_sub(start).and_then(|inside| usize::try_from(inside).ok()).unwrap_or(usize::MAX);
         let start = at.saturating_sub(at % PAGE);
         if self.page.is_empty() || self.page_start != start {
+            self.take_page()?;
             let offset = self.start.saturating_add(start);
             let len = PAGE.saturating_add(SLACK).min(self.image.len().saturating_sub(offset));
             self.page.clear();
@@ -99,6 +105,11 @@ impl<'a> Table<'a> {
             self.page_start = start;
         }
         Ok((&self.page, inside(start)))
+    }
+
+    /// Counts a page, or steps that take as long.
+    fn take_page(&self) -> Result<()> {
+        self.heap.chains.take(PAGE).map_err(|what| Error::budget(self.heap.layer, what))
     }
 
     /// The entry of a cluster as it stands; entries 0 and 1 hold other things.
@@ -140,6 +151,11 @@ impl<'a> Table<'a> {
     /// The cluster after `cluster`; `None` at the end of the chain. What cannot follow is an error.
     pub(super) fn follow(&mut self, cluster: u32) -> Result<Option<u32>> {
         let wrong = |what: &str| Err(self.heap.corrupt(cluster, format!("the chain leads to a {what} cluster")));
+        self.steps = self.steps.saturating_add(1);
+        if self.steps >= STEPS {
+            self.steps = 0;
+            self.take_page()?;
+        }
         match self.next(cluster)? {
             Next::Cluster(next) => self.heap.offset(next).map(|_| Some(next)),
             Next::End => Ok(None),
@@ -169,5 +185,37 @@ impl std::fmt::Display for Next {
             Self::Bad => f.write_str("a bad cluster"),
             Self::Free => f.write_str("a free cluster"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{fs::claims::Claims, image::Memory};
+
+    /// Of any number of files that begin with one chain each takes as long as the chain.
+    #[test]
+    fn chains_that_many_files_share_are_not_followed_for_ever() {
+        // Of 16 bits: clusters 2 and 3 lead to each other.
+        let image = Memory([&[0; 4][..], &[3, 0, 2, 0], &[0; 2 << 10]].concat());
+        let mut heap = Heap::new("fat", 4096, 512, 1000);
+        heap.chains = Arc::new(Claims::of_chains().within(2 * PAGE));
+        let mut table = Table::new(&image, &heap, Width::Bits16, 0);
+        // A page was read, and one for the steps.
+        let mut followed = 0;
+        let error = loop {
+            match table.follow(2) {
+                Ok(next) => assert_eq!(next, Some(3)),
+                Err(error) => break error.to_string(),
+            }
+            followed += 1;
+        };
+        assert_eq!(followed, 2 * STEPS - 1);
+        assert!(
+            error.ends_with("the chains of clusters of this volume hold more than 65536 bytes: the rest is not read"),
+            "{error}"
+        );
     }
 }

@@ -98,7 +98,7 @@ impl BootSector {
         }
         let flags = le16(sector, 106)?;
         let active = u8::from(fats == 2 && flags & ACTIVE_FAT != 0);
-        let heap = Heap { layer: LAYER, start: heap_start, cluster_size: 1_u64.checked_shl(clusters_shift)?, clusters };
+        let heap = Heap::new(LAYER, heap_start, 1_u64.checked_shl(clusters_shift)?, clusters);
         let root = le32(sector, 96)?;
         if let Err(error) = heap.offset(root) {
             return wrong(format!("root directory: {error}"));

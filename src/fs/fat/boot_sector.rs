@@ -119,7 +119,7 @@ impl BootSector {
         };
         Some(Ok(Self {
             width,
-            heap: Heap { layer: LAYER, start: data_start, cluster_size, clusters: u32::try_from(clusters).ok()? },
+            heap: Heap::new(LAYER, data_start, cluster_size, u32::try_from(clusters).ok()?),
             fat_start: *fats.get(only.unwrap_or(0))?,
             mirror: fats.get(1).copied().filter(|_| only.is_none()),
             fats,
