@@ -30,14 +30,14 @@ pub const ANEW: &str = "baseline";
 const SEAL: (&[u8], &[u8]) = (b",\"RecordSha256\":\"", b"\"}\n");
 
 /// Whether a record's text is another one than that which was written. One without a seal, of before there were any,
-/// may be right.
+/// may be right: it ends with a number or an object, and never with a string.
 pub(super) fn is_damaged(text: &[u8]) -> bool {
-    let sealed = || {
+    let is_whole = || {
         let (rest, sum) = text.strip_suffix(SEAL.1)?.split_last_chunk::<64>()?;
-        Some((rest.strip_suffix(SEAL.0)?, sum))
+        let hash = Sha256::new().chain_update(rest.strip_suffix(SEAL.0)?).chain_update(b"}").finalize();
+        Some(hex(&hash).as_bytes() == sum)
     };
-    let sum_of = |rest| hex(&Sha256::new().chain_update(rest).chain_update(b"}").finalize());
-    sealed().is_some_and(|(rest, sum)| sum_of(rest).as_bytes() != sum)
+    text.trim_ascii_end().ends_with(b"\"}") && is_whole() != Some(true)
 }
 
 /// How a scan ended.
@@ -341,12 +341,16 @@ mod tests {
         let text = record.sealed().unwrap();
         assert!(!is_damaged(&text));
         assert_eq!(serde_json::from_slice::<ScanRecord>(&text).unwrap(), record);
-        let seal = text.windows(SEAL.0.len()).position(|bytes| bytes == SEAL.0).unwrap();
-        for at in (0..seal).chain(seal + SEAL.0.len()..text.len() - SEAL.1.len()) {
-            let mut changed = text.clone();
-            changed[at] ^= 1;
-            assert!(is_damaged(&changed), "{at}");
+        for at in 0..text.len() {
+            for bit in 0..8 {
+                let mut changed = text.clone();
+                changed[at] ^= 1 << bit;
+                let is_none = serde_json::from_slice::<ScanRecord>(&changed).is_err();
+                assert!(is_none || is_damaged(&changed), "bit {bit} of byte {at}");
+            }
         }
+        assert!(is_damaged(text.trim_ascii_end()), "without its newline");
+        assert!(is_damaged(&[text.as_slice(), b"\n"].concat()), "with one more");
         // As it was written before.
         let mut unsealed = Vec::new();
         write_json(&mut unsealed, &record).unwrap();
