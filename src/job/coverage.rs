@@ -66,6 +66,7 @@ pub(super) fn fill(
         match told {
             Note::Other(why) => note("target", why),
             Note::Absent(what) => note(ABSENT, what),
+            Note::Volume(id, why) => note(&format!("volume:{id}"), why),
         }
     }
 }

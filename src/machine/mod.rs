@@ -12,6 +12,7 @@ pub mod linux;
 mod loose_hive;
 pub mod resolve;
 mod text;
+mod unmounted;
 mod volume;
 mod windows;
 

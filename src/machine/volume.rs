@@ -19,6 +19,8 @@ pub struct Volume {
     pub part_uuid: Option<String>,
     /// The partition's name in a GPT.
     pub part_label: Option<String>,
+    /// The partition's type: a lower-case GUID, or two hexadecimal digits.
+    pub part_kind: Option<String>,
     /// Names by which the system may call it besides: `mapper/vg-lv`, `vg/lv`, `md0`, without `/dev/`.
     pub device_names: Vec<String>,
     /// Which of the machine's disks it lies on, counted from 0, and the partition's number.
@@ -57,6 +59,7 @@ impl Volume {
             label: info.label.clone(),
             part_uuid: None,
             part_label: None,
+            part_kind: None,
             device_names: Vec::new(),
             place: None,
             offset: 0,

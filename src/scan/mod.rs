@@ -19,6 +19,7 @@ mod queue;
 mod registry;
 pub mod reuse;
 mod seen;
+mod unmounted;
 mod walk;
 mod work;
 mod worker;

@@ -5,6 +5,8 @@
 pub enum Note {
     /// A path or key that a rule names is not there, or is no directory where only one is meant. The built-in profiles name many that no one machine has all of.
     Absent(String),
+    /// Something about the volume of this id, in one line.
+    Volume(String, String),
     /// Anything else, in one line.
     Other(String),
 }
@@ -14,7 +16,7 @@ impl Note {
     #[must_use]
     pub fn text(&self) -> &str {
         match self {
-            Self::Absent(text) | Self::Other(text) => text,
+            Self::Absent(text) | Self::Volume(_, text) | Self::Other(text) => text,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::{borrow::Cow, ops::ControlFlow};
 use super::{
     faults::MACHINE,
     note::Note,
+    unmounted,
     walk::{interesting, state_at},
 };
 use crate::{
@@ -54,6 +55,7 @@ pub(super) fn plan(machine: &Machine, policy: EffectivePolicy) -> Result<Plan> {
     }
     plan.unplaced(machine);
     plan.matcher = Matcher::new(&plan.policy)?;
+    plan.notes.extend(unmounted::notes(machine, &plan.policy, &plan.matcher));
     for missing in &machine.missing {
         if interesting(&state_at(&plan.matcher, &EntityPath::parse(&missing.path)?)) {
             let fault = Fault::new(MACHINE, missing.volume.as_str(), missing.why.clone());

@@ -56,6 +56,7 @@ pub(super) fn of_volume(found: &volume::Volume, owner: Option<Owner>) -> Volume 
         label: info.and_then(|info| info.label.clone()).or_else(|| content.label.clone()),
         part_uuid: partition.and_then(|partition| partition.uuid.clone()),
         part_label: partition.and_then(|partition| partition.name.clone()),
+        part_kind: partition.map(|partition| partition.kind.clone()),
         device_names: found.names.clone(),
         place: owner.as_ref().zip(partition).map(|(owner, partition)| (owner.number, partition.number)),
         offset: found.start.unwrap_or(0),
