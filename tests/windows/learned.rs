@@ -223,12 +223,16 @@ fn a_profile_list_that_is_damaged_deletes_no_user() {
     let key = key_at(&list, "ProfileList");
     put(&mut list, key + 28, 0x7FFF_FFF8);
     cases.push(("no list", list, all));
+    cases.push(("no hive", Vec::new(), all));
 
     for (what, damaged, gap) in cases {
         let nights =
             Nights::new(r"registry = ['HKU\*\Software\Microsoft\Windows\CurrentVersion\Run', 'HKU\*_Classes']");
         write_tree(&nights, "sound", &hive([]), &profiles());
         write_tree(&nights, "damaged", &hive([]), &damaged);
+        if damaged.is_empty() {
+            fs::remove_file(nights.folder.path("damaged/Windows/System32/config/SOFTWARE")).unwrap();
+        }
         let first = nights.scan("sound", 0);
         assert!(!first.err.contains("HKU"), "{}", first.err);
         let lost = nights.scan("damaged", 1).exits(5).says(gap);

@@ -49,11 +49,8 @@ pub(super) fn recognise(fs: &dyn FileSystem) -> bool {
 /// Reads the system's hives, each at most `cap` bytes, gives the drives their letters, and finds all other hives.
 pub(super) fn assemble(machine: &mut Machine, root: usize, cap: usize) {
     machine.os.family = Family::Windows;
-    let mut absent = Vec::new();
     for (name, mount) in SYSTEM_HIVES {
-        if !system_hive(machine, root, name, mount) {
-            absent.push(mount);
-        }
+        system_hive(machine, root, name, mount);
     }
     let system = open(machine, r"HKLM\SYSTEM", cap);
     drives::place(machine, root, system.as_ref());
@@ -71,7 +68,7 @@ pub(super) fn assemble(machine: &mut Machine, root: usize, cap: usize) {
         accounts::name(machine, sam);
     }
     drop(sam);
-    profiles::find(machine, root, software.as_ref(), !absent.contains(&r"HKLM\SOFTWARE"));
+    profiles::find(machine, root, software.as_ref());
     programs(machine, root);
     boot_configuration(machine, root);
 }
@@ -95,24 +92,23 @@ fn programs(machine: &mut Machine, root: usize) {
     }
 }
 
-/// Notes where a system hive is; one that is not there leaves a hole in the registry. Says whether there may be one.
-fn system_hive(machine: &mut Machine, root: usize, name: &str, mount: &str) -> bool {
+/// Notes where a system hive is; one that is not there leaves a hole in the registry.
+fn system_hive(machine: &mut Machine, root: usize, name: &str, mount: &str) {
     let found = (|| -> Result<Option<HiveFile>> {
         let mut sessions = machine.sessions();
         let session = sessions.of(root)?;
         let Some(config) = node_at(session, &CONFIG)? else { return Ok(None) };
         HiveFile::find(session, root, &config, name.as_bytes(), mount.into())
     })();
-    let (why, may_be_there) = match found {
+    let why = match found {
         Ok(Some(file)) => {
             machine.hives.push(file);
-            return true;
+            return;
         }
-        Ok(None) => (format!(r"the hive is not there: \Windows\System32\config\{name}"), false),
-        Err(error) => (format!("its hive cannot be read: {error}"), true),
+        Ok(None) => format!(r"the hive is not there: \Windows\System32\config\{name}"),
+        Err(error) => format!("its hive cannot be read: {error}"),
     };
     machine.missing.push(Missing { path: mount.into(), why, ..Missing::default() });
-    may_be_there
 }
 
 /// A hive that was found before, for what it says about the machine.

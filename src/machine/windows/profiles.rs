@@ -42,16 +42,13 @@ struct List {
 
 /// Finds the hives of all users.
 ///
-/// `is_listed` says whether there may be a list: a hive that could not even be looked for may hold one.
-pub(super) fn find(machine: &mut Machine, root: usize, software: Option<&Hive>, is_listed: bool) {
+/// Without the hive that holds the list, whether it is damaged or not there, nobody knows who has which SID: a user who
+/// stood at another path that night would be a thousand keys that are new, and as many that are gone the night after.
+pub(super) fn find(machine: &mut Machine, root: usize, software: Option<&Hive>) {
     let list = match software.map(|software| profile_list(machine, software)) {
         Some(Ok(list)) => list,
         Some(Err(error)) => unknown(machine, &error.to_string()),
-        None => {
-            let list = unknown(machine, SOFTWARE);
-            // A list that is not there names nobody.
-            if is_listed { list } else { List::default() }
-        }
+        None => unknown(machine, SOFTWARE),
     };
     let mut named = HashSet::new();
     for profile in &list.profiles {
@@ -312,7 +309,8 @@ fn unlisted(
         hives(machine, &place, &mount);
         if let Some(why) = list_damage {
             for file in machine.hives.split_off(before) {
-                lose(machine, file.mount, format!("the user may be one with a SID: {why}"));
+                let why = format!("the user may be one with a SID (the hive file can be a target of its own): {why}");
+                lose(machine, file.mount, why);
             }
         }
     }
