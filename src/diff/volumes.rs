@@ -56,6 +56,12 @@ impl<'a> Volumes<'a> {
     /// How the volume of a record of the old side, which stood at `path`, stands.
     pub(super) fn standing(&self, volume: Option<Field<'_>>, path: &[u8], carried: bool) -> Standing {
         let Some(volume) = volume else { return Standing::Same };
+        if is_registry(path) && is_without_system(self.new) && (carried || is_windows(self.old)) {
+            return Standing::Lost;
+        }
+        if is_registry(path) && carried && self.found_registry() {
+            return Standing::Restored;
+        }
         match self.by_id.get(volume.json) {
             // Without the system's own volume nobody knows where the others were mounted.
             Some(volume) if carried && is_placed(path) && is_unplaced(volume.new) && !has_root(self.new) => {
@@ -81,6 +87,16 @@ impl<'a> Volumes<'a> {
 
     fn found_place(&self, volume: &Volume<'_>) -> bool {
         has_root(self.new) && !has_root(self.old) && is_mounted(volume.new) && is_unplaced(volume.old)
+    }
+
+    /// Whether hives were looked for on the old side, and on the new one there is no system to which they may belong:
+    /// also those of volumes that are read without it, as the boot manager's, may be there.
+    fn lost_registry(&self) -> bool {
+        is_windows(self.old) && is_without_system(self.new)
+    }
+
+    fn found_registry(&self) -> bool {
+        is_windows(self.new) && is_without_system(self.old)
     }
 
     fn stands(&self, volume: &Volume<'_>, carried: bool) -> Standing {
@@ -140,8 +156,10 @@ impl<'a> Volumes<'a> {
         for entry in &self.old.volumes {
             let Some(volume) = self.by_id.get(&json(&entry.volume)) else { continue };
             // Where nothing was known nothing is lost: no rule reached it. That it is a gap is said all the same.
-            if is_read(Some(entry)) && volume.entities > 0 && self.stands(volume, false) == Standing::Lost {
+            let is_lost = self.stands(volume, false) == Standing::Lost;
+            if is_read(Some(entry)) && volume.entities > 0 && (is_lost || self.lost_registry()) {
                 let why = match volume.new {
+                    _ if !is_lost => "no Windows is found, to whose registry the hives on it belong".to_owned(),
                     Some(_) if self.lost_place(volume) => {
                         "where it is mounted is not known while the system's own volume cannot be read in full"
                             .to_owned()
@@ -155,7 +173,8 @@ impl<'a> Volumes<'a> {
         }
         for entry in &self.new.volumes {
             let Some(volume) = self.by_id.get(&json(&entry.volume)) else { continue };
-            let came_back = self.stands(volume, volume.entities > 0) == Standing::Restored;
+            let is_known = volume.entities > 0;
+            let came_back = self.stands(volume, is_known) == Standing::Restored || is_known && self.found_registry();
             if is_read(Some(entry)) && came_back {
                 let (volume, mount, entities) = (entry.volume.clone(), entry.mount.clone(), volume.entities);
                 changes.push(ScanChange::CoverageRestored { volume, mount, entities });
@@ -192,6 +211,19 @@ fn has_root(header: &Header) -> bool {
 /// Whether a path stands in the tree of a system, not beneath the id of a volume that nothing places.
 fn is_placed(path: &[u8]) -> bool {
     !path.starts_with(b"@")
+}
+
+fn is_registry(path: &[u8]) -> bool {
+    path.starts_with(b"HK")
+}
+
+fn is_windows(header: &Header) -> bool {
+    header.os.family == "windows"
+}
+
+/// A data disk, or one whose system cannot be found. A hive that is a target of its own has the registry's.
+fn is_without_system(header: &Header) -> bool {
+    header.os.family == "none"
 }
 
 fn is_mounted(entry: Option<&VolumeEntry>) -> bool {

@@ -26,7 +26,7 @@ pub struct Header {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Os {
-    /// `linux`, `windows` or `unknown`.
+    /// `linux`, `windows` or `none`.
     pub family: String,
     /// The name that it gives itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]

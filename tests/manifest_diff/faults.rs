@@ -7,7 +7,8 @@ use snapfim::{
 };
 
 use crate::support::{
-    Scan, check, diff, dir, entity, fault, file, header, lines, on, root, stream, text, volume, with, without,
+    Scan, check, diff, diff_with, dir, entity, fault, file, header, lines, on, root, stream, text, volume, with,
+    without,
 };
 
 #[test]
@@ -233,6 +234,57 @@ fn a_volume_that_no_rule_reaches_is_not_lost() {
     for lost in [data(VolumeState::Gap), root()] {
         assert_eq!(diff(&scan(data(VolumeState::Read)), &scan(lost)), Collected::default());
     }
+}
+
+/// The store of the boot manager is on a volume without a letter, which is read on all nights.
+#[test]
+fn the_hives_of_other_volumes_are_lost_with_the_system_and_compared_when_it_returns() {
+    let esp = volume("@2", None, VolumeState::Read);
+    let system = |family: &str, mount| {
+        let mut header = header(&[volume("@1", mount, VolumeState::Read), esp.clone()]);
+        header.os.family = family.into();
+        header
+    };
+    let (windows, none) = (|| system("windows", Some(r"C:\")), || system("none", None));
+    let key = |path: &str| on("@2", Record::new(path, Kind::Key));
+    let value = |data: &str| {
+        let value = Record { name: "v".into(), ..Record::new(r"HKLM\BCD00000000", Kind::Value) };
+        on("@2", with(&value, Attribute::Data, text(data)))
+    };
+    let [file_c, file_lost] = [r"C:\a", "@1/a"].map(|path| file(path, "1", "a"));
+    let boot = on("@2", file("@2/BCD", "2", "b"));
+    let keys = [key(r"HKLM\BCD00000000"), key(r"HKLM\BCD00000000\Objects")];
+    let with_value = |data| [&keys[..], &[value(data), file_c.clone(), boot.clone()]].concat();
+    let old = Scan { header: windows(), ..Scan::of(&with_value("old")) };
+    let lost = Scan { header: none(), ..Scan::of(&[file_lost, boot.clone()]) };
+    let out = diff(&old, &lost);
+    let entities = |change: &ScanChange| match change {
+        ScanChange::CoverageLost { volume, entities, .. } => (volume.clone(), "lost", *entities),
+        ScanChange::CoverageRestored { volume, entities, .. } => (volume.clone(), "restored", *entities),
+        other => panic!("{other:?}"),
+    };
+    let said = |out: &Collected| out.scan_changes.iter().map(entities).collect::<Vec<_>>();
+    assert_eq!(lines(&out), [""; 0]);
+    assert_eq!(said(&out), [("@1".to_owned(), "lost", 1), ("@2".to_owned(), "lost", 3)]);
+    assert_eq!(out.carried.len(), 4);
+
+    let lost = lost.carrying(&out);
+    let (again, summary) = diff_with(&lost, &lost, None);
+    assert_eq!(again, Collected { carried: out.carried.clone(), ..Collected::default() });
+    assert_eq!(summary.hidden, [("@1".to_owned(), 1), ("@2".to_owned(), 3)]);
+
+    let gone: Vec<_> = with_value("new").into_iter().filter(|record| !record.path.ends_with(b"Objects")).collect();
+    let out = diff(&lost, &Scan { header: windows(), ..Scan::of(&gone) });
+    assert_eq!(
+        lines(&out),
+        [r"Modified HKLM\BCD00000000:v HKLM\BCD00000000:v data", r"Deleted HKLM\BCD00000000\Objects -"]
+    );
+    assert_eq!(said(&out), [("@1".to_owned(), "restored", 1), ("@2".to_owned(), "restored", 3)]);
+    assert_eq!(out.carried, []);
+
+    // A disk that is another system's now has no such keys.
+    let linux = Scan { header: system("linux", Some("/")), ..Scan::of(&[boot]) };
+    assert_eq!(lines(&diff(&old, &linux)).iter().filter(|line| line.contains("BCD0")).count(), 3);
 }
 
 #[test]
