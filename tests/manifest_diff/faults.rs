@@ -329,3 +329,57 @@ fn a_lost_volume_is_one_event_and_its_entities_are_compared_when_it_returns() {
         assert_eq!(out.carried, []);
     }
 }
+
+/// A fault of an entity that can be told by what its directory says of it.
+fn unread(path: &str, node: &str) -> Record {
+    with(&on("@1", fault(path, Part::Entity)), Attribute::Id, text(node))
+}
+
+#[test]
+fn what_was_renamed_and_cannot_be_read_is_lost_and_not_deleted() {
+    let [d, o] = [dir("/d", "1:7"), dir("/o", "2:7")];
+    let below = [dir("/d/e", "3:7"), file("/d/e/f", "4:7", "f")];
+    let [x, y] = [file("/x", "5:7", "x"), file("/y", "55:7", "y")];
+    let old = [&[d.clone()][..], &below, &[o.clone(), x.clone(), y.clone()]].concat();
+    // The inode's number alone, as ext and XFS have it, and all of the id, as NTFS.
+    for [first, second] in [["1", "5"], ["1:7", "5:7"]] {
+        let new = [o.clone(), unread("/o/d", first), unread("/o/x", second)];
+        let out = diff(&Scan::of(&old), &Scan::of(&new));
+        assert_eq!(
+            lines(&out),
+            [
+                "Unreadable /d /o/d",
+                "Unreadable /d/e /o/d",
+                "Unreadable /d/e/f /o/d",
+                "Unreadable /x /o/x",
+                "Deleted /y -"
+            ]
+        );
+        let damaged = Scan::of(&new).carrying(&out);
+        let again = diff(&damaged, &damaged);
+        assert_eq!(again, Collected { carried: out.carried.clone(), ..Collected::default() }, "it is lost once");
+        let moved = |record: &Record, to: &str| Record { path: to.into(), ..record.clone() };
+        let healed = |x: Record| {
+            let [e, f] = [moved(&below[0], "/o/d/e"), moved(&below[1], "/o/d/e/f")];
+            diff(&damaged, &Scan::of(&[o.clone(), moved(&d, "/o/d"), e, f, x]))
+        };
+        let out = healed(file("/o/x", "5:7", "z"));
+        assert_eq!(lines(&out), ["Renamed /d /o/d +2", "Renamed /x /o/x sha256"]);
+        assert_eq!(out.carried, []);
+        let out = healed(file("/o/x", "5:8", "another"));
+        assert_eq!(lines(&out), ["Renamed /d /o/d +2", "Created - /o/x", "Deleted /x -"], "it was another's number");
+    }
+}
+
+#[test]
+fn a_fault_of_what_stood_there_before_hides_no_other_name() {
+    let old = [file("/a", "1:7", "a"), file("/b", "1:7", "a"), file("/c", "2:7", "c")];
+    let new = [unread("/a", "1")];
+    assert_eq!(lines(&diff(&Scan::of(&old), &Scan::of(&new))), ["Unreadable /a /a", "Deleted /b -", "Deleted /c -"]);
+    // Renamed over another.
+    let new = [unread("/a", "2")];
+    assert_eq!(
+        lines(&diff(&Scan::of(&old), &Scan::of(&new))),
+        ["Unreadable /a /a", "Deleted /b -", "Unreadable /c /a"]
+    );
+}
