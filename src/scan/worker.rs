@@ -285,10 +285,10 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
         let links = metadata.nlink.unwrap_or(1);
         let is_others = walk.threads > 1
             && hashed.is_none()
-            && match metadata.size {
-                ..=SMALL_FILE => false,
-                ..=BIG_FILE => walk.queue.has_idle(walk.threads),
-                _ => !walk.queue.has_at_least(64 * walk.threads),
+            && if metadata.size > BIG_FILE {
+                !walk.queue.has_at_least(64 * walk.threads)
+            } else {
+                metadata.size > SMALL_FILE && walk.queue.has_idle(walk.threads)
             };
         let file = FileTask { volume, node: node.clone(), links, record, evidence, hashed };
         if is_others {
