@@ -84,11 +84,6 @@ impl Cursor {
         Ok(Some(&self.key))
     }
 
-    /// Whether the current line is about that path.
-    pub(super) fn is_on(&mut self, path: &[u8]) -> Result<bool> {
-        Ok(self.key()?.is_some_and(|key| key.path == path))
-    }
-
     /// Whether the current line is about that key.
     pub(super) fn is_at(&mut self, key: &JoinKey) -> Result<bool> {
         Ok(self.key()? == Some(key))

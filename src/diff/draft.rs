@@ -29,8 +29,6 @@ pub(super) struct Draft<'a> {
     pub(super) fault: Option<&'a [u8]>,
     /// Of a stream or value: when its file or key last changed.
     pub(super) owner_changed: Option<&'a [u8]>,
-    /// Of a deleted entity: whether an earlier diff said that it is lost.
-    pub(super) said: bool,
 }
 
 const KINDS: [ChangeKind; 5] =
@@ -50,14 +48,13 @@ impl<'a> Draft<'a> {
             new,
             fault: None,
             owner_changed: None,
-            said: false,
         }
     }
 
     /// Replaces `out` by the draft's bytes.
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         out.clear();
-        out.extend_from_slice(&[self.kind as u8, self.parts.0, u8::from(self.said)]);
+        out.extend_from_slice(&[self.kind as u8, self.parts.0]);
         out.extend_from_slice(&self.fields.bits().to_le_bytes());
         out.extend_from_slice(&self.owner.unwrap_or(NONE).to_le_bytes());
         for line in [self.old, self.fault, self.owner_changed] {
@@ -74,7 +71,7 @@ impl<'a> Draft<'a> {
     }
 
     fn parse(bytes: &'a [u8]) -> Option<Self> {
-        let ([kind, parts, said], rest) = bytes.split_first_chunk()?;
+        let ([kind, parts], rest) = bytes.split_first_chunk()?;
         let (fields, rest) = rest.split_first_chunk()?;
         let (owner, rest) = rest.split_first_chunk()?;
         let (old, rest) = line(rest)?;
@@ -89,7 +86,6 @@ impl<'a> Draft<'a> {
             new: (!new.is_empty()).then_some(new),
             fault,
             owner_changed,
-            said: *said != 0,
         })
     }
 

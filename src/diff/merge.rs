@@ -141,12 +141,7 @@ impl Merge<'_> {
             key.assign(next);
             if key.class == Class::Fault {
                 self.cover.fault(&key, new.line()).map_err(waited)?;
-                let before = old.is_on(&key.path)?.then(|| old.line());
-                let carried = match &mut carried {
-                    Some(carried) => carried.is_on(&key.path)?.then(|| carried.line()),
-                    None => None,
-                };
-                self.candidates.fault(new.line(), [before, carried])?;
+                self.candidates.fault(new.line())?;
                 out.fault(Which::New, new.line())?;
                 new.advance()?;
                 continue;
@@ -274,18 +269,17 @@ impl Merge<'_> {
         if !known.carried && self.volumes.is_astray(volume, &key.path) {
             return Ok(());
         }
-        // It was said when it was lost, and is said once.
-        let said = known.carried && known.shadow.is_none() && standing != Standing::Restored;
         let fault = self.cover.hides(key, known.carried).or_else(|| self.unreplayed.hides(volume, &key.path));
         if let Some(fault) = fault {
-            if !said {
+            // It was said when it was lost, and is said once.
+            if !known.carried || known.shadow.is_some() || standing == Standing::Restored {
                 self.outbox.change(&Draft::new(ChangeKind::Unreadable, Some(known.line), Some(fault)))?;
             }
             return self.outbox.carry(&old.decode().map_err(waited)?);
         }
         let changed = self.owner.changed(key).map_err(waited)?;
         let draft = Draft::new(ChangeKind::Deleted, Some(known.line), None);
-        self.candidates.push(&Draft { owner_changed: changed.as_deref(), said, ..draft })
+        self.candidates.push(&Draft { owner_changed: changed.as_deref(), ..draft })
     }
 
     /// An entity that only the new side has.

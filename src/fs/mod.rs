@@ -167,13 +167,6 @@ pub trait Session {
     /// When nothing can be said about the node.
     fn metadata(&mut self, node: &NodeId) -> Result<Metadata>;
 
-    /// What of a node's id is known by its number alone, though nothing else can be read: all of it, or what stands
-    /// before the colon. `None` where numbers are no ids.
-    fn identity(&self, node: &NodeId) -> Option<String> {
-        let _ = node;
-        None
-    }
-
     /// What of the volume's geometry says how the evidence of its nodes is read.
     fn geometry(&self) -> Vec<u8> {
         Vec::new()

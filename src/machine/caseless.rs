@@ -161,10 +161,6 @@ impl Session for CaselessSession<'_> {
         self.session.root()
     }
 
-    fn identity(&self, node: &NodeId) -> Option<String> {
-        self.session.identity(node)
-    }
-
     fn list(&mut self, dir: &NodeId, each: &mut dyn FnMut(Listed<'_>) -> ControlFlow<()>) -> Result<()> {
         self.session.list(dir, each)
     }

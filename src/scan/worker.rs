@@ -237,13 +237,7 @@ impl<'w, 'm, R: Records> Worker<'w, 'm, R> {
         match self.sessions.of(found.volume)?.metadata(found.node) {
             Ok(metadata) => Ok(Some(metadata)),
             Err(error) => {
-                let id = self.sessions.of(found.volume)?.identity(found.node);
-                let volume = self.walk.volume_id(found.volume);
-                let mut fault = entity::fault(found.path, b"", Part::Entity, error.into(), volume);
-                if let Some(id) = id {
-                    fault.set(Attribute::Id, Value::Text(id));
-                }
-                self.walk.emit(self.sink, fault, Trace::default())?;
+                self.fault(found.path, b"", Part::Entity, error.into(), found.volume)?;
                 Ok(None)
             }
         }

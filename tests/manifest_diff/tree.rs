@@ -8,7 +8,7 @@ use snapfim::{
     manifest::{Attribute, AttributeSet, Class, Kind, Record, attribute::Part, json::encode},
 };
 
-use crate::support::{VOLUME, compared, dir, fault, file, stream, text, with};
+use crate::support::{compared, dir, fault, file, stream, text, with};
 
 #[derive(Debug, Clone)]
 struct Node {
@@ -231,11 +231,7 @@ fn damage_one(tree: &Tree, records: &mut Vec<Record>, path: &str, part: Part, se
         Part::Attributes => strip(records, here, &[Attribute::Mode]),
         _ => return,
     }
-    let mut fault = with(&fault(path, part), Attribute::Volume, text(VOLUME));
-    if part == Part::Entity && tree.ids && seed & 1 == 0 {
-        fault.set(Attribute::Id, text(&tree.nodes[path].id.to_string()));
-    }
-    records.push(fault);
+    records.push(fault(path, part));
 }
 
 fn strip(records: &mut [Record], here: impl Fn(&Record) -> bool, attributes: &[Attribute]) {

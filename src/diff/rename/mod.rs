@@ -6,15 +6,11 @@
 //! renamed directory or key, or on a renamed file for its streams (`moved.rs`). What lies beneath a renamed directory or
 //! key and is unchanged is counted, not listed; what should lie there and is hidden by a fault is lost, and not deleted.
 //!
-//! What was deleted by all these, and is the node behind a name that cannot be read (`lost.rs`), is lost with all beneath.
-//!
 //! A key under another name is one deleted and one created: it has no id, and what it holds is not its content.
 
-mod lost;
 mod moved;
 mod unique;
 
-use lost::Nodes;
 use moved::Moves;
 use unique::{Match, unique};
 
@@ -37,7 +33,6 @@ pub(super) struct Candidates {
     /// The new side's faults, which may hide what moved along with a renamed directory.
     faults: RunWriter,
     faulty: bool,
-    nodes: Nodes,
     deleted: u64,
     created: u64,
     key: Vec<u8>,
@@ -47,14 +42,12 @@ pub(super) struct Candidates {
 impl Candidates {
     pub(super) fn new(sorter: &Sorter) -> Self {
         let (waiting, faults) = (sorter.writer(), sorter.writer());
-        let nodes = Nodes::default();
-        Self { waiting, faults, faulty: false, nodes, deleted: 0, created: 0, key: Vec::new(), bytes: Vec::new() }
+        Self { waiting, faults, faulty: false, deleted: 0, created: 0, key: Vec::new(), bytes: Vec::new() }
     }
 
-    /// A fault of the new side; `before` are records of what stood at its place.
-    pub(super) fn fault(&mut self, line: &[u8], before: [Option<&[u8]>; 2]) -> Result<()> {
+    /// A fault of the new side.
+    pub(super) fn fault(&mut self, line: &[u8]) -> Result<()> {
         self.faulty = true;
-        self.nodes.add(line, before)?;
         moved::place(line, moved::SEEN, &mut self.key)?;
         Draft::new(ChangeKind::Unreadable, None, Some(line)).encode(&mut self.bytes);
         self.faults.push(&self.key, &self.bytes)
@@ -80,12 +73,12 @@ impl Candidates {
         outbox: &mut Outbox,
     ) -> Result<(Vec<Runs>, Vec<u64>)> {
         let waiting = self.waiting.finish();
-        if self.deleted == 0 || (self.created == 0 && self.nodes.is_empty()) {
+        if self.deleted == 0 || self.created == 0 {
             return Ok((vec![waiting], Vec::new()));
         }
         let (mut by_identity, mut by_content) = (sorter.writer(), sorter.writer());
         let faults = self.faulty.then(|| self.faults.finish());
-        let mut moves = Moves::new(sorter, faults, self.nodes);
+        let mut moves = Moves::new(sorter, faults);
         let mut waiting = sorter::merge(vec![waiting], sorter.memory())?;
         while let Some((_, bytes)) = waiting.next()? {
             by_identity.push(&identity_key(&Draft::decode(bytes)?.raw()?)?, bytes)?;

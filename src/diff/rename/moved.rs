@@ -9,7 +9,6 @@ use super::super::{
     draft::Draft,
     outbox::{Outbox, head_key, waited},
 };
-use super::lost::Nodes;
 use crate::{
     error::{Error, Result},
     manifest::{
@@ -38,26 +37,21 @@ pub(super) struct Moves {
     by_new: RunWriter,
     /// The faults of the new side, if there are any.
     faults: Option<Runs>,
-    nodes: Nodes,
     bytes: Vec<u8>,
     key: Vec<u8>,
 }
 
 /// Where an old path led.
 #[derive(Debug)]
-enum Led {
-    To {
-        new: Vec<u8>,
-        owner: u32,
-    },
-    /// To a name behind which this fault is.
-    Lost(Vec<u8>),
+struct Mapping {
+    new: Vec<u8>,
+    owner: u32,
 }
 
 impl Moves {
-    pub(super) fn new(sorter: &Sorter, faults: Option<Runs>, nodes: Nodes) -> Self {
+    pub(super) fn new(sorter: &Sorter, faults: Option<Runs>) -> Self {
         let (by_old, by_new) = (sorter.writer(), sorter.writer());
-        Self { sorter: sorter.clone(), by_old, by_new, faults, nodes, bytes: Vec::new(), key: Vec::new() }
+        Self { sorter: sorter.clone(), by_old, by_new, faults, bytes: Vec::new(), key: Vec::new() }
     }
 
     pub(super) fn pair(&mut self, old: &Draft<'_>, new: &Draft<'_>) -> Result<()> {
@@ -90,28 +84,16 @@ impl Moves {
         let mut settle = Settle { compared, outbox, moved_along: Vec::new() };
         let by_old = std::mem::replace(&mut self.by_old, self.sorter.writer());
         let mut pairs = merge(vec![by_old.finish()], self.sorter.memory())?;
-        let mut above: Ancestors<Led> = Ancestors::default();
+        let mut above: Ancestors<Mapping> = Ancestors::default();
         let (mut old_path, mut new_path) = (Vec::new(), Vec::new());
         while let Some((_, bytes)) = pairs.next()? {
             let draft = Draft::decode(bytes)?;
             let head = Head::of(draft.old.unwrap_or_default()).map_err(waited)?;
             old_path.clear();
             head.path(&mut old_path).map_err(waited)?;
-            let (expected, hidden) = match above.nearest(&old_path) {
-                Some((len, Led::To { new, owner })) => (Some((translate(new, &old_path, len), *owner)), None),
-                Some((_, Led::Lost(fault))) => (None, Some(fault.as_slice())),
-                None => (None, None),
-            };
+            let expected =
+                above.nearest(&old_path).map(|(len, mapping)| (translate(&mapping.new, &old_path, len), mapping.owner));
             let Some(new) = draft.new else {
-                let own = self.nodes.hides(draft.old.unwrap_or_default())?;
-                if let Some(fault) = own.or(hidden) {
-                    settle.lost(&draft, fault)?;
-                    if own.is_some() {
-                        let fault = fault.to_vec();
-                        above.push(&old_path, Led::Lost(fault));
-                    }
-                    continue;
-                }
                 match expected {
                     Some((path, owner)) => self.push_expected(path, &Draft { owner: Some(owner), ..draft })?,
                     None => settle.outbox.change(&draft)?,
@@ -127,7 +109,7 @@ impl Moves {
             }
             // Nothing lies beneath a stream or value; what stands at its path is beneath its file or key.
             if matches!(head.kind.class(), Class::File | Class::Key) {
-                above.push(&old_path, Led::To { new: new_path.clone(), owner });
+                above.push(&old_path, Mapping { new: new_path.clone(), owner });
             }
         }
         drop(pairs);
@@ -223,14 +205,6 @@ impl Settle<'_, '_> {
         self.moved_along.push(0);
         self.outbox.change(&Draft { fields: comparison.fields, owner: Some(owner), ..*draft })?;
         Ok(owner)
-    }
-
-    /// What is lost, and is carried where it was: when it can be read again it is renamed. It is said once.
-    fn lost(&mut self, draft: &Draft<'_>, fault: &[u8]) -> Result<()> {
-        if !draft.said {
-            self.outbox.change(&Draft::new(ChangeKind::Unreadable, draft.old, Some(fault)))?;
-        }
-        self.outbox.carry(&json::decode(draft.old.unwrap_or_default()).map_err(waited)?)
     }
 
     /// What did not move along is deleted, or where it should stand a fault hides it: then it is lost, and is carried

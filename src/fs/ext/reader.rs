@@ -195,10 +195,6 @@ impl Session for Reader<'_> {
         self.directory_parent(number(dir)?).map(|parent| Some(NodeId::Number(u64::from(parent))))
     }
 
-    fn identity(&self, node: &NodeId) -> Option<String> {
-        number(node).ok().map(|number| number.to_string())
-    }
-
     fn metadata(&mut self, node: &NodeId) -> Result<Metadata> {
         let inode = self.load_used(number(node)?)?;
         let kind = inode.kind()?;

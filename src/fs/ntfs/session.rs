@@ -55,15 +55,6 @@ impl Session for NtfsSession<'_> {
         directory::list(&mut self.reader, &dir, each)
     }
 
-    fn identity(&self, node: &NodeId) -> Option<String> {
-        let NodeId::Number(number) = node else { return None };
-        let reference = Reference(*number);
-        Some(match reference.sequence() {
-            0 => reference.number().to_string(),
-            sequence => format!("{}:{sequence}", reference.number()),
-        })
-    }
-
     fn metadata(&mut self, node: &NodeId) -> Result<Metadata> {
         let file = self.file(node)?;
         let secure = self.ntfs.secure(&mut self.reader);

@@ -101,10 +101,6 @@ impl Session for Reader<'_> {
         self.parent_of(number(dir)?).map(|parent| Some(NodeId::Number(parent)))
     }
 
-    fn identity(&self, node: &NodeId) -> Option<String> {
-        number(node).ok().map(|number| number.to_string())
-    }
-
     fn metadata(&mut self, node: &NodeId) -> Result<Metadata> {
         let inode = self.load(number(node)?)?;
         let kind = inode.kind()?;
